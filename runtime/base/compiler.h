@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* compiler.h - what the compiler can be told: hints, layout, and who runs under which sanitizer.
+ *
+ * With os.c the only place that asks which compiler or platform this is. */
+#ifndef HK_BASE_COMPILER_H
+#define HK_BASE_COMPILER_H
+
+#include <stddef.h>
+
+#define HK_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define HK_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define HK_COLD       __attribute__((cold, noinline))
+#define HK_NOINLINE   __attribute__((noinline))
+#define HK_MUST_CHECK __attribute__((warn_unused_result))
+#define HK_NORETURN   __attribute__((noreturn))
+#define HK_PRINTF(text, first) __attribute__((format(printf, text, first)))
+
+/* Names the lock that protects a field: read by people and by tests/tidy.py. */
+#define HK_GUARDED_BY(lock)
+
+/* Two lines, because x86 fetches them in pairs. */
+enum { HK_CACHE_LINE = 64, HK_NO_SHARING = 128 };
+
+#define hk_container_of(pointer, type, member) \
+    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HK_TSAN 1
+#endif
+#if __has_feature(address_sanitizer)
+#define HK_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define HK_TSAN 1
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define HK_ASAN 1
+#endif
+#ifndef HK_TSAN
+#define HK_TSAN 0
+#endif
+#ifndef HK_ASAN
+#define HK_ASAN 0
+#endif
+
+#endif

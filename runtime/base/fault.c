@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* fault.c - one plan for the whole process, counted by whoever makes the calls. */
+#include "base/fault.h"
+
+#if HK_FAULTS
+
+#include "base/atomic.h"
+
+/* The plan is written while nothing it concerns runs, or is meant to hit whoever comes first:
+ * relaxed counters suffice, they order nothing else. */
+static HK_ATOMIC(uint64_t) calls[HK_FAULT_KINDS];
+static HK_ATOMIC(uint64_t) planned_nth;
+static HK_ATOMIC(int) planned_kind;
+static HK_ATOMIC(int) planned_error;
+static HK_ATOMIC(bool) hit;
+
+void hk_fault_plan(hk_fault kind, uint64_t nth, int error)
+{
+    hk_fault_clear();
+    hk_store_relaxed(&planned_nth, nth);
+    hk_store_relaxed(&planned_error, error);
+    hk_store_release(&planned_kind, (int)kind); /* [fault:plan] release: nth and error are set */
+}
+
+void hk_fault_clear(void)
+{
+    hk_store_relaxed(&planned_kind, (int)HK_FAULT_NONE);
+    hk_store_relaxed(&hit, false);
+    for (int i = 0; i < HK_FAULT_KINDS; i++)
+        hk_store_relaxed(&calls[i], (uint64_t)0);
+}
+
+bool hk_fault_hit(void)
+{
+    return hk_load_relaxed(&hit);
+}
+
+uint64_t hk_fault_count(hk_fault kind)
+{
+    return hk_load_relaxed(&calls[kind]);
+}
+
+int hk_fault_check(hk_fault kind)
+{
+    int plan = hk_load_acquire(&planned_kind); /* [fault:plan] acquire: pairs with hk_fault_plan */
+    if (plan == HK_FAULT_NONE)
+        return 0;
+    uint64_t n = hk_add_relaxed(&calls[kind], (uint64_t)1) + 1;
+    if (plan != (int)kind || n != hk_load_relaxed(&planned_nth))
+        return 0;
+    hk_store_relaxed(&hit, true);
+    return hk_load_relaxed(&planned_error);
+}
+
+#else
+typedef int hk_fault_is_compiled_out; /* ISO C wants a declaration in every file */
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* fault.h - make the n-th call of a kind fail, to walk every error path.
+ *
+ * Compiled in when HK_FAULTS is 1 (all presets but release); otherwise the check is a constant
+ * and costs nothing. A plan names a kind of call, which occurrence fails, and how:
+ *
+ *     for (n = 1;; n++) { hk_fault_plan(HK_FAULT_MAP, n, -ENOMEM); scenario(); if (!hk_fault_hit()) break; }
+ */
+#ifndef HK_BASE_FAULT_H
+#define HK_BASE_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifndef HK_FAULTS
+#define HK_FAULTS 0
+#endif
+
+typedef enum hk_fault {
+    HK_FAULT_NONE,
+    HK_FAULT_ALLOC,
+    HK_FAULT_MAP,
+    HK_FAULT_PROTECT,
+    HK_FAULT_ADVISE,
+    HK_FAULT_THREAD,
+    HK_FAULT_FUTEX,
+    HK_FAULT_CLOSE,
+    HK_FAULT_READ,
+    HK_FAULT_WRITE,
+    HK_FAULT_OPEN,
+    HK_FAULT_SOCKET,
+    HK_FAULT_BIND,
+    HK_FAULT_LISTEN,
+    HK_FAULT_ACCEPT,
+    HK_FAULT_CONNECT,
+    HK_FAULT_RECV,
+    HK_FAULT_SEND,
+    HK_FAULT_SHUTDOWN,
+    HK_FAULT_SOCKOPT,
+    HK_FAULT_RESOLVE,
+    HK_FAULT_EPOLL_CREATE,
+    HK_FAULT_EPOLL_CTL,
+    HK_FAULT_EPOLL_WAIT,
+    HK_FAULT_EVENTFD,
+    HK_FAULT_KINDS
+} hk_fault;
+
+#if HK_FAULTS
+/* Let occurrence `nth` (1 is the next) of `kind` fail with `error`; forgets the plan before it. */
+void hk_fault_plan(hk_fault kind, uint64_t nth, int error);
+void hk_fault_clear(void);
+bool hk_fault_hit(void);             /* did the plan's occurrence come? */
+uint64_t hk_fault_count(hk_fault kind); /* calls of this kind since the plan was made */
+
+/* For the seams themselves: 0, or the error this call is to fail with. */
+int hk_fault_check(hk_fault kind);
+#else
+#define hk_fault_check(kind) (0)
+#endif
+
+#endif

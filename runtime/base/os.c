@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* os.c - the system calls themselves, each behind the fault check of its kind.
+ *
+ * errno is read here and nowhere else, in the same expression as the call: no task switch can come
+ * between the two. */
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#endif
+
+enum { NS_PER_SECOND = 1000 * 1000 * 1000 };
+
+/* The value of `call`, or the error planned for it, or its own as a negative errno. */
+#define SYS(kind, call)                                   \
+    __extension__({                                       \
+        int fault_ = hk_fault_check(kind);                \
+        ssize_t value_ = fault_ ? fault_ : (ssize_t)(call); \
+        !fault_ && value_ == -1 ? -(ssize_t)errno : value_; \
+    })
+
+/* The same, made again while a signal interrupts it. */
+#define SYS_RETRY(kind, call)                 \
+    __extension__({                           \
+        ssize_t again_;                       \
+        do                                    \
+            again_ = SYS(kind, call);         \
+        while (again_ == -EINTR);             \
+        again_;                               \
+    })
+
+static struct timespec to_timespec(int64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_SECOND),
+                             .tv_nsec = (long)(ns % NS_PER_SECOND)};
+}
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+int64_t hk_os_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+void hk_os_sleep(int64_t ns)
+{
+    struct timespec duration = to_timespec(ns < 0 ? 0 : ns);
+    (void)nanosleep(&duration, NULL); /* waking early is harmless to every caller */
+}
+
+void hk_os_yield(void)
+{
+    (void)sched_yield(); /* cannot fail on Linux */
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+int hk_os_map(size_t bytes, void **ret_base)
+{
+    int fault = hk_fault_check(HK_FAULT_MAP);
+    if (fault)
+        return fault;
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return -errno;
+    *ret_base = base;
+    return 0;
+}
+
+int hk_os_unmap(void *base, size_t bytes)
+{
+    return munmap(base, bytes) == 0 ? 0 : -errno;
+}
+
+int hk_os_protect_none(void *base, size_t bytes)
+{
+    return (int)SYS(HK_FAULT_PROTECT, mprotect(base, bytes, PROT_NONE));
+}
+
+int hk_os_advise(void *base, size_t bytes, int advice)
+{
+    return (int)SYS(HK_FAULT_ADVISE, madvise(base, bytes, advice));
+}
+
+ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
+{
+#ifdef __linux__
+    /* One descriptor for this process's life; a child of fork() asks again. */
+    static HK_ATOMIC(int) self_fd = -1;
+    static HK_ATOMIC(int) self_pid;
+    int fault = hk_fault_check(HK_FAULT_ADVISE);
+    if (fault)
+        return fault;
+    int pid = (int)getpid();
+    int fd = hk_load_acquire(&self_fd); /* [os:self] acquire: self_pid belongs to it */
+    if (fd < 0 || hk_load_relaxed(&self_pid) != pid) {
+        fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (fd < 0)
+            return -errno;
+        hk_store_relaxed(&self_pid, pid);
+        int none = -1;
+        if (!hk_cas_acqrel(&self_fd, &none, fd)) { /* [os:self] the first one stays */
+            (void)close(fd);
+            fd = none;
+        }
+    }
+    ssize_t done = syscall(SYS_process_madvise, fd, ranges, n, advice, 0);
+    return done < 0 ? -errno : done;
+#else
+    (void)ranges, (void)n, (void)advice;
+    return -ENOSYS;
+#endif
+}
+
+size_t hk_os_page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* --- threads ------------------------------------------------------------------------------- */
+
+int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg)
+{
+    int fault = hk_fault_check(HK_FAULT_THREAD);
+    return fault ? fault : -pthread_create(ret_thread, NULL, body, arg);
+}
+
+int hk_os_thread_join(pthread_t thread)
+{
+    return -pthread_join(thread, NULL);
+}
+
+void hk_os_thread_name(const char *name)
+{
+#ifdef __linux__
+    (void)pthread_setname_np(pthread_self(), name); /* only for people: may fail */
+#else
+    (void)name;
+#endif
+}
+
+int hk_os_thread_pin(unsigned cpu)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+#else
+    (void)cpu;
+    return -ENOTSUP;
+#endif
+}
+
+int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old)
+{
+    return sigaltstack(stack, ret_old) == 0 ? 0 : -errno;
+}
+
+int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old)
+{
+    return sigaction(signo, action, ret_old) == 0 ? 0 : -errno;
+}
+
+int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
+{
+    return -pthread_sigmask(how, set, ret_old);
+}
+
+#ifdef __linux__
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
+{
+    struct timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
+    int rc = (int)SYS(HK_FAULT_FUTEX, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                                              timeout_ns < 0 ? NULL : &timeout, NULL, 0));
+    return rc == -EAGAIN ? 0 : rc;
+}
+
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n)
+{
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+    return woken < 0 ? -errno : (int)woken;
+}
+#endif
+
+/* --- descriptors --------------------------------------------------------------------------- */
+
+int hk_os_close(int fd)
+{
+    if (close(fd) == 0 || errno == EINTR)
+        return hk_fault_check(HK_FAULT_CLOSE);
+    return -errno;
+}
+
+ssize_t hk_os_read(int fd, void *buffer, size_t n)
+{
+    return SYS_RETRY(HK_FAULT_READ, read(fd, buffer, n));
+}
+
+ssize_t hk_os_write(int fd, const void *buffer, size_t n)
+{
+    return SYS_RETRY(HK_FAULT_WRITE, write(fd, buffer, n));
+}
+
+ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
+{
+    return SYS_RETRY(HK_FAULT_WRITE, writev(fd, parts, n));
+}
+
+int hk_os_set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+int hk_os_open(const char *path, int flags)
+{
+    return (int)SYS_RETRY(HK_FAULT_OPEN, open(path, flags | O_CLOEXEC, 0600));
+}
+
+/* --- sockets ------------------------------------------------------------------------------- */
+
+int hk_os_socket(int family, int type, int protocol)
+{
+    return (int)SYS(HK_FAULT_SOCKET,
+                    socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+int hk_os_socketpair(int family, int type, int ret_fds[2])
+{
+    return (int)SYS(HK_FAULT_SOCKET,
+                    socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
+}
+
+int hk_os_pipe(int ret_fds[2])
+{
+    return (int)SYS(HK_FAULT_SOCKET, pipe2(ret_fds, O_CLOEXEC | O_NONBLOCK));
+}
+
+int hk_os_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return (int)SYS(HK_FAULT_BIND, bind(fd, address, length));
+}
+
+int hk_os_listen(int fd, int backlog)
+{
+    return (int)SYS(HK_FAULT_LISTEN, listen(fd, backlog));
+}
+
+int hk_os_accept(int fd, struct sockaddr *ret_address, socklen_t *length)
+{
+    return (int)SYS_RETRY(HK_FAULT_ACCEPT,
+                          accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    /* Not made again: an interrupted connect goes on by itself and is waited for. */
+    int rc = (int)SYS(HK_FAULT_CONNECT, connect(fd, address, length));
+    return rc == -EINTR ? -EINPROGRESS : rc;
+}
+
+ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags)
+{
+    return SYS_RETRY(HK_FAULT_RECV, recv(fd, buffer, n, flags));
+}
+
+ssize_t hk_os_send(int fd, const void *buffer, size_t n)
+{
+    return SYS_RETRY(HK_FAULT_SEND, send(fd, buffer, n, MSG_NOSIGNAL));
+}
+
+ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                             .msg_iovlen = (size_t)n};
+    return SYS_RETRY(HK_FAULT_SEND, sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+int hk_os_shutdown(int fd, int how)
+{
+    return (int)SYS(HK_FAULT_SHUTDOWN, shutdown(fd, how));
+}
+
+int hk_os_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    return (int)SYS(HK_FAULT_SOCKOPT, setsockopt(fd, level, name, value, length));
+}
+
+int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *length)
+{
+    return (int)SYS(HK_FAULT_SOCKOPT, getsockopt(fd, level, name, ret_value, length));
+}
+
+int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length)
+{
+    return getsockname(fd, ret_address, length) == 0 ? 0 : -errno;
+}
+
+int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
+{
+    return getpeername(fd, ret_address, length) == 0 ? 0 : -errno;
+}
+
+int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                      struct addrinfo **ret_list)
+{
+    return hk_fault_check(HK_FAULT_RESOLVE) ? EAI_AGAIN
+                                            : getaddrinfo(host, service, hints, ret_list);
+}
+
+void hk_os_freeaddrinfo(struct addrinfo *list)
+{
+    freeaddrinfo(list);
+}
+
+/* --- Linux readiness ----------------------------------------------------------------------- */
+
+#ifdef __linux__
+int hk_os_epoll_create(void)
+{
+    return (int)SYS(HK_FAULT_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
+}
+
+int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    return (int)SYS(HK_FAULT_EPOLL_CTL, epoll_ctl(epoll, operation, fd, event));
+}
+
+int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns)
+{
+    if (timeout_ns == 0) /* the cheaper entry, and the one emulators know */
+        return (int)SYS(HK_FAULT_EPOLL_WAIT, epoll_wait(epoll, ret_events, max, 0));
+    if (timeout_ns < 0)
+        return (int)SYS(HK_FAULT_EPOLL_WAIT, epoll_wait(epoll, ret_events, max, -1));
+    struct timespec timeout = to_timespec(timeout_ns);
+    return (int)SYS(HK_FAULT_EPOLL_WAIT, epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
+}
+
+int hk_os_eventfd(void)
+{
+    return (int)SYS(HK_FAULT_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+#endif
+
+/* --- chance -------------------------------------------------------------------------------- */
+
+uint64_t hk_os_random(void)
+{
+    uint64_t value = 0;
+    if (getentropy(&value, sizeof value) != 0)
+        value = (uint64_t)hk_os_now() * UINT64_C(0x9e3779b97f4a7c15);
+    return value;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* os.h - every system call, clock and random number hank uses.
+ *
+ * A seam: tests fail the n-th call, the simulator replaces the world, and tests/tidy.py refuses
+ * system calls anywhere else. Each function is the call of its name, except that a failure is a
+ * negative errno and errno itself is left alone; interrupted calls that may simply be made again
+ * are made again. Descriptors are born close-on-exec and, for sockets, non-blocking. */
+#ifndef HK_BASE_OS_H
+#define HK_BASE_OS_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+struct epoll_event;
+struct addrinfo;
+
+/* Time: nanoseconds on the monotonic clock. */
+int64_t hk_os_now(void);
+void hk_os_sleep(int64_t ns);
+void hk_os_yield(void); /* let another thread have this CPU */
+
+/* Memory. */
+int hk_os_map(size_t bytes, void **ret_base); /* private, zeroed, NORESERVE */
+int hk_os_unmap(void *base, size_t bytes);
+int hk_os_protect_none(void *base, size_t bytes);
+int hk_os_advise(void *base, size_t bytes, int advice);
+ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice); /* this process */
+size_t hk_os_page_bytes(void);
+
+/* Threads. */
+int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
+int hk_os_thread_join(pthread_t thread);
+void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
+int hk_os_thread_pin(unsigned cpu);       /* the caller */
+int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
+int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old);
+int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old);
+
+/* Sleep while *word == expected. 0: woken or it never was; -ETIMEDOUT; -EINTR is retried by the
+ * caller, who re-reads the word anyway. timeout_ns < 0: for ever. */
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns);
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n);
+
+/* Descriptors. */
+int hk_os_close(int fd); /* EINTR counts as closed, as on Linux it is */
+ssize_t hk_os_read(int fd, void *buffer, size_t n);
+ssize_t hk_os_write(int fd, const void *buffer, size_t n);
+ssize_t hk_os_writev(int fd, const struct iovec *parts, int n);
+int hk_os_set_nonblocking(int fd);
+int hk_os_open(const char *path, int flags);
+
+/* Sockets. */
+int hk_os_socket(int family, int type, int protocol);
+int hk_os_socketpair(int family, int type, int ret_fds[2]);
+int hk_os_pipe(int ret_fds[2]);
+int hk_os_bind(int fd, const struct sockaddr *address, socklen_t length);
+int hk_os_listen(int fd, int backlog);
+int hk_os_accept(int fd, struct sockaddr *ret_address, socklen_t *length);
+int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length);
+ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags);
+ssize_t hk_os_send(int fd, const void *buffer, size_t n); /* MSG_NOSIGNAL */
+ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n);
+int hk_os_shutdown(int fd, int how);
+int hk_os_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *length);
+int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length);
+int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length);
+
+/* Blocks: only for threads of the blocking pool. Returns a getaddrinfo code, not an errno. */
+int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                      struct addrinfo **ret_list);
+void hk_os_freeaddrinfo(struct addrinfo *list);
+
+/* Linux readiness. */
+int hk_os_epoll_create(void);
+int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns);
+int hk_os_eventfd(void);
+
+/* Chance: for seeds and for spreading load; not for secrets. */
+uint64_t hk_os_random(void);
+
+#endif

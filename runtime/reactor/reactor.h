@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* reactor.h - ask "what is ready?", get a list. It never calls up.
+ *
+ * One reactor a worker. A *source* is a descriptor in a reactor; an *op* is one wait on one
+ * direction of it. The interface is shaped as operations, so that a backend that completes work
+ * (io_uring) fits beside those that only report readiness (epoll, kqueue): readiness backends end
+ * an op with HK_RETRY ("make the system call yourself now").
+ *
+ * Nothing here wakes anybody: hk_reactor_wait hands out tickets with results, and the caller claims
+ * them. A ticket whose turn is over is harmless, so events may be as stale as they like.
+ *
+ * Each direction of a source is one word with a sequence number:
+ *
+ *     word = [ sequence : 62 | state : 2 ]
+ *
+ *       IDLE --event--> READY --start: consumed, HK_RETRY--> IDLE
+ *       IDLE --start: ticket stored, then--> ARMED --event--> READY, ticket handed out
+ *       ARMED --stop--> IDLE
+ *
+ * READY is consumed *before* the system call it permits, never after one, so an edge that arrives
+ * between EAGAIN and the wait cannot be lost. */
+#ifndef HK_REACTOR_REACTOR_H
+#define HK_REACTOR_REACTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/lock.h"
+#include "base/waiter.h"
+#include "reactor/timers.h"
+
+typedef struct hk_reactor hk_reactor;
+typedef struct hk_source hk_source;
+typedef struct hk_backend hk_backend;
+
+typedef enum hk_direction { HK_IN = 0, HK_OUT = 1 } hk_direction;
+
+/* One direction. ticket_* are written by the one waiter before it arms the word and read by
+ * whoever polls; a read that raced is thrown away because the sequence has moved. */
+typedef struct hk_channel_word {
+    HK_ATOMIC(uint64_t) word;
+    HK_ATOMIC(hk_sleeper *) ticket_sleeper;
+    HK_ATOMIC(uint64_t) ticket_turn;
+} hk_channel_word;
+
+/* Type-stable: sources come from a slab and are never returned to the system while a reactor
+ * exists, and `generation` changes with each use, so an event that is late meets another generation
+ * and is dropped.
+ *
+ * fd          constant from open to close
+ * reactor     the one it is attached to; NULL until its first wait (release/acquire)
+ * hung_up     sticky: RDHUP, HUP or ERR was reported; from then on a short read proves nothing */
+struct hk_source {
+    hk_channel_word direction[2];
+    HK_ATOMIC(hk_reactor *) reactor;
+    HK_ATOMIC(uint32_t) generation;
+    HK_ATOMIC(bool) hung_up;
+    int fd;
+    hk_lock attaching; /* two directions may wait for the first time at once */
+    uint32_t index;    /* of this slot, constant: what the kernel is given, with the generation */
+    hk_source *next_free;
+};
+
+/* A wait that has ended: claim ticket with result. */
+typedef struct hk_ready {
+    hk_ticket ticket;
+    int result;
+} hk_ready;
+
+enum { HK_READY_MAX = 128 }; /* handed out by one call of hk_reactor_wait */
+
+/* What a backend provides. `start` and `stop` are the shared word protocol for readiness backends;
+ * what differs between them is attach, forget, wait and interrupt. */
+struct hk_backend {
+    const char *name;
+    int (*open)(hk_reactor *r);
+    void (*close)(hk_reactor *r);
+    int (*attach)(hk_reactor *r, hk_source *s);  /* once, at the first wait; edge-triggered, both ways */
+    void (*forget)(hk_reactor *r, hk_source *s); /* before close(2): no event of it comes after */
+    /* Wait at most timeout_ns (0: look only; < 0: for ever), call hk_source_event for each
+     * event. The number of entries in `ready`, or a negative errno. */
+    int (*wait)(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max);
+    void (*interrupt)(hk_reactor *r); /* any thread: make wait return now, or the next one at once */
+};
+
+extern const hk_backend hk_backend_epoll;
+extern const hk_backend hk_backend_kqueue;
+
+/* backend_fd, wake_fd  constant between open and close
+ * polling              taken (try only) by whoever polls: the owner, or a helper when the owner
+ *                      is busy; so events of one reactor are never handled by two threads at once
+ * timers               has its own lock */
+struct hk_reactor {
+    const hk_backend *backend;
+    int backend_fd;
+    int wake_fd;
+    HK_ATOMIC(bool) wake_pending; /* interrupts are coalesced until wait has seen one */
+    hk_lock polling;
+    hk_timers timers;
+};
+
+int hk_reactor_open(hk_reactor *r, const hk_backend *backend); /* NULL: this system's best */
+void hk_reactor_close(hk_reactor *r);
+
+/* Collect what is ready: descriptors and due timers. Waits until the earliest timer, `deadline`
+ * (a point in time; 0: do not wait; INT64_MAX: none) or an interrupt. Returns the number of entries
+ * in ready[HK_READY_MAX]; 0 too when another thread polls this reactor. */
+int hk_reactor_wait(hk_reactor *r, int64_t deadline, hk_ready *ready);
+
+void hk_reactor_interrupt(hk_reactor *r);
+
+/* --- sources ------------------------------------------------------------------------------- */
+
+/* A source for `fd`, not attached yet. NULL: no memory. */
+hk_source *hk_source_open(int fd);
+
+/* Let its reactor forget it and the slot be used again. No wait may be under way and none may
+ * start: io/fd.c sees to that. The caller closes the descriptor afterwards. */
+void hk_source_close(hk_source *s);
+
+/* Begin to wait: `t` has begun its turn. 0: armed, the ticket will be handed out; HK_RETRY: ready
+ * now, not armed; or a negative errno (attaching failed). `home` is attached to at the first wait.
+ * One waiter a direction at a time: io/fd.c sees to that too. */
+int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home);
+
+/* Take back an armed wait whose turn ended another way (stopped, timed out). */
+void hk_source_stop(hk_source *s, hk_direction d);
+
+/* For backends: an event. Adds at most two entries to ready[*n]. `generation` is the one the
+ * kernel gave back. */
+void hk_source_event(hk_source *s, uint32_t generation, bool in, bool out, bool hung_up,
+                     hk_ready *ready, int *n);
+
+hk_source *hk_source_at(uint32_t index); /* NULL: never existed */
+
+#endif
