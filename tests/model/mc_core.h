@@ -74,23 +74,29 @@ typedef enum mc_kind {
     MC_OP_FREE,
 } mc_kind;
 
+/* watched   of a pause: one bit a location its thread has read since the pause before */
 typedef struct mc_operation {
     mc_kind kind;
     int location; /* -1: none */
     mc_order order;
     const char *site;
+    uint64_t watched;
 } mc_operation;
 
-/* paused_at   stores made when it paused; it may go on when there are more
- * fresh_at    stores made when it was sent to look again because nobody else could run: until
- *             there are more it reads the newest of everything, as time passes for real threads */
+_Static_assert(MC_LOCATIONS_MAX <= 64, "one bit a location");
+
+/* watched    locations read since its last pause
+ * stirred    it paused, and there has been a store to one of those
+ * fresh_at   stores made when it was sent to look again because nobody else could run: until
+ *            there are more it reads the newest of everything, as time passes for real threads */
 typedef struct mc_thread {
     mc_fiber fiber;
     mc_view view;
     mc_operation next;
     bool ended;
     bool timed; /* its futex wait */
-    long paused_at;
+    bool stirred;
+    uint64_t watched;
     long fresh_at;
     uint64_t priority;
 } mc_thread;
@@ -142,6 +148,7 @@ void mc_data_free(void *memory, const char *site);
 
 /* mc_wait.c */
 bool mc_can_run(const mc_thread *t);
+void mc_wait_stir(int location); /* there has been a store */
 bool mc_dependent(const mc_operation *a, const mc_operation *b);
 int mc_futex_wait(void *p, uint32_t expected, bool timed, const char *site);
 void mc_futex_wake(void *p, int n, const char *site);

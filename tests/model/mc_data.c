@@ -155,7 +155,7 @@ static block *new_block(size_t bytes)
 void *mc_data_allocate(size_t bytes, const char *site)
 {
     if (!mc.alone)
-        mc_announce((mc_operation){MC_OP_ALLOCATE, -1, MC_RELAXED, site});
+        mc_announce((mc_operation){MC_OP_ALLOCATE, -1, MC_RELAXED, site, 0});
     block *b = NULL;
     for (int i = blocks_n - 1; i >= 0 && !b; i--)
         if (blocks[i].freed && blocks[i].bytes == bytes)
@@ -177,7 +177,7 @@ void mc_data_free(void *memory, const char *site)
     if (!memory)
         return;
     if (!mc.alone)
-        mc_announce((mc_operation){MC_OP_FREE, -1, MC_RELAXED, site});
+        mc_announce((mc_operation){MC_OP_FREE, -1, MC_RELAXED, site, 0});
     block *b = block_of(memory);
     if (!b || (char *)memory != arena + b->offset)
         mc_fail("%s: free of what was not allocated", site);

@@ -85,6 +85,8 @@ int mc_main(int argc, char **argv, const mc_model *models, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (a.only && strcmp(a.only, models[i].name) != 0)
             continue;
+        if (a.mutant && models[i].must_fail)
+            continue; /* a canary is not the code under test */
         if (a.list) {
             printf("%s\n", models[i].name);
             continue;

@@ -158,7 +158,7 @@ mc_location *mc_announce_access(mc_kind kind, const void *p, size_t size, mc_ord
 {
     mc_data_touch(p, site);
     int location = mc_location_of(p, size);
-    mc_announce((mc_operation){kind, location, order, site});
+    mc_announce((mc_operation){kind, location, order, site, 0});
     mc_data_touch(p, site);
     return &locations[location];
 }
@@ -188,6 +188,7 @@ static int oldest_readable(const mc_location *l, mc_order order)
 static void observe(const mc_location *l, const mc_message *m, mc_order order)
 {
     mc_thread *t = mc_running();
+    t->watched |= UINT64_C(1) << index_of(l);
     see(&t->view, index_of(l), m->stamp);
     if (acquires(order))
         mc_view_join(&t->view, &m->view);
@@ -270,6 +271,7 @@ static void insert(mc_location *l, int place, uint64_t value, mc_order order, mc
     if (place == l->count - 1)
         memcpy((void *)(uintptr_t)l->address, &value, l->size);
     mc.stores++;
+    mc_wait_stir(index_of(l));
 }
 
 void mc_store(void *p, size_t size, uint64_t value, mc_order order, const char *site)

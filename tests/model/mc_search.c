@@ -267,7 +267,7 @@ static int next_thread(void)
         return -1;
     record('0', picked);
     mc_thread *t = &mc.threads[picked];
-    if (t->next.kind == MC_OP_PAUSE && t->paused_at == mc.stores)
+    if (t->next.kind == MC_OP_PAUSE && !t->stirred)
         t->fresh_at = mc.stores;
     last = picked;
     return picked;
@@ -353,8 +353,9 @@ static void start_threads(void)
         t->view.known = 0;
         memset(t->view.clock, 0, sizeof t->view.clock);
         t->view.clock[i] = 1;
-        t->ended = t->timed = false;
-        t->fresh_at = t->paused_at = -1;
+        t->ended = t->timed = t->stirred = false;
+        t->watched = 0;
+        t->fresh_at = -1;
         t->priority = mc.model->search == MC_RANDOM ? roll() | UINT64_C(1) << 63 : 0;
         t->fiber.stack = stacks[i];
         t->fiber.stack_bytes = MC_STACK_BYTES;

@@ -2,7 +2,7 @@
 /* mc_wait.c - threads that wait: spinning, sleeping, in a futex; and what commutes with what.
  *
  * Spinning. A loop that waits for a store says so (hk_spin_pause); its thread stands aside until
- * there has been another store. What is left when everybody stands aside is a thread that read an
+ * there has been a store to something it has read since it paused last. What is left when everybody stands aside is a thread that read an
  * old value and would read the new one in time: it is sent once more, reading the newest of
  * everything. If it pauses again without a store in between, it spins for ever: a livelock.
  *
@@ -14,10 +14,19 @@ bool mc_can_run(const mc_thread *t)
     if (t->ended)
         return false;
     switch (t->next.kind) {
-    case MC_OP_PAUSE:         return mc.stores > t->paused_at;
+    case MC_OP_PAUSE:         return t->stirred;
     case MC_OP_SLEEP:         return mc_location_at(t->next.location)->has_token;
     case MC_OP_FUTEX_BLOCKED: return t->timed;
     default:                  return true;
+    }
+}
+
+void mc_wait_stir(int location)
+{
+    for (int i = 0; i < mc.n; i++) {
+        mc_thread *t = &mc.threads[i];
+        if (t->next.kind == MC_OP_PAUSE && t->next.watched >> location & 1)
+            t->stirred = true;
     }
 }
 
@@ -25,8 +34,10 @@ void mc_pause(const char *site)
 {
     if (mc.alone)
         mc_fail("%s: waits where nobody else runs", site);
-    mc_running()->paused_at = mc.stores;
-    mc_announce((mc_operation){MC_OP_PAUSE, -1, MC_RELAXED, site});
+    mc_thread *t = mc_running();
+    t->stirred = false;
+    mc_announce((mc_operation){MC_OP_PAUSE, -1, MC_RELAXED, site, t->watched});
+    t->watched = 0;
     mc_trace("pause ends", NULL, 0, site);
 }
 
@@ -75,7 +86,7 @@ int mc_futex_wait(void *p, uint32_t expected, bool timed, const char *site)
     mc_thread *t = mc_running();
     t->timed = timed;
     mc_announce((mc_operation){MC_OP_FUTEX_BLOCKED, mc_location_of(p, sizeof(uint32_t)),
-                               MC_SEQCST, site});
+                               MC_SEQCST, site, 0});
     bool expired = t->next.kind == MC_OP_FUTEX_BLOCKED;
     mc_memory_barrier();
     mc_trace(expired ? "futex expires" : "futex woken", l, 0, site);
@@ -87,7 +98,7 @@ void mc_futex_wake(void *p, int n, const char *site)
     if (mc.alone)
         return;
     int location = mc_location_of(p, sizeof(uint32_t));
-    mc_announce((mc_operation){MC_OP_FUTEX_WAKE, location, MC_SEQCST, site});
+    mc_announce((mc_operation){MC_OP_FUTEX_WAKE, location, MC_SEQCST, site, 0});
     mc_memory_barrier();
     mc_thread *blocked[MC_THREADS_MAX];
     int count = 0;
@@ -117,10 +128,16 @@ static bool is_memory(mc_kind kind)
     return kind == MC_OP_ALLOCATE || kind == MC_OP_FREE;
 }
 
+static bool stirs(const mc_operation *store, const mc_operation *pause)
+{
+    return (store->kind == MC_OP_STORE || store->kind == MC_OP_UPDATE) &&
+           pause->watched >> store->location & 1;
+}
+
 bool mc_dependent(const mc_operation *a, const mc_operation *b)
 {
     if (a->kind == MC_OP_PAUSE || b->kind == MC_OP_PAUSE)
-        return true;
+        return a->kind == b->kind || stirs(a, b) || stirs(b, a);
     if (is_memory(a->kind) || is_memory(b->kind))
         return is_memory(a->kind) && is_memory(b->kind);
     if (is_futex(a->kind) && is_futex(b->kind))
