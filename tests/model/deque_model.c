@@ -10,7 +10,10 @@
 #include "model/mc.h"
 #include "sched/deque.h"
 
-enum { TASKS_MAX = 6 };
+enum {
+    TASKS_MAX = 6,
+    BUDGET = 2 * 1000 * 1000, /* a mutant may have a hundred times as many executions */
+};
 
 struct hk_task {
     int number; /* from 1; written by the owner before it pushes */
@@ -185,13 +188,15 @@ static const mc_model models[] = {
      .threads = {push_4_pop_1, steal_2, steal_1},
      .check = every_task_ran_once,
      .search = MC_BOUNDED,
-     .bound = 2},
+     .bound = 2,
+     .executions_max = BUDGET},
     {.name = "deque: push and pop in turns, two thieves",
      .setup = begin_two_slots_at_wrap,
      .threads = {push_pop_3_times, steal_2, steal_1},
      .check = every_task_ran_once,
      .search = MC_BOUNDED,
-     .bound = 3},
+     .bound = 3,
+     .executions_max = BUDGET},
     {.name = "deque: slots used again, two thieves",
      .setup = begin_two_slots_at_sign,
      .threads = {push_2_grow_pop, steal_1, steal_1},

@@ -21,9 +21,13 @@
 #include <stdio.h>
 #include <time.h>
 
-/* asleep   threads that need not be tried at this place
+/* offered  answers there are
+ * count    answers worth trying
+ * taken    which of those this execution has
+ * asleep   threads that need not be tried at this place
  * thread   who the answers are, for a choice of threads */
 typedef struct choice {
+    uint8_t offered;
     uint8_t count;
     uint8_t taken;
     uint8_t thread[MC_THREADS_MAX];
@@ -114,17 +118,22 @@ static int replayed(int first, int n)
     return answer >= 0 && answer < n ? answer : 0;
 }
 
-/* The choice at this place: made before, or a new one that begins with its first answer. */
-static choice *next_choice(bool *ret_new)
+/* The choice of one in n at this place: made before, or a new one with its first answer. */
+static choice *next_choice(int n, bool *ret_new)
 {
-    *ret_new = position == choices_n;
+    choice *c = &choices[position++];
+    *ret_new = position > choices_n;
     if (*ret_new) {
-        if (choices_n == MC_CHOICES_MAX)
+        if (position > MC_CHOICES_MAX)
             mc_fail("more than %d choices: a smaller model, please", MC_CHOICES_MAX);
         choices_n++;
-        choices[position].taken = 0;
+        c->taken = 0;
+        c->offered = (uint8_t)n;
+        c->count = (uint8_t)n;
     }
-    return &choices[position++];
+    if (c->offered != n)
+        mc_fail("the model does not repeat itself: %d choices where there were %d", n, c->offered);
+    return c;
 }
 
 int mc_choose(int n)
@@ -138,9 +147,7 @@ int mc_choose(int n)
         answer = roll() % 3 ? 0 : (int)(roll() % (unsigned)n);
     } else {
         bool new;
-        choice *c = next_choice(&new);
-        c->count = (uint8_t)n;
-        answer = c->taken;
+        answer = next_choice(n, &new)->taken;
     }
     record('a', answer);
     return answer;
@@ -182,7 +189,7 @@ static bool put_last_first(uint8_t *able, int n)
 static int pick_exhaustive(uint8_t *able, int n)
 {
     bool new;
-    choice *c = next_choice(&new);
+    choice *c = next_choice(n, &new);
     if (new) {
         put_last_first(able, n);
         c->count = 0;
@@ -210,9 +217,7 @@ static int pick_bounded(uint8_t *able, int n)
     bool can_go_on = put_last_first(able, n);
     if (can_go_on && preemptions == mc.model->bound)
         return last;
-    choice *c = next_choice(&new);
-    c->count = (uint8_t)n;
-    int picked = able[c->taken];
+    int picked = able[next_choice(n, &new)->taken];
     preemptions += can_go_on && picked != last;
     return picked;
 }
@@ -366,6 +371,15 @@ static void start_threads(void)
     mc.starting = false;
 }
 
+static void first_step(void)
+{
+    int first = next_thread();
+    if (first < 0)
+        return;
+    mc.current = first;
+    mc_fiber_switch(&alone_fiber, &mc.threads[first].fiber);
+}
+
 static void execute(void)
 {
     reset();
@@ -373,11 +387,8 @@ static void execute(void)
     mc.alone = false;
     if (!mc.failed)
         start_threads();
-    int first = mc.failed ? -1 : next_thread();
-    if (first >= 0) {
-        mc.current = first;
-        mc_fiber_switch(&main_fiber, &mc.threads[first].fiber);
-    }
+    if (!mc.failed)
+        run_alone(first_step);
     mc.alone = true;
     steps_before = mc.steps;
     if (mc.failed || mc.pruned)
