@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# install_test.sh - what a user does: install hank, static and shared, into a prefix of its own, then
-# build and run docs/examples/hello.c against it, by find_package(hank) and by pkg-config.
+# install_test.sh - what a user does: install hank, static and shared, into a prefix of its own,
+# then build and run docs/examples/hello.c against it, by find_package(hank) and by pkg-config.
 set -eu
 
 source=$(cd "$(dirname "$0")/.." && pwd)

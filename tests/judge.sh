@@ -27,7 +27,8 @@ done
 [ "$criterion" = yes ] && set -- "$@" -j1 "--tap=$results/tap"
 
 log="log_path=$results/sanitizer:log_exe_name=1"
-ASAN_OPTIONS="$log:detect_stack_use_after_return=1:strict_string_checks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+asan="$log:detect_stack_use_after_return=1:strict_string_checks=1"
+ASAN_OPTIONS="$asan${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 UBSAN_OPTIONS="$log:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 TSAN_OPTIONS="$log:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS

@@ -188,7 +188,8 @@ def main(arguments):
         print(f"run.py: there is no configuration '{strangers[0]}'; "
               f"there are: {' '.join(CONFIGURATIONS)}", file=sys.stderr)
         return 2
-    return run(named or [name for name, (usual, _) in CONFIGURATIONS.items() if everything or usual])
+    return run(named or [name for name, (usual, _) in CONFIGURATIONS.items()
+                         if everything or usual])
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ static inline bool hk_ticket_claim(hk_ticket t, int result)
 /* The same for a stop, which leaves firm waits alone. Claims whatever turn is under way. */
 static inline bool hk_sleeper_claim_stop(hk_sleeper *s, uint64_t word, int result)
 {
+    /* [waiter:claim] the sleeper sees what the canceller wrote before. */
     return hk_word_state(word) == HK_WAITING &&
            hk_cas_seqcst(&s->word, &word, hk_sleeper_pack(hk_word_turn(word), HK_AWAKE, result));
 }
