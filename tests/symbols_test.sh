@@ -12,8 +12,12 @@ list=$(dirname "$0")/../runtime/hank.symbols
 exported=$(nm -D --defined-only --format=posix "$library") || exit 1
 failed=0
 
+names() {
+    echo "$exported" | awk '$1 != "" { print $1 }' | LC_ALL=C sort
+}
+
 if [ "${2:-}" = --update ]; then
-    echo "$exported" | awk '{ print $1 }' | LC_ALL=C sort | sed '/^$/d' >"$list"
+    names >"$list"
     exit 0
 fi
 
@@ -28,10 +32,9 @@ if [ -n "$writable" ]; then
     failed=1
 fi
 
-names=$(echo "$exported" | awk '{ print $1 }' | LC_ALL=C sort)
-if ! echo "$names" | diff -u "$list" - >/dev/null; then
+if ! names | diff -u "$list" - >/dev/null; then
     echo "what the library exports is not what runtime/hank.symbols says (- list, + library):"
-    echo "$names" | diff -U0 "$list" - | sed 1,3d
+    names | diff -U0 "$list" - | grep '^[-+][^-+]'
     echo "If it is meant: tests/symbols_test.sh $library --update"
     failed=1
 fi
