@@ -130,6 +130,7 @@ def test(preset):
         return failed_build(preset, "ctest", done.stdout)
     for name, output in outputs:
         print(f"--- {preset}: {name}\n{output.rstrip()}", flush=True)
+    count.failures = [f"{preset}: {failure}" for failure in count.failures]
     return count
 
 
