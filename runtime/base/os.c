@@ -102,31 +102,36 @@ int hk_os_advise(void *base, size_t bytes, int advice)
 ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
 {
 #ifdef __linux__
-    /* One descriptor for this process's life; a child of fork() asks again. */
-    static HK_ATOMIC(int) self_fd = -1;
-    static HK_ATOMIC(int) self_pid;
+    /* pid << 32 | descriptor + 1: one word, so that nobody pairs this process with its parent's
+     * descriptor after a fork(). */
+    static HK_ATOMIC(uint64_t) self;
     int fault = hk_fault_check(HK_FAULT_ADVISE);
     if (fault)
         return fault;
-    int pid = (int)getpid();
-    int fd = hk_load_acquire(&self_fd); /* [os:self] acquire: self_pid belongs to it */
-    if (fd < 0 || hk_load_relaxed(&self_pid) != pid) {
-        fd = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (fd < 0)
+    uint64_t pid = (uint64_t)getpid();
+    uint64_t known = hk_load_relaxed(&self); /* relaxed: the word is all there is to know */
+    if (known >> 32 != pid) {
+        long opened = syscall(SYS_pidfd_open, (pid_t)pid, 0);
+        if (opened < 0)
             return -errno;
-        hk_store_relaxed(&self_pid, pid);
-        int none = -1;
-        if (!hk_cas_acqrel(&self_fd, &none, fd)) { /* [os:self] the first one stays */
-            (void)close(fd);
-            fd = none;
-        }
+        uint64_t ours = pid << 32 | (uint64_t)(opened + 1);
+        if (hk_cas_relaxed(&self, &known, ours))
+            known = ours;
+        else
+            (void)close((int)opened); /* another thread was first */
     }
+    int fd = (int)(known & UINT32_MAX) - 1;
     ssize_t done = syscall(SYS_process_madvise, fd, ranges, n, advice, 0);
     return done < 0 ? -errno : done;
 #else
     (void)ranges, (void)n, (void)advice;
     return -ENOSYS;
 #endif
+}
+
+int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages)
+{
+    return (int)SYS(HK_FAULT_ADVISE, mincore(base, bytes, ret_pages));
 }
 
 size_t hk_os_page_bytes(void)
@@ -167,6 +172,28 @@ int hk_os_thread_pin(unsigned cpu)
     (void)cpu;
     return -ENOTSUP;
 #endif
+}
+
+int hk_os_thread_stack(void **ret_low, size_t *ret_bytes)
+{
+    pthread_attr_t attributes;
+    int rc = -pthread_getattr_np(pthread_self(), &attributes);
+    if (rc < 0)
+        return rc;
+    rc = -pthread_attr_getstack(&attributes, ret_low, ret_bytes);
+    (void)pthread_attr_destroy(&attributes); /* cannot fail on an initialised one */
+    return rc;
+}
+
+size_t hk_os_signal_stack_min(void)
+{
+    long bytes = sysconf(_SC_MINSIGSTKSZ);
+    return bytes > 0 ? (size_t)bytes : (size_t)MINSIGSTKSZ;
+}
+
+int hk_os_signal_raise(int signo)
+{
+    return raise(signo) == 0 ? 0 : -errno;
 }
 
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old)
@@ -361,6 +388,19 @@ int hk_os_eventfd(void)
     return (int)SYS(HK_FAULT_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 #endif
+
+/* --- errno --------------------------------------------------------------------------------- */
+
+/* Never inlined: a compiler may remember where errno is across a switch to another thread. */
+HK_NOINLINE int hk_os_errno(void)
+{
+    return errno;
+}
+
+HK_NOINLINE void hk_os_set_errno(int value)
+{
+    errno = value;
+}
 
 /* --- chance -------------------------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ int hk_os_unmap(void *base, size_t bytes);
 int hk_os_protect_none(void *base, size_t bytes);
 int hk_os_advise(void *base, size_t bytes, int advice);
 ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice); /* this process */
+int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages); /* a byte a page: bit 0 */
 size_t hk_os_page_bytes(void);
 
 /* Threads. */
@@ -42,7 +43,10 @@ int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
 int hk_os_thread_pin(unsigned cpu);       /* the caller */
+int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
+size_t hk_os_signal_stack_min(void); /* what one signal frame can take on this CPU */
+int hk_os_signal_raise(int signo);   /* to the caller's thread */
 int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old);
 int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old);
 
@@ -86,6 +90,10 @@ int hk_os_epoll_create(void);
 int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns);
 int hk_os_eventfd(void);
+
+/* errno itself, for who must carry it from one thread to another. */
+int hk_os_errno(void);
+void hk_os_set_errno(int value);
 
 /* Chance: for seeds and for spreading load; not for secrets. */
 uint64_t hk_os_random(void);
