@@ -3,15 +3,15 @@
  *
  * A queue *is* an epoll descriptor, so close(2) works on it unseen. What epoll cannot hold, the
  * two filters of a descriptor with a `udata` each, is in a table by queue and descriptor; a table
- * whose queue was closed is cleared when the number comes back.
+ * whose queue was closed is cleared when the number comes back. A BSD kernel drops the filters of a
+ * descriptor that is closed; here a later registration under its number takes over.
  *
  * EVFILT_USER: one eventfd that is always readable, shared by all queues and edge-triggered in
  * each; to trigger is to modify its registration, which makes the kernel report it once more in
  * that queue alone, however often it was triggered.
  *
  * Known to differ from a BSD kernel: only EV_CLEAR filters; `data` is 0; an event for one filter
- * may bring a spurious one for the other; closing a descriptor without EV_DELETE leaves its filters
- * if a duplicate lives; no EVFILT_TIMER, EVFILT_PROC, EVFILT_SIGNAL. */
+ * may bring a spurious one for the other; no EVFILT_TIMER, EVFILT_PROC, EVFILT_SIGNAL. */
 #include <sys/event.h>
 
 #include <errno.h>
@@ -29,8 +29,11 @@ struct knote {
     void *udata;
 };
 
+/* added: how often the descriptor was added to epoll; in the kernel's hands beside its number, so
+ * that what a registration of before says is dropped */
 struct queue {
     struct knote notes[FDS_MAX][2];
+    uint32_t added[FDS_MAX];
     struct knote user;
 };
 
@@ -84,6 +87,17 @@ static int change_user(int queue, struct queue *q, const struct kevent *change)
     return error;
 }
 
+static uint64_t name_of(const struct queue *q, int fd)
+{
+    return (uint64_t)q->added[fd] << 32 | (uint32_t)fd;
+}
+
+static int add(int queue, struct queue *q, int fd)
+{
+    q->added[fd]++;
+    return control(queue, EPOLL_CTL_ADD, fd, interest_of(q->notes[fd]), name_of(q, fd));
+}
+
 static int change_descriptor(int queue, struct queue *q, const struct kevent *change)
 {
     int fd = (int)change->ident;
@@ -98,13 +112,16 @@ static int change_descriptor(int queue, struct queue *q, const struct kevent *ch
         return ENOENT;
     *note = (struct knote){change->flags & EV_ADD, change->udata};
     uint32_t interest = interest_of(notes);
-    int operation = interest == 0 ? EPOLL_CTL_DEL : had_any ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    int error = control(queue, operation, fd, interest, (uint64_t)fd);
-    if (error == ENOENT && operation == EPOLL_CTL_MOD) { /* it was closed unseen: start anew */
-        notes[note == &notes[READ] ? WRITE : READ].is_active = false;
-        error = control(queue, EPOLL_CTL_ADD, fd, interest_of(notes), (uint64_t)fd);
+    if (change->flags & EV_DELETE) {
+        int operation = interest == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+        return control(queue, operation, fd, interest, name_of(q, fd));
     }
-    if (error && operation != EPOLL_CTL_DEL)
+    int error = had_any ? control(queue, EPOLL_CTL_MOD, fd, interest, name_of(q, fd)) : 0;
+    if (error == ENOENT) /* it was closed unseen: start anew */
+        notes[note == &notes[READ] ? WRITE : READ].is_active = false;
+    if (!had_any || error == ENOENT)
+        error = add(queue, q, fd);
+    if (error)
         *note = before;
     return error;
 }
@@ -140,13 +157,15 @@ static int translate(int queue, struct queue *q, const struct epoll_event *from,
         ret_events[0] = (struct kevent){.filter = EVFILT_USER, .udata = q->user.udata};
         return 1;
     }
-    int fd = (int)from->data.u64, n = 0;
+    int fd = (int)(uint32_t)from->data.u64, n = 0;
+    if (from->data.u64 != name_of(q, fd))
+        return 0;
     for (int d = READ; d <= WRITE; d++) {
         struct knote *note = &q->notes[fd][d];
         if (!note->is_active || !(from->events & relevant[d]))
             continue;
         if (n == room)
-            (void)control(queue, EPOLL_CTL_MOD, fd, interest_of(q->notes[fd]), (uint64_t)fd);
+            (void)control(queue, EPOLL_CTL_MOD, fd, interest_of(q->notes[fd]), name_of(q, fd));
         else
             ret_events[n++] = make_event(fd, d, note, from->events);
     }
