@@ -46,6 +46,8 @@ typedef enum hk_fault {
     HK_FAULT_EPOLL_CTL,
     HK_FAULT_EPOLL_WAIT,
     HK_FAULT_EVENTFD,
+    HK_FAULT_KQUEUE,
+    HK_FAULT_KEVENT,
     HK_FAULT_KINDS
 } hk_fault;
 

@@ -373,14 +373,31 @@ int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     return (int)SYS(HK_FAULT_EPOLL_CTL, epoll_ctl(epoll, operation, fd, event));
 }
 
+/* Rounded up: a wait that ends early would only be made again. */
+static int to_milliseconds(int64_t ns)
+{
+    enum { NS_PER_MS = 1000 * 1000 };
+    if (ns < 0)
+        return -1;
+    int64_t ms = ns / NS_PER_MS + (ns % NS_PER_MS != 0);
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns)
 {
-    if (timeout_ns == 0) /* the cheaper entry, and the one emulators know */
-        return (int)SYS(HK_FAULT_EPOLL_WAIT, epoll_wait(epoll, ret_events, max, 0));
-    if (timeout_ns < 0)
-        return (int)SYS(HK_FAULT_EPOLL_WAIT, epoll_wait(epoll, ret_events, max, -1));
-    struct timespec timeout = to_timespec(timeout_ns);
-    return (int)SYS(HK_FAULT_EPOLL_WAIT, epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
+    /* Kernels before 5.11 and emulators know milliseconds only. Relaxed: asking again is harmless.
+     * A poll and a wait for ever need no nanoseconds and take the entry everybody knows. */
+    static HK_ATOMIC(bool) coarse_only;
+    if (timeout_ns > 0 && !hk_load_relaxed(&coarse_only)) {
+        struct timespec timeout = to_timespec(timeout_ns);
+        int rc = (int)SYS(HK_FAULT_EPOLL_WAIT,
+                          epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
+        if (rc != -ENOSYS)
+            return rc;
+        hk_store_relaxed(&coarse_only, true);
+    }
+    return (int)SYS(HK_FAULT_EPOLL_WAIT,
+                    epoll_wait(epoll, ret_events, max, to_milliseconds(timeout_ns)));
 }
 
 int hk_os_eventfd(void)

@@ -22,6 +22,7 @@
 #include "base/compiler.h"
 
 struct epoll_event;
+struct kevent;
 struct addrinfo;
 
 /* Time: nanoseconds on the monotonic clock. */
@@ -94,6 +95,14 @@ int hk_os_eventfd(void);
 /* errno itself, for who must carry it from one thread to another. */
 int hk_os_errno(void);
 void hk_os_set_errno(int value);
+
+/* BSD readiness: os_kqueue.c, where it is built in. `change` stops at the first change that fails
+ * and returns why; `receipts` makes them all (with EV_RECEIPT) and returns one receipt each. */
+int hk_os_kqueue(void);
+int hk_os_kevent_change(int queue, const struct kevent *changes, int n);
+int hk_os_kevent_receipts(int queue, const struct kevent *changes, int n,
+                          struct kevent *ret_receipts);
+int hk_os_kevent_wait(int queue, struct kevent *ret_events, int max, int64_t timeout_ns);
 
 /* Chance: for seeds and for spreading load; not for secrets. */
 uint64_t hk_os_random(void);
