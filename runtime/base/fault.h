@@ -32,6 +32,7 @@ typedef enum hk_fault {
     HK_FAULT_READ,
     HK_FAULT_WRITE,
     HK_FAULT_OPEN,
+    HK_FAULT_POLL,
     HK_FAULT_SOCKET,
     HK_FAULT_BIND,
     HK_FAULT_LISTEN,

@@ -9,11 +9,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/fault.h"
 
 #ifdef __linux__
@@ -152,6 +156,16 @@ int hk_os_thread_join(pthread_t thread)
     return -pthread_join(thread, NULL);
 }
 
+int hk_os_thread_detach(pthread_t thread)
+{
+    return -pthread_detach(thread);
+}
+
+pthread_t hk_os_thread_self(void)
+{
+    return pthread_self();
+}
+
 void hk_os_thread_name(const char *name)
 {
 #ifdef __linux__
@@ -264,6 +278,27 @@ int hk_os_open(const char *path, int flags)
     return (int)SYS_RETRY(HK_FAULT_OPEN, open(path, flags | O_CLOEXEC, 0600));
 }
 
+int hk_os_duplicate(int fd)
+{
+    return (int)SYS(HK_FAULT_OPEN, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
+int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns)
+{
+    struct timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
+    return (int)SYS(HK_FAULT_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &timeout, NULL));
+}
+
+int hk_os_stat(const char *path, struct stat *ret_stat)
+{
+    return (int)SYS(HK_FAULT_OPEN, lstat(path, ret_stat));
+}
+
+int hk_os_unlink(const char *path)
+{
+    return (int)SYS(HK_FAULT_OPEN, unlink(path));
+}
+
 /* --- sockets ------------------------------------------------------------------------------- */
 
 int hk_os_socket(int family, int type, int protocol)
@@ -351,8 +386,11 @@ int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                       struct addrinfo **ret_list)
 {
-    return hk_fault_check(HK_FAULT_RESOLVE) ? EAI_AGAIN
-                                            : getaddrinfo(host, service, hints, ret_list);
+    int fault = hk_fault_check(HK_FAULT_RESOLVE);
+    if (fault)
+        return fault;
+    int code = getaddrinfo(host, service, hints, ret_list);
+    return code == EAI_SYSTEM ? -errno : hk_error_of_resolver(code);
 }
 
 void hk_os_freeaddrinfo(struct addrinfo *list)
@@ -417,6 +455,17 @@ HK_NOINLINE int hk_os_errno(void)
 HK_NOINLINE void hk_os_set_errno(int value)
 {
     errno = value;
+}
+
+/* --- words --------------------------------------------------------------------------------- */
+
+const char *hk_os_error_text(int error)
+{
+#ifdef __GLIBC__
+    return strerrordesc_np(error); /* neither locale nor a buffer that threads share */
+#else
+    return strerror(error);
+#endif
 }
 
 /* --- chance -------------------------------------------------------------------------------- */
