@@ -31,7 +31,7 @@ static bool all_sleep(hk_runtime *rt)
 /* Do for `w` what it does not come to do. */
 static void help(hk_runtime *rt, hk_worker *w)
 {
-    hk_ready ready[HK_READY_MAX];
+    hk_ready *ready = rt->monitor_ready;
     int n = hk_reactor_wait(&w->reactor, 0, ready);
     for (int i = 0; i < n; i++)
         if (hk_ticket_claim(ready[i].ticket, ready[i].result))

@@ -53,6 +53,7 @@ typedef struct hk_runtime {
 
     pthread_t monitor;
     HK_ATOMIC(uint32_t) monitor_word;
+    hk_ready monitor_ready[HK_READY_MAX]; /* the monitor's own */
 
     hank_fn main_fn;
     void *main_arg;
