@@ -14,8 +14,7 @@
 #include "sched/thread.h"
 #include "sched/worker.h"
 
-/* The task, or outside a task the thread, that is calling. */
-static hk_sleeper *current_sleeper(void)
+hk_sleeper *hk_park_self(void)
 {
     hk_worker *w = hk_worker_self();
     return w && w->current ? &w->current->sleeper : &hk_thread_self()->sleeper;
@@ -23,7 +22,7 @@ static hk_sleeper *current_sleeper(void)
 
 void hk_park_begin(hk_waiter *w, unsigned state)
 {
-    hk_sleeper *s = current_sleeper();
+    hk_sleeper *s = hk_park_self();
     w->asked = state;
     w->ticket = hk_sleeper_begin(s, state == HK_WAITING ? hk_scope_wait_state(s) : state);
 }
@@ -99,7 +98,7 @@ bool hk_wake(hk_ticket t, int result)
 
 int hk_stop_reason(void)
 {
-    return hk_scope_stop_reason(current_sleeper());
+    return hk_scope_stop_reason(hk_park_self());
 }
 
 int hk_checkpoint(void)

@@ -24,6 +24,9 @@
 
 #define HK_FOREVER INT64_MAX
 
+/* The calling task, or outside a task the calling thread: who owns what it locks. */
+hk_sleeper *hk_park_self(void);
+
 /* Begin a turn of the calling task or thread and write its ticket into w. `state` is HK_WAITING, or
  * HK_WAITING_FIRMLY for a wait that no stop and no scope's deadline may end. */
 void hk_park_begin(hk_waiter *w, unsigned state);
