@@ -29,7 +29,7 @@ static int map_aligned(size_t bytes, void **ret_base)
     uintptr_t low = (uintptr_t)base;
     uintptr_t aligned = (low + bytes - 1) / bytes * bytes;
     if (aligned > low)
-        (void)hk_os_unmap(base, aligned - low); /* address space only: nothing is lost if it stays */
+        (void)hk_os_unmap(base, aligned - low); /* address space only: it may as well stay */
     uintptr_t high = low + 2 * bytes;
     if (high > aligned + bytes)
         (void)hk_os_unmap((void *)(aligned + bytes), high - aligned - bytes);

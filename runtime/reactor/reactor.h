@@ -9,16 +9,20 @@
  * Nothing here wakes anybody: hk_reactor_wait hands out tickets with results, and the caller claims
  * them. A ticket whose turn is over is harmless, so events may be as stale as they like.
  *
- * Each direction of a source is one word with a sequence number:
+ * Each direction of a source is one word with a sequence number that moves at every step:
  *
  *     word = [ sequence : 62 | state : 2 ]
  *
- *       IDLE --event--> READY --start: consumed, HK_RETRY--> IDLE
- *       IDLE --start: ticket stored, then--> ARMED --event--> READY, ticket handed out
+ *       IDLE  --event--> READY                            nobody waits: remembered
+ *       READY --start: consumed, HK_RETRY--> IDLE
+ *       IDLE  --start: ticket stored, then--> ARMED
+ *       ARMED --event: ticket handed out, HK_RETRY--> IDLE
  *       ARMED --stop--> IDLE
+ *       IDLE  --stop: it was handed out, but not used--> READY
  *
- * READY is consumed *before* the system call it permits, never after one, so an edge that arrives
- * between EAGAIN and the wait cannot be lost. */
+ * An HK_RETRY uses the readiness up *before* the system call it permits, never after one, so an
+ * edge that arrives between EAGAIN and the wait cannot be lost. Handing out uses it up too: were it
+ * left READY, every wake-up would cost a second system call just to learn EAGAIN. */
 #ifndef HK_REACTOR_REACTOR_H
 #define HK_REACTOR_REACTOR_H
 
@@ -46,15 +50,18 @@ typedef struct hk_channel_word {
     HK_ATOMIC(uint64_t) ticket_turn;
 } hk_channel_word;
 
-/* Type-stable: sources come from a slab and are never returned to the system while a reactor
- * exists, and `generation` changes with each use, so an event that is late meets another generation
+/* Type-stable: sources come from a slab and are never returned to the system while the process
+ * lives, and `generation` changes with each use, so an event that is late meets another generation
  * and is dropped.
  *
  * fd          constant from open to close
  * reactor     the one it is attached to; NULL until its first wait (release/acquire)
- * hung_up     sticky: RDHUP, HUP or ERR was reported; from then on a short read proves nothing */
+ * hung_up     sticky: RDHUP, HUP or ERR was reported; from then on a short read proves nothing.
+ *             May be set without cause by an event that raced with close and open: costs a read
+ * next_free   guarded by the slab's lock */
 struct hk_source {
-    hk_channel_word direction[2];
+    /* Aligned: sources that were opened one after the other are polled by different workers. */
+    _Alignas(HK_CACHE_LINE) hk_channel_word direction[2];
     HK_ATOMIC(hk_reactor *) reactor;
     HK_ATOMIC(uint32_t) generation;
     HK_ATOMIC(bool) hung_up;
@@ -70,7 +77,10 @@ typedef struct hk_ready {
     int result;
 } hk_ready;
 
-enum { HK_READY_MAX = 128 }; /* handed out by one call of hk_reactor_wait */
+enum {
+    HK_READY_MAX = 128,             /* handed out by one call of hk_reactor_wait */
+    HK_SOURCES_MAX = 4 * 1024 * 1024, /* open at a time, in this process */
+};
 
 /* What a backend provides. `start` and `stop` are the shared word protocol for readiness backends;
  * what differs between them is attach, forget, wait and interrupt. */
@@ -81,15 +91,17 @@ struct hk_backend {
     int (*attach)(hk_reactor *r, hk_source *s);  /* once, at the first wait; edge-triggered, both ways */
     void (*forget)(hk_reactor *r, hk_source *s); /* before close(2): no event of it comes after */
     /* Wait at most timeout_ns (0: look only; < 0: for ever), call hk_source_event for each
-     * event. The number of entries in `ready`, or a negative errno. */
+     * event. The number of entries in `ready`, or a negative errno (-EINTR: a signal). */
     int (*wait)(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max);
-    void (*interrupt)(hk_reactor *r); /* any thread: make wait return now, or the next one at once */
+    /* Any thread: make wait return now, or the next one that finds it. May be called too often. */
+    void (*interrupt)(hk_reactor *r);
 };
 
 extern const hk_backend hk_backend_epoll;
 extern const hk_backend hk_backend_kqueue;
 
 /* backend_fd, wake_fd  constant between open and close
+ * wake_pending         set by whoever interrupts, cleared by a wait that could have blocked
  * polling              taken (try only) by whoever polls: the owner, or a helper when the owner
  *                      is busy; so events of one reactor are never handled by two threads at once
  * timers               has its own lock */
@@ -97,24 +109,27 @@ struct hk_reactor {
     const hk_backend *backend;
     int backend_fd;
     int wake_fd;
-    HK_ATOMIC(bool) wake_pending; /* interrupts are coalesced until wait has seen one */
+    HK_ATOMIC(bool) wake_pending;
     hk_lock polling;
     hk_timers timers;
 };
 
 int hk_reactor_open(hk_reactor *r, const hk_backend *backend); /* NULL: this system's best */
-void hk_reactor_close(hk_reactor *r);
+void hk_reactor_close(hk_reactor *r); /* its sources have been closed before */
 
 /* Collect what is ready: descriptors and due timers. Waits until the earliest timer, `deadline`
- * (a point in time; 0: do not wait; INT64_MAX: none) or an interrupt. Returns the number of entries
- * in ready[HK_READY_MAX]; 0 too when another thread polls this reactor. */
+ * (a point in time; 0: only look; INT64_MAX: none), an interrupt or a signal. Returns the number of
+ * entries in ready[HK_READY_MAX]; 0 too when another thread polls this reactor; a negative errno if
+ * the system refuses to say. Only the owner waits; helpers look, which uses no interrupt up. */
 int hk_reactor_wait(hk_reactor *r, int64_t deadline, hk_ready *ready);
 
+/* Make the wait that is under way return, or else the next one, at once. What the caller wrote
+ * before is seen after that wait. Any thread, until hk_reactor_close begins. */
 void hk_reactor_interrupt(hk_reactor *r);
 
 /* --- sources ------------------------------------------------------------------------------- */
 
-/* A source for `fd`, not attached yet. NULL: no memory. */
+/* A source for `fd`, not attached yet. NULL: no memory, or HK_SOURCES_MAX are open. */
 hk_source *hk_source_open(int fd);
 
 /* Let its reactor forget it and the slot be used again. No wait may be under way and none may
@@ -126,13 +141,26 @@ void hk_source_close(hk_source *s);
  * One waiter a direction at a time: io/fd.c sees to that too. */
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home);
 
-/* Take back an armed wait whose turn ended another way (stopped, timed out). */
+/* Take back a wait: one that was armed and whose turn ended another way (stopped, timed out), or one
+ * that ended with HK_RETRY but whose system call is not going to be made. */
 void hk_source_stop(hk_source *s, hk_direction d);
 
-/* For backends: an event. Adds at most two entries to ready[*n]. `generation` is the one the
- * kernel gave back. */
-void hk_source_event(hk_source *s, uint32_t generation, bool in, bool out, bool hung_up,
-                     hk_ready *ready, int *n);
+/* --- for backends -------------------------------------------------------------------------- */
+
+/* What the kernel is given to name a source: index and generation. HK_KEY_WAKE names none. */
+uint64_t hk_source_key(const hk_source *s);
+#define HK_KEY_WAKE UINT64_MAX
+
+enum {
+    HK_EVENT_IN = 1,
+    HK_EVENT_OUT = 2,
+    HK_EVENT_HUNG_UP = 4,                                         /* the peer sends no more */
+    HK_EVENT_BROKEN = HK_EVENT_IN | HK_EVENT_OUT | HK_EVENT_HUNG_UP, /* concerns both directions */
+};
+
+/* An event for the source called `key`, dropped if that has been closed. Adds at most two entries
+ * to ready[*n]. */
+void hk_source_event(uint64_t key, unsigned what, hk_ready *ready, int *n);
 
 hk_source *hk_source_at(uint32_t index); /* NULL: never existed */
 

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* epoll.c - readiness on Linux.
+ *
+ * A descriptor is registered once, edge-triggered, for everything, so that waiting for the other
+ * direction costs no system call. The kernel is given a key (index and generation), never a
+ * pointer: a registration lives as long as the *open file*, which a dup() or a child may keep after
+ * our close.
+ *
+ * What edge triggering means here: any wake-up of the file reports all that is true of it at that
+ * moment, so an event for input says again that output is possible; the first event of a fresh
+ * socket says OUT; HUP and ERR come unasked.
+ *
+ * The eventfd is never read: edge-triggered, each write is a new event, and the read would double
+ * the price of a wake-up. Its counter is full after 2^64 wake-ups, and then emptied. */
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/check.h"
+#include "base/os.h"
+#include "reactor/reactor.h"
+
+enum { EVENTS_MAX = HK_READY_MAX / 2 }; /* an event makes two entries at most */
+
+static int epoll_open(hk_reactor *r)
+{
+    int epoll = hk_os_epoll_create();
+    if (epoll < 0)
+        return epoll;
+    int wake = hk_os_eventfd();
+    int rc = wake;
+    if (rc < 0)
+        goto close_epoll;
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLET, .data.u64 = HK_KEY_WAKE};
+    rc = hk_os_epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &interest);
+    if (rc < 0)
+        goto close_wake;
+    r->backend_fd = epoll;
+    r->wake_fd = wake;
+    return 0;
+
+close_wake:
+    (void)hk_os_close(wake); /* the first error is the one to report */
+close_epoll:
+    (void)hk_os_close(epoll);
+    return rc;
+}
+
+static void epoll_close(hk_reactor *r)
+{
+    (void)hk_os_close(r->backend_fd); /* nothing was written: nothing can be lost */
+    (void)hk_os_close(r->wake_fd);
+    r->backend_fd = r->wake_fd = -1;
+}
+
+static int epoll_attach(hk_reactor *r, hk_source *s)
+{
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                   .data.u64 = hk_source_key(s)};
+    return hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_ADD, s->fd, &interest);
+}
+
+static void epoll_forget(hk_reactor *r, hk_source *s)
+{
+    struct epoll_event ignored = {0}; /* kernels before 2.6.9 wanted one */
+    /* Fails only if the descriptor was closed behind our back; then the generation has to do. */
+    (void)hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_DEL, s->fd, &ignored);
+}
+
+static unsigned translate(uint32_t events)
+{
+    if (events & (EPOLLHUP | EPOLLERR))
+        return HK_EVENT_BROKEN;
+    unsigned what = 0;
+    if (events & EPOLLRDHUP)
+        what |= HK_EVENT_IN | HK_EVENT_HUNG_UP;
+    if (events & (EPOLLIN | EPOLLPRI))
+        what |= HK_EVENT_IN;
+    if (events & EPOLLOUT)
+        what |= HK_EVENT_OUT;
+    return what;
+}
+
+static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
+{
+    struct epoll_event events[EVENTS_MAX];
+    HK_DCHECK(max >= 2 && max / 2 <= EVENTS_MAX);
+    int got = hk_os_epoll_wait(r->backend_fd, events, max / 2, timeout_ns);
+    int n = 0;
+    for (int i = 0; i < got; i++)
+        if (events[i].data.u64 != HK_KEY_WAKE)
+            hk_source_event(events[i].data.u64, translate(events[i].events), ready, &n);
+    return got < 0 ? got : n;
+}
+
+static void epoll_interrupt(hk_reactor *r)
+{
+    uint64_t one = 1, count;
+    ssize_t rc;
+    /* Full: no event was made. Whoever else empties it in between writes after that. */
+    while ((rc = hk_os_write(r->wake_fd, &one, sizeof one)) == -EAGAIN)
+        (void)hk_os_read(r->wake_fd, &count, sizeof count); /* -EAGAIN: somebody was faster */
+    HK_CHECK(rc == sizeof one);
+}
+
+const hk_backend hk_backend_epoll = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .attach = epoll_attach,
+    .forget = epoll_forget,
+    .wait = epoll_wait_ready,
+    .interrupt = epoll_interrupt,
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* reactor.c - waiting, and being interrupted while waiting.
+ *
+ * Interrupts are coalesced: between two waits only the first costs a system call.
+ *
+ *       interrupter                          waiter
+ *       publish work                         wake_pending?  then do not block
+ *       swap wake_pending = true             block in the kernel
+ *       was it false? then poke the kernel   swap wake_pending = false
+ *                                            look for work
+ *
+ * Invariant: while wake_pending is true, the kernel has been or is about to be poked, or the next
+ * wait does not block. An interrupter that finds it true may leave: either the waiter has yet to
+ * swap it, and then sees the work published before, or it is about to be poked by someone else.
+ *
+ * Only a wait that may block clears it. A helper that polls for a busy owner may swallow the poke
+ * in the kernel, but not the flag, so the owner's next wait still does not block.
+ *
+ * A source's event or a due timer never starves the other: each has its part of the list. */
+#include "reactor/reactor.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/os.h"
+
+/* The build names the best this system has. */
+#ifndef HK_BACKEND_BEST
+#define HK_BACKEND_BEST hk_backend_epoll
+#endif
+
+enum { TIMERS_ROOM = 32 }; /* of HK_READY_MAX: kept for timers when descriptors fill the list */
+
+int hk_reactor_open(hk_reactor *r, const hk_backend *backend)
+{
+    *r = (hk_reactor){
+        .backend = backend ? backend : &HK_BACKEND_BEST, .backend_fd = -1, .wake_fd = -1};
+    hk_timers_init(&r->timers);
+    return r->backend->open(r);
+}
+
+void hk_reactor_close(hk_reactor *r)
+{
+    HK_DCHECK(r->timers.root == NULL);
+    r->backend->close(r);
+}
+
+/* How long to wait: 0 not at all, negative for ever. */
+static int64_t timeout_until(hk_reactor *r, int64_t deadline)
+{
+    if (hk_load_acquire(&r->wake_pending)) /* [reactor:wake] acquire: what it was about */
+        return 0;
+    /* Relaxed: whoever makes it earlier from now on interrupts, and we have not blocked yet. */
+    int64_t earliest = hk_load_relaxed(&r->timers.earliest);
+    int64_t until = earliest < deadline ? earliest : deadline;
+    if (until == INT64_MAX)
+        return -1;
+    int64_t now = hk_os_now();
+    return until > now ? until - now : 0;
+}
+
+int hk_reactor_wait(hk_reactor *r, int64_t deadline, hk_ready *ready)
+{
+    /* Held while blocked, which is why it is never taken otherwise than by trying. */
+    if (!hk_lock_try(&r->polling, HK_RANK_REACTOR))
+        return 0;
+    bool may_block = deadline != 0;
+    int64_t timeout_ns = may_block ? timeout_until(r, deadline) : 0;
+    int rc = r->backend->wait(r, timeout_ns, ready, HK_READY_MAX - TIMERS_ROOM);
+    if (may_block && hk_load_relaxed(&r->wake_pending)) /* relaxed: seen late, it is seen next time */
+        (void)hk_swap_acqrel(&r->wake_pending, false); /* [reactor:wake] acquire */
+
+    int n = rc < 0 ? 0 : rc;
+    if (hk_load_relaxed(&r->timers.earliest) != INT64_MAX) /* relaxed: asked again under its lock */
+        hk_timers_expire(&r->timers, hk_os_now(), ready, &n, HK_READY_MAX);
+    hk_lock_drop(&r->polling);
+    return rc < 0 && rc != -EINTR && n == 0 ? rc : n;
+}
+
+void hk_reactor_interrupt(hk_reactor *r)
+{
+    /* [reactor:wake] release: the waiter sees what the caller wrote before. */
+    if (!hk_swap_acqrel(&r->wake_pending, true))
+        r->backend->interrupt(r);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* backend_test.c - opening and attaching when the kernel refuses, and what is epoll's own. */
+#include "reactor_support.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "base/fault.h"
+
+static int open_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    while (readdir(directory))
+        count++;
+    (void)closedir(directory);
+    return count;
+}
+
+static const hk_fault kinds[] = {HK_FAULT_EPOLL_CREATE, HK_FAULT_EVENTFD, HK_FAULT_EPOLL_CTL,
+                                 HK_FAULT_KQUEUE, HK_FAULT_KEVENT};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+ON_EACH_BACKEND(opening_leaks_no_descriptor_whichever_call_fails)
+{
+    hk_reactor r;
+    cr_assert_eq(hk_reactor_open(&r, backend), 0); /* once, for what a process opens once */
+    hk_reactor_close(&r);
+    int before = open_descriptors(), hits = 0;
+    for (int kind = 0; kind < KINDS; kind++) {
+        for (uint64_t nth = 1;; nth++) {
+            hk_fault_plan(kinds[kind], nth, -EMFILE);
+            int rc = hk_reactor_open(&r, backend);
+            if (rc == 0)
+                hk_reactor_close(&r);
+            cr_expect_eq(open_descriptors(), before);
+            if (!hk_fault_hit())
+                break;
+            cr_expect_eq(rc, -EMFILE);
+            hits++;
+        }
+    }
+    cr_expect_eq(hits, backend == &hk_backend_epoll ? 3 : 2);
+}
+
+ON_EACH_BACKEND(opening_and_closing_leaves_nothing_open)
+{
+    hk_reactor r;
+    cr_assert_eq(hk_reactor_open(&r, backend), 0);
+    hk_reactor_close(&r);
+    int before = open_descriptors();
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(hk_reactor_open(&r, backend), 0);
+        hk_reactor_close(&r);
+    }
+    cr_expect_eq(open_descriptors(), before);
+}
+
+ON_EACH_BACKEND(descriptors_of_a_reactor_are_closed_by_exec)
+{
+    hk_reactor *r = open_reactor(backend);
+    cr_expect(fcntl(r->backend_fd, F_GETFD) & FD_CLOEXEC);
+    cr_expect(r->wake_fd < 0 || fcntl(r->wake_fd, F_GETFD) & FD_CLOEXEC);
+}
+
+ON_EACH_BACKEND(a_wait_that_could_not_be_attached_fails_and_works_later)
+{
+    hk_reactor *r = open_reactor(backend);
+    pair p = open_pair();
+    hk_sleeper sleeper = {0};
+    hk_fault_plan(backend == &hk_backend_epoll ? HK_FAULT_EPOLL_CTL : HK_FAULT_KEVENT, 1, -ENOSPC);
+    cr_expect_eq(start(r, p.source, HK_IN, &sleeper), -ENOSPC);
+    cr_expect(hk_fault_hit());
+    hk_fault_clear();
+    say(p.peer, "x");
+    wait_until_readable(r, p.source);
+    close_pair(p);
+}
+
+ON_EACH_BACKEND(a_descriptor_that_cannot_be_waited_for_is_refused)
+{
+    hk_reactor *r = open_reactor(backend);
+    hk_sleeper sleeper = {0};
+    int file = hk_os_open("/proc/self/exe", O_RDONLY);
+    hk_source *s = hk_source_open(file);
+    cr_expect_eq(start(r, s, HK_IN, &sleeper), -EPERM, "files: for the blocking pool");
+    hk_source_close(s);
+    (void)hk_os_close(file);
+    s = hk_source_open(file);
+    cr_expect_eq(start(r, s, HK_IN, &sleeper), -EBADF);
+    hk_source_close(s);
+}
+
+ON_EACH_BACKEND(a_source_may_be_closed_although_forgetting_fails)
+{
+    hk_reactor *r = open_reactor(backend);
+    pair p = open_pair();
+    hk_sleeper sleeper = {0};
+    hk_ready got = {0};
+    wait_armed(r, p.source, HK_IN, &sleeper);
+    hk_source_stop(p.source, HK_IN);
+    hk_fault_plan(backend == &hk_backend_epoll ? HK_FAULT_EPOLL_CTL : HK_FAULT_KEVENT, 1, -ENOMEM);
+    close_pair(p);
+    cr_expect(hk_fault_hit());
+    hk_fault_clear();
+    cr_expect_not(next_ready(r, 0, &got));
+}
+
+/* --- epoll's own --------------------------------------------------------------------------- */
+
+/* The counter is full, and the event of that was seen already: the next write makes none. */
+Test(epoll_only, a_full_eventfd_loses_no_interrupt)
+{
+    hk_reactor *r = open_reactor(&hk_backend_epoll);
+    hk_ready ready[HK_READY_MAX];
+    uint64_t almost = UINT64_MAX - 1;
+    cr_assert_eq(hk_os_write(r->wake_fd, &almost, sizeof almost), 8);
+    cr_assert_eq(hk_reactor_wait(r, 0, ready), 0);
+    hk_reactor_interrupt(r);
+    struct epoll_event event;
+    cr_expect_eq(hk_os_epoll_wait(r->backend_fd, &event, 1, 1000 * MS), 1, "the wake-up was lost");
+}
+
+Test(epoll_only, an_interrupt_that_finds_the_counter_full_by_chance_is_made_again)
+{
+    hk_reactor *r = open_reactor(&hk_backend_epoll);
+    hk_fault_plan(HK_FAULT_WRITE, 1, -EAGAIN);
+    hk_reactor_interrupt(r);
+    cr_expect(hk_fault_hit());
+    hk_fault_clear();
+    struct epoll_event event;
+    cr_expect_eq(hk_os_epoll_wait(r->backend_fd, &event, 1, 1000 * MS), 1);
+}
+
+Test(epoll_only, without_nanoseconds_a_wait_is_rounded_up_to_milliseconds)
+{
+    hk_reactor *r = open_reactor(&hk_backend_epoll);
+    hk_ready ready[HK_READY_MAX];
+    for (int i = 0; i < 2; i++) { /* the second one does not ask the kernel again */
+        hk_fault_plan(HK_FAULT_EPOLL_WAIT, 1, -ENOSYS);
+        if (i == 1)
+            hk_fault_clear();
+        int64_t deadline = hk_os_now() + 1200 * 1000;
+        cr_expect_eq(hk_reactor_wait(r, deadline, ready), 0);
+        cr_expect_geq(hk_os_now(), deadline);
+    }
+}
+
+/* The facts about the kernel that epoll.c is built on. */
+Test(epoll_only, the_kernel_does_what_we_rely_on)
+{
+    int epoll = hk_os_epoll_create(), wake = hk_os_eventfd(), fds[2];
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLET}, got[2];
+    uint64_t one = 1;
+    cr_assert_eq(hk_os_epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &interest), 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(hk_os_write(wake, &one, sizeof one), 8);
+        cr_expect_eq(hk_os_epoll_wait(epoll, got, 2, 0), 1, "each write of an eventfd is an edge");
+        cr_expect_eq(hk_os_epoll_wait(epoll, got, 2, 0), 0);
+    }
+
+    cr_assert_eq(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    interest.events = EPOLLOUT | EPOLLET;
+    cr_assert_eq(hk_os_epoll_ctl(epoll, EPOLL_CTL_ADD, fds[0], &interest), 0);
+    cr_assert_eq(hk_os_epoll_wait(epoll, got, 2, 0), 1);
+    cr_expect_eq(got[0].events, (uint32_t)EPOLLOUT, "a fresh socket reports OUT");
+    (void)hk_os_close(fds[1]);
+    cr_assert_eq(hk_os_epoll_wait(epoll, got, 2, 0), 1);
+    cr_expect(got[0].events & EPOLLHUP, "HUP comes unasked");
+
+    int duplicate = dup(fds[0]);
+    cr_expect_eq(hk_os_epoll_ctl(epoll, EPOLL_CTL_DEL, fds[0], &interest), 0);
+    (void)hk_os_close(fds[0]);
+    (void)hk_os_shutdown(duplicate, SHUT_RDWR);
+    cr_expect_eq(hk_os_epoll_wait(epoll, got, 2, 0), 0, "DEL before close silences duplicates");
+}

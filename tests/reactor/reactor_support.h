@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* reactor_support.h - what the reactor's tests share: a reactor, a pair of sockets, a wait.
+ *
+ * No test waits for something to happen by sleeping: it waits in the reactor, with SOON as the
+ * time after which it has failed. */
+#ifndef HK_TESTS_REACTOR_SUPPORT_H
+#define HK_TESTS_REACTOR_SUPPORT_H
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "reactor/reactor.h"
+
+#define MS   INT64_C(1000000)
+#define SOON (hk_os_now() + 10000 * MS)
+
+/* A test for each backend, with `backend` as its parameter. */
+#define ON_EACH_BACKEND(name)                                     \
+    static void name(const hk_backend *backend);                  \
+    Test(epoll, name, .timeout = 60)                              \
+    {                                                             \
+        name(&hk_backend_epoll);                                  \
+    }                                                             \
+    Test(kqueue, name, .timeout = 60)                             \
+    {                                                             \
+        name(&hk_backend_kqueue);                                 \
+    }                                                             \
+    static void name(const hk_backend *backend)
+
+static inline hk_reactor *open_reactor(const hk_backend *backend)
+{
+    static hk_reactor reactor;
+    cr_assert_eq(hk_reactor_open(&reactor, backend), 0);
+    return &reactor;
+}
+
+/* Two connected stream sockets, of which one has a source. */
+typedef struct pair {
+    int fd;
+    int peer;
+    hk_source *source;
+} pair;
+
+static inline pair open_pair(void)
+{
+    int fds[2];
+    cr_assert_eq(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    pair p = {fds[0], fds[1], hk_source_open(fds[0])};
+    cr_assert_not_null(p.source);
+    return p;
+}
+
+static inline void close_peer(pair *p)
+{
+    (void)hk_os_close(p->peer);
+    p->peer = -1;
+}
+
+static inline void close_pair(pair p)
+{
+    hk_source_close(p.source);
+    (void)hk_os_close(p.fd);
+    if (p.peer >= 0)
+        (void)hk_os_close(p.peer);
+}
+
+static inline void say(int fd, const char *text)
+{
+    cr_assert_eq(hk_os_send(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* Read until EAGAIN or the end; how much it was. */
+static inline ssize_t drain(int fd)
+{
+    static char buffer[65536];
+    ssize_t sum = 0, n;
+    while ((n = hk_os_read(fd, buffer, sizeof buffer)) > 0)
+        sum += n;
+    return sum;
+}
+
+static inline void fill(int fd)
+{
+    static const char zeros[65536];
+    while (hk_os_send(fd, zeros, sizeof zeros) > 0)
+        continue;
+}
+
+static inline int start(hk_reactor *r, hk_source *s, hk_direction d, hk_sleeper *sleeper)
+{
+    return hk_source_start(s, d, hk_sleeper_begin(sleeper, HK_WAITING), r);
+}
+
+/* The next ready entry, kept from a list if there were more; false: none until the deadline. */
+static inline bool next_ready(hk_reactor *r, int64_t deadline, hk_ready *ret_ready)
+{
+    static hk_ready list[HK_READY_MAX];
+    static int at, count;
+    while (at == count) {
+        at = 0;
+        count = hk_reactor_wait(r, deadline, list);
+        cr_assert_geq(count, 0);
+        if (count == 0 && (deadline == 0 || hk_os_now() >= deadline))
+            return false;
+    }
+    *ret_ready = list[at++];
+    return true;
+}
+
+/* Begin to wait for something that is not so now: past stale readiness and what the kernel says
+ * of a descriptor when it is new. */
+static inline void wait_armed(hk_reactor *r, hk_source *s, hk_direction d, hk_sleeper *sleeper)
+{
+    while (start(r, s, d, sleeper) == HK_RETRY)
+        continue;
+}
+
+/* As io does it: wait until something says that reading makes sense. */
+static inline void wait_until_readable(hk_reactor *r, hk_source *s)
+{
+    hk_sleeper sleeper = {0};
+    hk_ready got = {0};
+    int rc = start(r, s, HK_IN, &sleeper);
+    cr_assert_geq(rc, 0);
+    if (rc == HK_RETRY)
+        return;
+    cr_assert(next_ready(r, SOON, &got), "the edge was lost");
+    cr_assert_eq(got.ticket.sleeper, &sleeper);
+}
+
+#endif
