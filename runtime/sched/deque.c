@@ -63,7 +63,7 @@ int hk_deque_make_room(hk_deque *d)
         return -ENOMEM;
     for (uint64_t i = top; i != bottom; i++) {
         struct hk_task *task = hk_load_relaxed(&a->slots[i & a->mask]); /* own */
-        hk_store_relaxed(&wider->slots[i & wider->mask], task);           /* published below */
+        hk_store_relaxed(&wider->slots[i & wider->mask], task);         /* published below */
     }
     /* [deque:array] release: a thief that sees the array sees its mask and its slots. */
     hk_store_release(&d->array, wider);

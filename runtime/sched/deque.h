@@ -74,7 +74,7 @@ void hk_deque_check(hk_deque *d);
 /* The owner. 0, or -ENOMEM and the task is not inside. */
 HK_MUST_CHECK static inline int hk_deque_push(hk_deque *d, struct hk_task *task)
 {
-    uint64_t bottom = hk_load_relaxed(&d->bottom);   /* own: only we write it */
+    uint64_t bottom = hk_load_relaxed(&d->bottom);  /* own: only we write it */
     hk_deque_array *a = hk_load_relaxed(&d->array); /* own */
     if (HK_UNLIKELY(bottom - d->passed > a->mask)) {
         int rc = hk_deque_make_room(d);
@@ -103,12 +103,12 @@ static inline struct hk_task *hk_deque_pop(hk_deque *d)
         hk_store_relaxed(&d->bottom, bottom + 1); /* publishes nothing: there is nothing */
         return NULL;
     }
-    hk_deque_array *a = hk_load_relaxed(&d->array);                          /* own */
+    hk_deque_array *a = hk_load_relaxed(&d->array);                      /* own */
     struct hk_task *task = hk_load_relaxed(&a->slots[bottom & a->mask]); /* own */
     if (bottom != top)
         return task; /* a thief that wants this index sees the lowered bottom */
     if (!hk_cas_seqcst(&d->top, &top, top + 1))
-        task = NULL; /* a thief was faster */
+        task = NULL;                          /* a thief was faster */
     hk_store_relaxed(&d->bottom, bottom + 1); /* publishes nothing: this index is gone */
     d->passed = bottom + 1;
     return task;

@@ -20,8 +20,8 @@
 #include "model/mc_core.h"
 
 enum {
-    SLOTS = 256,     /* of the table from address to location; a power of two */
-    GAP = 1u << 16,  /* between two stamps, for stores inserted later */
+    SLOTS = 256,    /* of the table from address to location; a power of two */
+    GAP = 1u << 16, /* between two stamps, for stores inserted later */
 };
 
 static mc_location locations[MC_LOCATIONS_MAX];
@@ -291,10 +291,10 @@ static uint64_t updated(mc_rmw what, uint64_t old, uint64_t operand)
 {
     switch (what) {
     case MC_SWAP: return operand;
-    case MC_ADD:  return old + operand;
-    case MC_SUB:  return old - operand;
-    case MC_OR:   return old | operand;
-    case MC_AND:  return old & operand;
+    case MC_ADD: return old + operand;
+    case MC_SUB: return old - operand;
+    case MC_OR: return old | operand;
+    case MC_AND: return old & operand;
     }
     return 0;
 }

@@ -45,12 +45,12 @@ void hk_os_yield(void)
     mc_pause("hk_os_yield");
 }
 
-int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t timeout_ns)
 {
     return mc_futex_wait(word, expected, timeout_ns >= 0, "hk_os_futex_wait") ? -ETIMEDOUT : 0;
 }
 
-int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n)
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) * word, int n)
 {
     mc_futex_wake(word, n, "hk_os_futex_wake");
     return 0;

@@ -2,9 +2,10 @@
 /* mc_wait.c - threads that wait: spinning, sleeping, in a futex; and what commutes with what.
  *
  * Spinning. A loop that waits for a store says so (hk_spin_pause); its thread stands aside until
- * there has been a store to something it has read since it paused last. What is left when everybody stands aside is a thread that read an
- * old value and would read the new one in time: it is sent once more, reading the newest of
- * everything. If it pauses again without a store in between, it spins for ever: a livelock.
+ * there has been a store to something it has read since it paused last. What is left when everybody
+ * stands aside is a thread that read an old value and would read the new one in time: it is sent
+ * once more, reading the newest of everything. If it pauses again without a store in between, it
+ * spins for ever: a livelock.
  *
  * Sleeping for ever is a lost wake-up. The search reports both when nobody can run. */
 #include "model/mc_core.h"
@@ -14,10 +15,10 @@ bool mc_can_run(const mc_thread *t)
     if (t->ended)
         return false;
     switch (t->next.kind) {
-    case MC_OP_PAUSE:         return t->stirred;
-    case MC_OP_SLEEP:         return mc_location_at(t->next.location)->has_token;
+    case MC_OP_PAUSE: return t->stirred;
+    case MC_OP_SLEEP: return mc_location_at(t->next.location)->has_token;
     case MC_OP_FUTEX_BLOCKED: return t->timed;
-    default:                  return true;
+    default: return true;
     }
 }
 
@@ -47,8 +48,7 @@ void mc_wake_at(mc_parker *p, const char *site)
         mc_location_at(mc_location_of(&p->token, sizeof p->token))->has_token = true;
         return;
     }
-    mc_location *l =
-        mc_announce_access(MC_OP_WAKE, &p->token, sizeof p->token, MC_ACQREL, site);
+    mc_location *l = mc_announce_access(MC_OP_WAKE, &p->token, sizeof p->token, MC_ACQREL, site);
     if (!l->token)
         l->token = mc_message_new();
     mc_view *mine = &mc_running()->view;
@@ -62,8 +62,7 @@ void mc_sleep_at(mc_parker *p, const char *site)
 {
     if (mc.alone)
         mc_fail("%s: sleeps where nobody else runs", site);
-    mc_location *l =
-        mc_announce_access(MC_OP_SLEEP, &p->token, sizeof p->token, MC_ACQREL, site);
+    mc_location *l = mc_announce_access(MC_OP_SLEEP, &p->token, sizeof p->token, MC_ACQREL, site);
     l->has_token = false;
     if (l->token)
         mc_view_join(&mc_running()->view, &l->token->view);
@@ -76,8 +75,7 @@ int mc_futex_wait(void *p, uint32_t expected, bool timed, const char *site)
 {
     if (mc.alone)
         mc_fail("%s: sleeps where nobody else runs", site);
-    mc_location *l =
-        mc_announce_access(MC_OP_FUTEX_WAIT, p, sizeof(uint32_t), MC_SEQCST, site);
+    mc_location *l = mc_announce_access(MC_OP_FUTEX_WAIT, p, sizeof(uint32_t), MC_SEQCST, site);
     mc_memory_barrier();
     uint64_t value = mc_memory_newest(l);
     mc_trace("futex wait", l, value, site);
@@ -85,8 +83,8 @@ int mc_futex_wait(void *p, uint32_t expected, bool timed, const char *site)
         return 0;
     mc_thread *t = mc_running();
     t->timed = timed;
-    mc_announce((mc_operation){MC_OP_FUTEX_BLOCKED, mc_location_of(p, sizeof(uint32_t)),
-                               MC_SEQCST, site, 0});
+    mc_announce((mc_operation){MC_OP_FUTEX_BLOCKED, mc_location_of(p, sizeof(uint32_t)), MC_SEQCST,
+                               site, 0});
     bool expired = t->next.kind == MC_OP_FUTEX_BLOCKED;
     mc_memory_barrier();
     mc_trace(expired ? "futex expires" : "futex woken", l, 0, site);

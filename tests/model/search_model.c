@@ -61,8 +61,7 @@ static void make_program(int threads)
     for (int t = 0; t < threads; t++) {
         steps_n[t] = 1 + (int)roll(STEPS_MAX);
         for (int i = 0; i < steps_n[t]; i++)
-            program[t][i] =
-                (step){(step_kind)roll(kinds), (int)roll(WORDS), 1 + (int)roll(2)};
+            program[t][i] = (step){(step_kind)roll(kinds), (int)roll(WORDS), 1 + (int)roll(2)};
     }
 }
 
@@ -86,21 +85,21 @@ static int perform(const step *s)
 {
     int *word = &words[s->word];
     switch (s->kind) {
-    case LOAD_RELAXED:  return hk_load_relaxed(word);
-    case LOAD_ACQUIRE:  return hk_load_acquire(word);
-    case LOAD_SEQCST:   return hk_load_seqcst(word);
+    case LOAD_RELAXED: return hk_load_relaxed(word);
+    case LOAD_ACQUIRE: return hk_load_acquire(word);
+    case LOAD_SEQCST: return hk_load_seqcst(word);
     case STORE_RELAXED: hk_store_relaxed(word, s->value); return 0;
     case STORE_RELEASE: hk_store_release(word, s->value); return 0;
-    case STORE_SEQCST:  hk_store_seqcst(word, s->value); return 0;
-    case ADD_RELAXED:   return hk_add_relaxed(word, s->value);
-    case ADD_ACQREL:    return hk_add_acqrel(word, s->value);
-    case ADD_SEQCST:    return hk_add_seqcst(word, s->value);
+    case STORE_SEQCST: hk_store_seqcst(word, s->value); return 0;
+    case ADD_RELAXED: return hk_add_relaxed(word, s->value);
+    case ADD_ACQREL: return hk_add_acqrel(word, s->value);
+    case ADD_SEQCST: return hk_add_seqcst(word, s->value);
     case CAS_ACQREL:
-    case CAS_SEQCST:    return cas(word, s);
-    case SPIN:          return spin(word);
-    case SLEEP:         mc_sleep(&parkers[s->word]); return 0;
-    case WAKE:          mc_wake(&parkers[s->word]); return 0;
-    case KINDS:         break;
+    case CAS_SEQCST: return cas(word, s);
+    case SPIN: return spin(word);
+    case SLEEP: mc_sleep(&parkers[s->word]); return 0;
+    case WAKE: mc_wake(&parkers[s->word]); return 0;
+    case KINDS: break;
     }
     return 0;
 }

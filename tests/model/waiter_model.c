@@ -3,7 +3,7 @@
  *
  * A sleeper that waits spins on its word here: nothing but the word orders anything, as little as
  * any real way to sleep would. What a winner wrote before its claim is plain data, so a claim that
- * does not publish it is a data race. A stop that gets lost leaves the sleeper spinning for ever. */
+ * does not publish it is a data race. A lost stop leaves the sleeper spinning for ever. */
 #include "base/waiter.h"
 #include "model/mc.h"
 
@@ -15,8 +15,8 @@ static hk_sleeper sleeper;
 static hk_ticket published; /* plain: guarded by `offered`, as by a queue's lock */
 static int offered;         /* the turn whose ticket is published */
 static int stop_flag;
-static int note[3];         /* plain: what the winner leaves for the sleeper */
-static int wins[3];         /* by turn */
+static int note[3]; /* plain: what the winner leaves for the sleeper */
+static int wins[3]; /* by turn */
 static int results[3];
 
 static void begin(void)
@@ -43,6 +43,13 @@ static void begin_waiting_firmly(void)
 {
     begin();
     published = hk_sleeper_begin(&sleeper, HK_WAITING_FIRMLY);
+    offered = 1;
+}
+
+static void begin_waiting_self(void)
+{
+    begin();
+    published = hk_sleeper_begin(&sleeper, HK_WAITING_SELF);
     offered = 1;
 }
 
@@ -100,7 +107,7 @@ static void wait_twice(void)
     }
 }
 
-/* Those who end a turn. */
+/* Those who end a turn. A stop is aimed at the sleeper itself, or at one it runs under. */
 
 static void claim_with(int who, int result)
 {
@@ -119,13 +126,23 @@ static void time_out(void)
     claim_with(2, -ETIMEDOUT);
 }
 
-static void cancel(void)
+static void stop(bool direct)
 {
     MC_WRITE(&note[1], -ECANCELED);
     (void)hk_or_seqcst(&stop_flag, 1);
     uint64_t word = hk_load_seqcst(&sleeper.word);
-    if (hk_sleeper_claim_stop(&sleeper, word, -ECANCELED))
+    if (hk_sleeper_claim_stop(&sleeper, word, direct, -ECANCELED))
         (void)hk_add_relaxed(&wins[hk_word_turn(word)], 1);
+}
+
+static void cancel(void)
+{
+    stop(true);
+}
+
+static void cancel_from_above(void)
+{
+    stop(false);
 }
 
 static hk_ticket ticket_of(int turn)
@@ -192,23 +209,38 @@ static const mc_model models[] = {
     {.name = "waiter: complete, cancel and time out, one turn",
      .setup = begin_waiting,
      .threads = {receive, complete, cancel, time_out},
-     .check = one_won},
+     .check = one_won,
+     .golden = 306},
     {.name = "waiter: a stop leaves a firm wait alone",
      .setup = begin_waiting_firmly,
      .threads = {receive, complete, cancel, time_out},
-     .check = stop_did_not_win},
+     .check = stop_did_not_win,
+     .golden = 88},
+    {.name = "waiter: a stop from above leaves a shielded wait alone",
+     .setup = begin_waiting_self,
+     .threads = {receive, complete, cancel_from_above, time_out},
+     .check = stop_did_not_win,
+     .golden = 88},
+    {.name = "waiter: a stop of its own ends a shielded wait",
+     .setup = begin_waiting_self,
+     .threads = {receive, cancel},
+     .check = stop_ended_it,
+     .golden = 4},
     {.name = "waiter: a ticket of the first turn never ends the second",
      .setup = begin,
      .threads = {wait_twice, complete_both, come_late},
-     .check = each_turn_has_its_winner},
+     .check = each_turn_has_its_winner,
+     .golden = 28324},
     {.name = "waiter: no stop is lost",
      .setup = begin,
      .threads = {wait_unless_stopped, cancel},
-     .check = stop_ended_it},
+     .check = stop_ended_it,
+     .golden = 15},
     {.name = "waiter: no stop is lost between two turns",
      .setup = begin,
      .threads = {wait_twice_unless_stopped, complete_first, cancel},
-     .check = both_turns_ended},
+     .check = both_turns_ended,
+     .golden = 1827},
 };
 
 int main(int argc, char **argv)
