@@ -103,7 +103,12 @@ static void call_children(hk_join *j, hk_task *me)
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         if (!c || !hk_worker_claim(w, c))
             return;
+        /* An earlier one that we called may have had to show j while it was on top of us; then this
+         * one is counted, and a call does not count down. */
+        bool counted = hk_load_relaxed(&c->join) == j; /* written on this very stack */
         decide(j, c, hk_worker_call(w, c));
+        if (counted)
+            (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */
     }
 }
 
