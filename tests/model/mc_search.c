@@ -8,7 +8,7 @@
  *   exhaustive   with sleep sets: a thread whose next operation has been tried here is not tried
  *                again until something it depends on has happened. An execution in which all who
  *                could run sleep would only repeat another and is given up (pruned).
- *   bounded      at most `bound` times is a thread interrupted that could go on. Two find most bugs.
+ *   bounded      at most `bound` times is one interrupted that could go on. Two find most bugs.
  *   random       PCT: random priorities, and `bound` - 1 places where the running thread gets the
  *                lowest. Finds a bug of that depth with known probability per run.
  *
