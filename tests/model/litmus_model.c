@@ -22,16 +22,16 @@ static void clear(void)
 }
 
 /* Two threads are two pieces of straight code. */
-#define THREAD(name, ...)    \
-    static void name(void)   \
-    {                        \
-        __VA_ARGS__          \
+#define THREAD(name, ...)                                                                          \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
     }
-#define OUTCOME(name, fact)  \
-    static void name(void)   \
-    {                        \
-        if (fact)            \
-            seen = true;     \
+#define OUTCOME(name, fact)                                                                        \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        if (fact)                                                                                  \
+            seen = true;                                                                           \
     }
 
 /* SB, store buffering: each stores its own and loads the other's. Both old? */
@@ -97,10 +97,10 @@ typedef struct litmus {
     bool allowed; /* by the checker: by C11 too, but for the last */
 } litmus;
 
-#define LITMUS(text, is_allowed, outcome, ...)                                             \
-    {                                                                                      \
-        .model = {.name = text, .setup = clear, .check = outcome, .threads = {__VA_ARGS__}}, \
-        .allowed = is_allowed                                                              \
+#define LITMUS(text, is_allowed, outcome, ...)                                                     \
+    {                                                                                              \
+        .model = {.name = text, .setup = clear, .check = outcome, .threads = {__VA_ARGS__}},       \
+        .allowed = is_allowed                                                                      \
     }
 
 static litmus tests[] = {
@@ -113,8 +113,8 @@ static litmus tests[] = {
     LITMUS("MP relaxed, acquire", true, flag_without_data, mp_relaxed, mp_acquire_load),
     LITMUS("MP release, update passes on", false, second_flag_without_data, mp_release,
            mp_acquire_load, mp_update),
-    LITMUS("MP release, overwritten", true, second_flag_without_data, mp_release,
-           mp_acquire_load, mp_overwrite),
+    LITMUS("MP release, overwritten", true, second_flag_without_data, mp_release, mp_acquire_load,
+           mp_overwrite),
     LITMUS("IRIW release, acquire", true, orders_differ, iriw_x_release, iriw_y_release,
            iriw_acquire_0, iriw_acquire_1),
     LITMUS("IRIW seq_cst", false, orders_differ, iriw_x_seqcst, iriw_y_seqcst, iriw_seqcst_0,
@@ -137,8 +137,8 @@ int main(void)
         bool right = seen == t->allowed && !r.failed && r.complete;
         wrong += !right;
         printf("%-44s %-9s %s %9ld executions %7.2f s%s%s\n", t->model.name,
-               seen ? "allowed" : "forbidden", right ? "right" : "WRONG", r.executions,
-               r.seconds, r.failed ? " " : "", r.why);
+               seen ? "allowed" : "forbidden", right ? "right" : "WRONG", r.executions, r.seconds,
+               r.failed ? " " : "", r.why);
     }
     return wrong != 0;
 }

@@ -37,21 +37,21 @@ void mc_pause(const char *site);
 
 /* The type of what p points at, without qualifiers; and a value of that type as 64 bits. */
 #define MC_TYPE(p) __typeof__((void)0, *(p))
-#define MC_BITS(p, v)                                                                      \
-    __extension__({                                                                        \
-        MC_TYPE(p) mc_typed_ = (v);                                                        \
-        uint64_t mc_bits_ = 0;                                                             \
-        memcpy(&mc_bits_, &mc_typed_, sizeof mc_typed_);                                   \
-        mc_bits_;                                                                          \
+#define MC_BITS(p, v)                                                                              \
+    __extension__({                                                                                \
+        MC_TYPE(p) mc_typed_ = (v);                                                                \
+        uint64_t mc_bits_ = 0;                                                                     \
+        memcpy(&mc_bits_, &mc_typed_, sizeof mc_typed_);                                           \
+        mc_bits_;                                                                                  \
     })
 
-#define MC_LOAD(p, order)      ((MC_TYPE(p))mc_load((p), sizeof *(p), (order), MC_SITE))
-#define MC_STORE(p, v, order)  mc_store((p), sizeof *(p), MC_BITS(p, v), (order), MC_SITE)
-#define MC_UPDATE(p, what, v, order)                                                       \
+#define MC_LOAD(p, order)     ((MC_TYPE(p))mc_load((p), sizeof *(p), (order), MC_SITE))
+#define MC_STORE(p, v, order) mc_store((p), sizeof *(p), MC_BITS(p, v), (order), MC_SITE)
+#define MC_UPDATE(p, what, v, order)                                                               \
     ((MC_TYPE(p))mc_update((p), sizeof *(p), (what), MC_BITS(p, v), (order), MC_SITE))
-#define MC_CAS(p, expected, v, success, failure)                                           \
-    mc_cas((p), sizeof *(p), (expected), MC_BITS(p, v),                                    \
-           (const mc_order[2]){(success), (failure)}, MC_SITE)
+#define MC_CAS(p, expected, v, success, failure)                                                   \
+    mc_cas((p), sizeof *(p), (expected), MC_BITS(p, v), (const mc_order[2]){(success), (failure)}, \
+           MC_SITE)
 
 #define HK_ATOMIC(type) __typeof__(type)
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* mc_core.h - what the parts of the checker share; models do not include it.
  *
- *   mc_search.c   who goes next, what is chosen: one execution after the other
+ *   mc_run.c      one execution after the other
+ *   mc_search.c   who goes next, what is chosen
  *   mc_memory.c   what a load may return
  *   mc_data.c     plain data and the allocator
  *   mc_wait.c     pause, park, futex
@@ -20,8 +21,8 @@
 
 enum {
     MC_LOCATIONS_MAX = 64,
-    MC_STORES_MAX = 96,      /* to one location */
-    MC_MESSAGES_MAX = 2048,  /* to all of them */
+    MC_STORES_MAX = 96,     /* to one location */
+    MC_MESSAGES_MAX = 2048, /* to all of them */
     MC_STEPS_MAX = 2000,
     MC_CHOICES_MAX = 4096,
     MC_STACK_BYTES = 64 * 1024,
@@ -104,6 +105,7 @@ typedef struct mc_thread {
 typedef struct mc_state {
     const mc_model *model;
     mc_thread threads[MC_THREADS_MAX];
+    mc_fiber home; /* whoever called mc_run */
     int n;
     int current;
     bool alone; /* outside an execution, in setup and in check: memory is just memory */
@@ -125,6 +127,12 @@ static inline mc_thread *mc_running(void)
 /* mc_search.c. Announce waits until it is this thread's turn to perform the operation. Blocked
  * threads are those whose next operation cannot run. */
 void mc_announce(mc_operation operation);
+int mc_next_thread(void); /* who takes the next step; -1: nobody, this execution is over */
+void mc_end_thread(void) __attribute__((noreturn));
+void mc_search_begin(void); /* of a search */
+void mc_search_reset(void); /* of an execution */
+bool mc_search_advance(void);
+void mc_search_end(void);
 void mc_note_failure(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* mc_memory.c */

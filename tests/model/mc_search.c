@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mc_search.c - one execution after another, until none is left.
+/* mc_search.c - every choice, in every execution, until none is left.
  *
  * An execution is the list of its choices: who performs the next operation, and which of n answers
  * the memory (or the model) gets. A depth-first search keeps that list as a stack, runs, advances
@@ -19,7 +19,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 /* offered  answers there are
  * count    answers worth trying
@@ -49,10 +48,6 @@ static const char *told; /* the rest of the choices to replay */
 static uint64_t dice;
 static long changes[CHANGES_MAX]; /* steps at which PCT lowers a priority */
 static int steps_before;          /* of the last execution */
-static mc_fiber main_fiber;
-static mc_fiber alone_fiber;
-static void (*alone_body)(void);
-static _Alignas(64) char stacks[MC_THREADS_MAX + 1][MC_STACK_BYTES];
 
 /* Failure. */
 
@@ -77,7 +72,7 @@ void mc_fail(const char *format, ...)
     va_end(arguments);
     mc_note_failure("%s", why);
     mc_fiber nowhere = {0};
-    mc_fiber_switch(&nowhere, &main_fiber);
+    mc_fiber_switch(&nowhere, &mc.home);
     __builtin_unreachable();
 }
 
@@ -244,7 +239,7 @@ static int pick_replayed(const uint8_t *able, int n)
 }
 
 /* Who takes the next step; -1: nobody, this execution is over. */
-static int next_thread(void)
+int mc_next_thread(void)
 {
     uint8_t able[MC_THREADS_MAX];
     int n = collect_able(able);
@@ -280,12 +275,12 @@ static int next_thread(void)
 
 static void hand_over(mc_fiber *from)
 {
-    int next = mc.starting ? -1 : next_thread();
+    int next = mc.starting ? -1 : mc_next_thread();
     if (next == mc.current)
         return;
     if (next >= 0)
         mc.current = next;
-    mc_fiber_switch(from, next < 0 ? &main_fiber : &mc.threads[next].fiber);
+    mc_fiber_switch(from, next < 0 ? &mc.home : &mc.threads[next].fiber);
 }
 
 void mc_announce(mc_operation operation)
@@ -295,113 +290,43 @@ void mc_announce(mc_operation operation)
     hand_over(&t->fiber);
 }
 
-int mc_self(void)
-{
-    return mc.current;
-}
-
-/* Executions. */
-
-static void thread_body(void)
+void mc_end_thread(void)
 {
     mc_thread *t = mc_running();
-    mc.model->threads[mc.current]();
     t->ended = true;
     hand_over(&t->fiber);
     __builtin_unreachable();
 }
 
-static void alone_entry(void)
+/* Executions. */
+
+void mc_search_begin(void)
 {
-    alone_body();
-    mc_fiber_switch(&alone_fiber, &main_fiber);
-    __builtin_unreachable();
+    choices_n = 0;
+    steps_before = 60; /* a guess, for the first random execution */
+    dice = (mc.model->seed + 1) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-/* On a fiber too, so that mc_fail can leave it. */
-static void run_alone(void (*body)(void))
+void mc_search_reset(void)
 {
-    if (!body)
-        return;
-    alone_body = body;
-    alone_fiber.stack = stacks[MC_THREADS_MAX];
-    alone_fiber.stack_bytes = MC_STACK_BYTES;
-    mc_fiber_make(&alone_fiber, alone_entry);
-    mc_fiber_switch(&main_fiber, &alone_fiber);
-}
-
-static void reset(void)
-{
-    mc_memory_reset();
-    mc_data_reset();
-    mc_os_reset();
-    mc_trace_reset();
-    mc.alone = true;
-    mc.failed = mc.pruned = false;
-    mc.stores = 0;
-    mc.steps = 0;
-    mc.current = 0;
     position = preemptions = recorded = 0;
     asleep = 0;
     last = -1;
     told = mc.model->replay;
-    for (int i = 0; i < CHANGES_MAX && mc.model->search == MC_RANDOM; i++)
+    if (mc.model->search != MC_RANDOM)
+        return;
+    for (int i = 0; i < CHANGES_MAX; i++)
         changes[i] = 1 + (long)(roll() % (unsigned)(steps_before + 1));
+    for (int i = 0; i < MC_THREADS_MAX; i++)
+        mc.threads[i].priority = roll() | UINT64_C(1) << 63;
 }
 
-/* Each thread up to its first operation; nothing they do before that can be seen by others. */
-static void start_threads(void)
+/* The next execution's choices: the last that has another answer takes it. False: none has. */
+bool mc_search_advance(void)
 {
-    mc.starting = true;
-    for (int i = 0; i < mc.n && !mc.failed; i++) {
-        mc_thread *t = &mc.threads[i];
-        t->view.known = 0;
-        memset(t->view.clock, 0, sizeof t->view.clock);
-        t->view.clock[i] = 1;
-        t->ended = t->timed = t->stirred = false;
-        t->watched = 0;
-        t->fresh_at = -1;
-        t->priority = mc.model->search == MC_RANDOM ? roll() | UINT64_C(1) << 63 : 0;
-        t->fiber.stack = stacks[i];
-        t->fiber.stack_bytes = MC_STACK_BYTES;
-        mc_fiber_make(&t->fiber, thread_body);
-        mc.current = i;
-        mc_fiber_switch(&main_fiber, &t->fiber);
-    }
-    mc.starting = false;
-}
-
-static void first_step(void)
-{
-    int first = next_thread();
-    if (first < 0)
-        return;
-    mc.current = first;
-    mc_fiber_switch(&alone_fiber, &mc.threads[first].fiber);
-}
-
-static void execute(void)
-{
-    reset();
-    run_alone(mc.model->setup);
-    mc.alone = false;
-    if (!mc.failed)
-        start_threads();
-    if (!mc.failed)
-        run_alone(first_step);
-    mc.alone = true;
     steps_before = mc.steps;
-    if (mc.failed || mc.pruned)
-        return;
-    run_alone(mc.model->check);
-    const char *leak = mc_data_leak();
-    if (leak)
-        mc_note_failure("memory allocated at %s was not freed", leak);
-}
-
-/* The next execution's choices: the last that has another answer takes it. */
-static bool advance(void)
-{
+    if (mc.model->search == MC_RANDOM)
+        return true;
     for (; choices_n > 0; choices_n--) {
         choice *c = &choices[choices_n - 1];
         if (++c->taken < c->count)
@@ -410,40 +335,7 @@ static bool advance(void)
     return false;
 }
 
-static double seconds(void)
+void mc_search_end(void)
 {
-    struct timespec now;
-    (void)timespec_get(&now, TIME_UTC); /* for a report: nothing depends on it */
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-mc_result mc_run(const mc_model *model)
-{
-    double begun = seconds();
-    long most = model->executions_max ? model->executions_max : MC_EXECUTIONS_MAX;
-    mc.model = model;
-    memset(&mc.result, 0, sizeof mc.result);
-    for (mc.n = 0; mc.n < MC_THREADS_MAX && model->threads[mc.n]; mc.n++)
-        ;
-    choices_n = 0;
-    steps_before = 60; /* a guess, for the first random execution */
-    dice = (model->seed + 1) * UINT64_C(0x9E3779B97F4A7C15);
-    do {
-        execute();
-        if (mc.pruned)
-            mc.result.pruned++;
-        else
-            mc.result.executions++;
-        mc.result.steps += mc.steps;
-        mc.result.failed = mc.failed;
-        if (mc.failed || model->replay)
-            break;
-        if (model->search != MC_RANDOM)
-            mc.result.complete = !advance();
-    } while (!mc.result.complete && mc.result.executions + mc.result.pruned < most);
     mc.result.choices[recorded] = '\0';
-    mc.result.seconds = seconds() - begun;
-    if (mc.failed && !model->quiet)
-        mc_trace_print();
-    return mc.result;
 }

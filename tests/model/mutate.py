@@ -16,8 +16,8 @@ import re
 import subprocess
 import sys
 
-CHECKER = ["mc_data", "mc_fiber", "mc_main", "mc_memory", "mc_os", "mc_search", "mc_trace",
-           "mc_wait"]
+CHECKER = ["mc_data", "mc_fiber", "mc_main", "mc_memory", "mc_os", "mc_run", "mc_search",
+           "mc_trace", "mc_wait"]
 # A model program and the files of runtime/ compiled into it.
 PROGRAMS = {
     "litmus": [],
