@@ -62,7 +62,11 @@ void hk_fiber_forget_thread(hk_fiber *thread);
 void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry);
 
 /* The bare switch, and the frame that the first one finds: switch_<cpu>.S or fiber_ucontext.c. */
+#if HK_JUMPED_SWAP
+#include "fiber/swap_x86_64.h"
+#else
 void hk_fiber_swap(hk_fiber *from, hk_fiber *to);
+#endif
 void hk_fiber_first_frame(hk_fiber *f, hk_fiber_entry *function);
 
 /* Save here into `from` (which must be what runs), go on where `to` left off. errno and the
