@@ -96,13 +96,22 @@ static hk_fiber *fresh_loop(hk_worker *w, int size_class)
     return f;
 }
 
+/* The next dispatch is the one that looks around. It is a loop's: the tick is left for
+ * hk_worker_find to count, or tasks that only ever switch to each other would never let the worker
+ * look at its timers and descriptors. */
+static bool is_round_over(const hk_worker *w)
+{
+    return (w->tick + 1) % HK_TICKS_PER_ROUND == 0;
+}
+
 /* Next for a worker that is about to leave a task: only what is quickly at hand. NULL: let a
  * loop look around. */
 static hk_task *pick_quickly(hk_worker *w)
 {
     hk_count(w->beat);
-    if (++w->tick % HK_TICKS_PER_ROUND == 0)
+    if (is_round_over(w))
         return NULL;
+    w->tick++;
     hk_task *t = NULL;
     if (w->lifo_run < HK_LIFO_RUN_MAX && hk_load_relaxed(&w->lifo) != NULL)
         t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] thieves swap too */
@@ -151,7 +160,8 @@ void hk_worker_yield(hk_worker *w)
     if (hk_deque_size(&w->deque) > 0 && hk_deque_steal(&w->deque, &next) != HK_STEAL_TAKEN)
         next = NULL;
     if (!next && hk_ring_seems_empty(&w->ring) && hk_load_relaxed(&w->lifo) == NULL &&
-        ++w->tick % HK_TICKS_PER_ROUND != 0) {
+        !is_round_over(w)) {
+        w->tick++;
         hk_count(w->beat);
         w->budget = HK_BUDGET;
         return; /* nobody else is here */
