@@ -31,11 +31,11 @@ typedef struct hk_timers hk_timers;
  * child    my first child; sibling  the next child of my parent; before  the previous sibling, or
  *          the parent if I am its first child: guarded by heap's lock */
 typedef struct hk_timer {
+    int64_t deadline; /* first: clang 14 refuses {0} where an atomic pointer is */
     HK_ATOMIC(hk_timers *) heap;
     struct hk_timer *child;
     struct hk_timer *sibling;
     struct hk_timer *before;
-    int64_t deadline;
     hk_ticket ticket;
 } hk_timer;
 
