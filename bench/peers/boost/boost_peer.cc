@@ -8,9 +8,8 @@
  * malloc (the pool is not safe for threads), with trimming of the heap switched off: otherwise
  * every freed stack goes back to the kernel and costs tens of microseconds the next time.
  *
- * Children of spawn_join, fib and skynet are launched with `dispatch`: the child runs at once, in
- * front of its parent. With `post` a million stacks would be alive together, and their page
- * faults would be all there is to see. */
+ * No spawn_join, fib or skynet: a fiber keeps its stack until its scheduler has come round, so a
+ * million stacks are alive together and a round is seconds of page faults. */
 #include "../peer.h"
 
 #include <boost/fiber/all.hpp>
@@ -30,12 +29,12 @@ enum { STACK_BYTES = 16384 };
 
 static std::unique_ptr<fibers::pooled_fixedsize_stack> pool; /* only with one worker */
 
-template <class F> static fibers::fiber spawn(F f, fibers::launch how = fibers::launch::dispatch)
+template <class F> static fibers::fiber spawn(F f)
 {
     if (pool)
-        return fibers::fiber(how, std::allocator_arg, *pool, std::move(f));
-    return fibers::fiber(how, std::allocator_arg, fibers::fixedsize_stack(STACK_BYTES),
-                         std::move(f));
+        return fibers::fiber(fibers::launch::post, std::allocator_arg, *pool, std::move(f));
+    return fibers::fiber(fibers::launch::post, std::allocator_arg,
+                         fibers::fixedsize_stack(STACK_BYTES), std::move(f));
 }
 
 static void join_all(std::vector<fibers::fiber> &all)
@@ -49,16 +48,14 @@ static void yields(long tasks, long all)
 {
     std::vector<fibers::fiber> yielders;
     for (long i = 0; i < tasks; i++)
-        yielders.push_back(spawn(
-            [=] {
-                for (long j = 0; j < all / tasks; j++)
-                    boost::this_fiber::yield();
-            },
-            fibers::launch::post));
+        yielders.push_back(spawn([=] {
+            for (long j = 0; j < all / tasks; j++)
+                boost::this_fiber::yield();
+        }));
     join_all(yielders);
 }
 
-static void spawn_join(long n, long batch)
+static void spawn_batch(long n, long batch)
 {
     std::vector<fibers::fiber> children;
     children.reserve(static_cast<std::size_t>(batch));
@@ -69,44 +66,13 @@ static void spawn_join(long n, long batch)
     }
 }
 
-static long fib(long n)
-{
-    if (n < 2)
-        return n;
-    long there;
-    fibers::fiber child = spawn([&there, n] { there = fib(n - 1); });
-    long here = fib(n - 2);
-    child.join();
-    return there + here;
-}
-
-static long skynet(long number, long leaves)
-{
-    if (leaves == 1)
-        return number;
-    long sums[10], share = leaves / 10, sum = 0;
-    fibers::fiber children[10];
-    for (long i = 0; i < 10; i++)
-        children[i] = spawn([&sums, i, number, share] {
-            sums[i] = skynet(number + i * share, share);
-        });
-    for (int i = 0; i < 10; i++) {
-        children[i].join();
-        sum += sums[i];
-    }
-    return sum;
-}
-
 static int measure(const char *name, int workers, int count)
 {
     using namespace peer;
     const std::map<std::string, bench> benches = {
         {"switch", {"ns", [] { return timed(4e6, [] { yields(2, 4000000); }); }}},
         {"yield", {"ns", [] { return timed(1e6, [] { yields(1000, 1000000); }); }}},
-        {"spawn_join", {"ns", [] { return timed(1e6, [] { spawn_join(1000000, 1000000); }); }}},
-        {"spawn_batch", {"ns", [] { return timed(1e6, [] { spawn_join(1000000, 1000); }); }}},
-        {"fib", {"ns", [] { return timed(fib_spawned, [] { check(fib(fib_n), fib_value); }); }}},
-        {"skynet", {"ms", [] { return timed(1e6, [] { check(skynet(0, leaves), leaves_sum); }); }}},
+        {"spawn_batch", {"ns", [] { return timed(1e6, [] { spawn_batch(1000000, 1000); }); }}},
     };
     return rounds(benches, "boost", name, workers, count);
 }
