@@ -2,7 +2,7 @@
 /* download.c - three downloads at once, under one deadline.
  *
  * What a task needs and what it found travel in one struct on its parent's stack: the parent does
- * not go on before its children are done. A small server in the same program stands for the world. */
+ * not go on before its children are done. A server in the same program stands for the world. */
 #include <hank.h>
 
 #include <stdio.h>
@@ -47,7 +47,7 @@ static int send_page(hank_stream *s, void *arg)
     const char *page = arg;
     char line[256];
     ssize_t n;
-    while ((n = hank_read_line(s, line, sizeof line)) > 2) /* an empty line, "\r\n", ends a request */
+    while ((n = hank_read_line(s, line, sizeof line)) > 2) /* "\r\n" ends a request */
         continue;
     return n < 0 ? (int)n : hank_write(s, page, strlen(page));
 }
