@@ -45,7 +45,6 @@ struct hk_fiber {
     uint8_t size_class;
     bool is_thread;       /* stands for a thread's own stack, not for a slot */
     bool has_canary;      /* instead of a guard */
-    bool is_fresh;        /* made and not yet switched to; kept for ThreadSanitizer */
     unsigned tsan_makes;  /* how often `tsan` was started from the top */
     unsigned valgrind_id; /* the registered stack */
     void *asan_fake;      /* AddressSanitizer's fake stack while we are away */

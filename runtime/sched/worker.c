@@ -57,6 +57,7 @@ void hk_worker_done(hk_worker *w)
 static void finish_switch(void)
 {
     hk_worker *w = hk_worker_self();
+    hk_fiber_note_turn_begins(w);
     hk_task *t = w->left_task;
     if (t) {
         w->left_task = NULL;
@@ -142,7 +143,9 @@ static void leave_task_for(hk_worker *w, hk_task *t, hk_task *next)
         w->fiber = fresh_loop(w, w->stack_class);
         hk_count(w->counters.switches);
     }
-    hk_fiber_switch(from, w->fiber);
+    hk_fiber *to = w->fiber;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_switch(from, to);
     finish_switch();
 }
 
@@ -210,13 +213,16 @@ HK_NORETURN static void resume(hk_worker *w, hk_fiber *self, hk_task *t)
     }
     set_current(w, t);
     w->left_fiber = self;
-    hk_fiber_leave(self, t->fiber);
+    hk_fiber *to = t->fiber;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_leave(self, to);
 }
 
 HK_NORETURN static void move_loop(hk_worker *w, hk_fiber *self, hk_fiber *to)
 {
     w->left_fiber = self;
     w->fiber = to;
+    hk_fiber_note_turn_ends(w);
     hk_fiber_leave(self, to);
 }
 
@@ -287,7 +293,9 @@ void hk_worker_main(hk_worker *w)
                 hk_os_yield();
             set_current(w, t);
         }
-        hk_fiber_switch(&w->thread, w->fiber);
+        hk_fiber *to = w->fiber;
+        hk_fiber_note_turn_ends(w);
+        hk_fiber_switch(&w->thread, to);
         finish_switch();
         if (hk_load_acquire(&w->runtime->stopping)) /* [runtime:stopping] acquire */
             break;
