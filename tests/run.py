@@ -29,6 +29,7 @@ CONFIGURATIONS = {
     "ci-clang": (True, ["-LE", "house|canary"]),
     "tsan": (True, ["-L", "stress|canary"]),
     "ubsan": (False, ["-LE", "house"]),
+    "fuzz": (False, ["-L", "fuzz|canary"]),
     "release": (False, ["-LE", "house|canary"]),
 }
 CPUS = str(os.cpu_count() or 1)

@@ -128,6 +128,9 @@ void hk_fiber_adopt_thread(hk_fiber *ret_thread)
 void hk_fiber_forget_thread(hk_fiber *thread)
 {
     HK_CHECK(thread->is_thread);
+#if HK_TSAN
+    __tsan_acquire(thread); /* pairs with the last switch to it */
+#endif
     *thread = (hk_fiber){.is_thread = true};
 }
 
@@ -155,7 +158,6 @@ void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry)
     HK_DCHECK((uintptr_t)f % 16 == 0);
 #if HK_TSAN
     __tsan_acquire(f); /* made anew on the spot: pairs with hk_fiber_leave */
-    f->is_fresh = true;
     if (++f->tsan_makes == TSAN_MAKES_MAX) {
         __tsan_destroy_fiber(f->tsan);
         tsan_fiber_new(f);
@@ -169,14 +171,15 @@ void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry)
 }
 
 #if HK_TSAN
-static void depart_tsan(hk_fiber *to)
+/* Everything we read of `to` is read here and released, so that whoever makes it anew later, after
+ * it has been left, is seen to come after us. */
+static void *depart_tsan(hk_fiber *to)
 {
-    if (to->is_fresh) {
-        to->is_fresh = false;
-        __tsan_release(to); /* pairs with begin */
-    }
+    void *tsan = to->tsan;
+    __tsan_release(to); /* pairs with begin, giving back, making anew */
+    return tsan;
 }
-#define SWITCH_TSAN(to) __tsan_switch_to_fiber((to)->tsan, __tsan_switch_to_fiber_no_sync)
+#define SWITCH_TSAN(tsan) __tsan_switch_to_fiber((tsan), __tsan_switch_to_fiber_no_sync)
 #endif
 
 #if HK_ASAN || HK_TSAN
@@ -186,8 +189,8 @@ void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
     __sanitizer_start_switch_fiber(&from->asan_fake, to->stack_low, to->stack_bytes);
 #endif
 #if HK_TSAN
-    depart_tsan(to);
-    SWITCH_TSAN(to);
+    void *tsan = depart_tsan(to);
+    SWITCH_TSAN(tsan);
 #endif
     hk_fiber_swap(from, to);
 #if HK_ASAN
@@ -203,8 +206,8 @@ void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
 #endif
 #if HK_TSAN
     __tsan_release(from); /* pairs with giving back or making anew */
-    depart_tsan(to);
-    SWITCH_TSAN(to);
+    void *tsan = depart_tsan(to);
+    SWITCH_TSAN(tsan);
 #endif
     hk_fiber_swap(from, to);
     hk_panic("a fiber was entered again after its last switch");

@@ -45,7 +45,6 @@ struct hk_fiber {
     uint8_t size_class;
     bool is_thread;       /* stands for a thread's own stack, not for a slot */
     bool has_canary;      /* instead of a guard */
-    bool is_fresh;        /* made and not yet switched to; kept for ThreadSanitizer */
     unsigned tsan_makes;  /* how often `tsan` was started from the top */
     unsigned valgrind_id; /* the registered stack */
     void *asan_fake;      /* AddressSanitizer's fake stack while we are away */
@@ -62,7 +61,11 @@ void hk_fiber_forget_thread(hk_fiber *thread);
 void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry);
 
 /* The bare switch, and the frame that the first one finds: switch_<cpu>.S or fiber_ucontext.c. */
+#if HK_JUMPED_SWAP
+#include "fiber/swap_x86_64.h"
+#else
 void hk_fiber_swap(hk_fiber *from, hk_fiber *to);
+#endif
 void hk_fiber_first_frame(hk_fiber *f, hk_fiber_entry *function);
 
 /* Save here into `from` (which must be what runs), go on where `to` left off. errno and the

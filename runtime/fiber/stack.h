@@ -32,6 +32,7 @@ enum {
  * count        the worker writes, statistics read */
 typedef struct hk_stack_cache {
     hk_node registered;
+    bool is_registered; /* the worker's own knowledge: neighbours write the links */
     struct {
         hk_node idle; /* hk_fiber.link, most recently used first */
         HK_ATOMIC(uint32_t) count;

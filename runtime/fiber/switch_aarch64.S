@@ -8,8 +8,8 @@
  * From saving to restoring this code runs on one thread, which is what makes errno cheap: its
  * address is asked for once, the one value read and the other written through it.
  *
- * Left by `ret`, unlike on x86-64: an indirect branch to the place behind a call would fault where
- * branch targets are enforced (BTI). x30 is not signed, for the signature would be bound to the
+ * Called and left by `ret`, so that calls and returns stay in step for the predictor
+ * (docs/decisions/0001-leaving-a-switch.md). x30 is not signed, for the signature would be bound to the
  * stack pointer of one stack and checked against another's; the note claims BTI only.
  *
  * Source: AAPCS64, 6.1 "Machine registers". */

@@ -8,8 +8,8 @@
  * From saving to restoring this code runs on one thread, which is what makes errno cheap: its
  * address is asked for once, the one value read and the other written through it.
  *
- * Left by `jr` through t1, not ra: ra and t0 would be taken for a return and predicted from the
- * latest call, which was made on the other stack.
+ * Called and left by `ret`, so that calls and returns stay in step for the predictor
+ * (docs/decisions/0001-leaving-a-switch.md).
  *
  * Source: RISC-V ELF psABI, "Register convention" (lp64d). */
 
@@ -51,8 +51,8 @@ hk_fiber_swap:
         beq     t1, t2, .Lfrm_is_right
         fsrm    t1
 .Lfrm_is_right:
-        ld      t1, 16(sp)
-        .cfi_register ra, t1
+        ld      ra, 16(sp)
+        .cfi_restore ra
         .irp    n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
         ld      s\n, 24 + 8 * \n(sp)
         .cfi_restore s\n
@@ -60,7 +60,7 @@ hk_fiber_swap:
         .endr
         addi    sp, sp, FRAME
         .cfi_def_cfa_offset 0
-        jr      t1
+        ret
         .cfi_endproc
         .size   hk_fiber_swap, . - hk_fiber_swap
 

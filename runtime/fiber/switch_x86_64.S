@@ -3,62 +3,61 @@
  *
  * A suspended fiber is this frame, and hk_fiber.sp points at its low end:
  *
- *      0 MXCSR   4 x87 control   8 errno   16 (pad)
- *     24 r15   32 r14   40 r13   48 r12   56 rbx   64 rbp   72 where to go on
+ *      0 MXCSR   4 x87 control   8 errno   16 rbp   24 where to go on   32 red zone   160 end
  *
- * From saving to restoring this code runs on one thread, which is what makes errno cheap: its
- * address is asked for once, the one value read and the other written through it.
+ * The other registers were given up by who jumped here (swap_x86_64.h). From saving to restoring
+ * this code runs on one thread, which is what makes errno cheap: its address is asked for once,
+ * the one value read and the other written through it.
  *
- * Left by `pop; jmp`, not `ret`: the processor predicts a return to the latest call, and that was
- * made on the other stack (docs/decisions/0001-leaving-a-switch.md). `notrack`, because the place
- * behind a call carries no landing pad. The note at the end claims indirect-branch tracking only:
- * a shadow stack would have to be switched as well, and we do not.
+ * Jumped to and left by a jump, so that the processor's stack of return addresses stays in step
+ * with the calls that were made (docs/decisions/0001-leaving-a-switch.md). The note at the end
+ * claims indirect-branch tracking only: a shadow stack would have to be switched as well.
  *
  * The control words are stored always (cheap) and loaded only if they differ (dear); the sticky
  * exception flags in the low six bits of MXCSR are the caller's business and do not count.
  *
  * Source: System V ABI, AMD64 supplement, 3.2.1 "Registers and the stack frame". */
 
-#define FRAME_FP      24 /* bytes below the six registers */
-#define FRAME         80
+#define RED_ZONE      128 /* below the caller's stack pointer, and the caller's */
+#define FP            16  /* control words, errno */
+#define FRAME         (FP + 16 + RED_ZONE)
 #define MXCSR_CONTROL 0xffc0
 #define MXCSR_DEFAULT 0x1f80
 #define X87_DEFAULT   0x037f
 
         .text
 
-/* void hk_fiber_swap(hk_fiber *from, hk_fiber *to): sp is their first member. */
+/* Jumped to with from in rdi, to in rsi (sp is their first member) and where to go on in rdx. Of
+ * the registers only rsp and rbp matter to who jumps here. */
         .p2align 4
-        .globl  hk_fiber_swap
-        .hidden hk_fiber_swap
-        .type   hk_fiber_swap, @function
-hk_fiber_swap:
+        .globl  hk_fiber_swap_entry
+        .hidden hk_fiber_swap_entry
+        .type   hk_fiber_swap_entry, @function
+hk_fiber_swap_entry:
         .cfi_startproc
+        .cfi_def_cfa rsp, 0
+        .cfi_register rip, rdx
         endbr64
+        leaq    -RED_ZONE(%rsp), %rsp
+        .cfi_adjust_cfa_offset RED_ZONE
+        pushq   %rdx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rip, 0
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset r15, 0
-        subq    $FRAME_FP, %rsp
-        .cfi_adjust_cfa_offset FRAME_FP
+        subq    $FP, %rsp
+        .cfi_adjust_cfa_offset FP
 
-        movq    %rdi, %rbx
-        movq    %rsi, %rbp
+        movq    %rdi, %r12
+        movq    %rsi, %r13
+        movq    %rsp, %rbp
+        .cfi_remember_state
+        .cfi_def_cfa_register rbp
+        andq    $-16, %rsp
         call    *__errno_location@GOTPCREL(%rip) /* not by way of the lazily bound table */
+        movq    %rbp, %rsp
+        .cfi_restore_state
         movl    (%rax), %ecx
         movl    %ecx, 8(%rsp)
         stmxcsr (%rsp)
@@ -66,8 +65,8 @@ hk_fiber_swap:
         movl    (%rsp), %ecx
         movzwl  4(%rsp), %edx
 
-        movq    %rsp, (%rbx)
-        movq    (%rbp), %rsp
+        movq    %rsp, (%r12)
+        movq    (%r13), %rsp
 
         movl    8(%rsp), %esi
         movl    %esi, (%rax)
@@ -79,34 +78,13 @@ hk_fiber_swap:
         jne     .Lload_x87
 .Lx87_is_right:
         .cfi_remember_state
-        addq    $FRAME_FP, %rsp
-        .cfi_adjust_cfa_offset -FRAME_FP
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
+        movq    FP(%rsp), %rbp
         .cfi_restore rbp
-#ifdef HK_SWITCH_BY_RET /* what the decision was measured against */
-        ret
-#else
-        popq    %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register rip, rcx
-        notrack jmp *%rcx
-#endif
+        movq    FP + 8(%rsp), %rdx
+        .cfi_register rip, rdx
+        leaq    FRAME(%rsp), %rsp
+        .cfi_def_cfa_offset 0
+        jmp     *%rdx
         .cfi_restore_state
 
 .Lload_mxcsr:
@@ -116,10 +94,10 @@ hk_fiber_swap:
         fldcw   4(%rsp)
         jmp     .Lx87_is_right
         .cfi_endproc
-        .size   hk_fiber_swap, . - hk_fiber_swap
+        .size   hk_fiber_swap_entry, . - hk_fiber_swap_entry
 
-/* The bottom of every fiber: a first frame leads here, with the function in r12 and its argument
- * in rbx. Debuggers and profilers stop here, for there is nowhere to return to. */
+/* The bottom of every fiber: a first frame leads here, with the function and its argument on the
+ * stack. Debuggers and profilers stop here, for there is nowhere to return to. */
         .p2align 4
         .globl  hk_fiber_start
         .hidden hk_fiber_start
@@ -128,8 +106,9 @@ hk_fiber_start:
         .cfi_startproc
         .cfi_undefined rip
         endbr64
-        movq    %rbx, %rdi
-        call    *%r12
+        popq    %rax
+        popq    %rdi
+        call    *%rax
         ud2
         .cfi_endproc
         .size   hk_fiber_start, . - hk_fiber_start
@@ -142,19 +121,15 @@ hk_fiber_start:
 hk_fiber_first_frame:
         .cfi_startproc
         endbr64
-        leaq    -FRAME(%rdi), %rax
+        leaq    -16 - FRAME(%rdi), %rax
         leaq    hk_fiber_start(%rip), %rcx
-        xorl    %edx, %edx
         movl    $MXCSR_DEFAULT, (%rax)
         movl    $X87_DEFAULT, 4(%rax)
-        movl    %edx, 8(%rax)
-        movq    %rdx, 24(%rax)
-        movq    %rdx, 32(%rax)
-        movq    %rdx, 40(%rax)
-        movq    %rsi, 48(%rax)
-        movq    %rdi, 56(%rax)
-        movq    %rdx, 64(%rax)
-        movq    %rcx, 72(%rax)
+        movl    $0, 8(%rax)
+        movq    $0, FP(%rax)
+        movq    %rcx, FP + 8(%rax)
+        movq    %rsi, FRAME(%rax)
+        movq    %rdi, FRAME + 8(%rax)
         movq    %rax, (%rdi)
         ret
         .cfi_endproc

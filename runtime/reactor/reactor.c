@@ -20,6 +20,7 @@
 #include "reactor/reactor.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/os.h"
@@ -33,15 +34,15 @@ enum { TIMERS_ROOM = 32 }; /* of HK_READY_MAX: kept for timers when descriptors 
 
 int hk_reactor_open(hk_reactor *r, const hk_backend *backend)
 {
-    *r = (hk_reactor){
-        .backend = backend ? backend : &HK_BACKEND_BEST, .backend_fd = -1, .wake_fd = -1};
+    memset(r, 0, sizeof *r); /* a compound literal of this size would be built on the stack */
+    r->backend = backend ? backend : &HK_BACKEND_BEST;
+    r->backend_fd = r->wake_fd = -1;
     hk_timers_init(&r->timers);
     return r->backend->open(r);
 }
 
 void hk_reactor_close(hk_reactor *r)
 {
-    HK_DCHECK(r->timers.root == NULL);
     r->backend->close(r);
 }
 

@@ -40,7 +40,7 @@ static void wait_as_task(hk_task *t, hk_ticket ticket, int64_t deadline)
         hk_worker_leave_task(w, t);
         return;
     }
-    hk_timer timer = {0};
+    hk_timer timer = {.deadline = 0};
     (void)hk_timers_add(&w->reactor.timers, &timer, deadline, ticket); /* its owner is awake: us */
     hk_worker_leave_task(w, t);
     (void)hk_timers_remove(&timer);

@@ -40,7 +40,7 @@ static int first_task(void *arg)
     return 0;
 }
 
-static int queue_first_task(hk_runtime *rt, hk_task **ret_task)
+static int make_first_task(hk_runtime *rt, hk_task **ret_task)
 {
     hk_task *t = hk_slab_get_shared(&hk_task_slab);
     if (!t)
@@ -55,7 +55,6 @@ static int queue_first_task(hk_runtime *rt, hk_task **ret_task)
     w->tasks = its;
     t->kind = HK_CHILD;
     t->parent = NULL;
-    hk_inbox_push(&rt->inbox, t, t, 1);
     *ret_task = t;
     return 0;
 }
@@ -174,10 +173,12 @@ static int run(hk_runtime *rt)
     if (rc < 0)
         return rc;
     (void)hk_stack_watch_overflow(hk_inspect_overflow); /* without it an overflow is not named */
-    rc = queue_first_task(rt, &first);
+    rc = make_first_task(rt, &first);
     if (rc == 0) {
         rc = start_threads(rt);
         if (rc == 0) {
+            /* Not before: a thread that cannot be started must find nothing running. */
+            hk_inbox_push(&rt->inbox, first, first, 1);
             run_worker(&rt->workers[0]);
             for (unsigned i = 1; i < rt->n; i++)
                 (void)hk_os_thread_join(rt->workers[i].handle); /* it was started */

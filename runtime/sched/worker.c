@@ -57,6 +57,7 @@ void hk_worker_done(hk_worker *w)
 static void finish_switch(void)
 {
     hk_worker *w = hk_worker_self();
+    hk_fiber_note_turn_begins(w);
     hk_task *t = w->left_task;
     if (t) {
         w->left_task = NULL;
@@ -96,13 +97,22 @@ static hk_fiber *fresh_loop(hk_worker *w, int size_class)
     return f;
 }
 
+/* The next dispatch is the one that looks around. It is a loop's: the tick is left for
+ * hk_worker_find to count, or tasks that only ever switch to each other would never let the worker
+ * look at its timers and descriptors. */
+static bool is_round_over(const hk_worker *w)
+{
+    return (w->tick + 1) % HK_TICKS_PER_ROUND == 0;
+}
+
 /* Next for a worker that is about to leave a task: only what is quickly at hand. NULL: let a
  * loop look around. */
 static hk_task *pick_quickly(hk_worker *w)
 {
     hk_count(w->beat);
-    if (++w->tick % HK_TICKS_PER_ROUND == 0)
+    if (is_round_over(w))
         return NULL;
+    w->tick++;
     hk_task *t = NULL;
     if (w->lifo_run < HK_LIFO_RUN_MAX && hk_load_relaxed(&w->lifo) != NULL)
         t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] thieves swap too */
@@ -133,7 +143,9 @@ static void leave_task_for(hk_worker *w, hk_task *t, hk_task *next)
         w->fiber = fresh_loop(w, w->stack_class);
         hk_count(w->counters.switches);
     }
-    hk_fiber_switch(from, w->fiber);
+    hk_fiber *to = w->fiber;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_switch(from, to);
     finish_switch();
 }
 
@@ -151,7 +163,8 @@ void hk_worker_yield(hk_worker *w)
     if (hk_deque_size(&w->deque) > 0 && hk_deque_steal(&w->deque, &next) != HK_STEAL_TAKEN)
         next = NULL;
     if (!next && hk_ring_seems_empty(&w->ring) && hk_load_relaxed(&w->lifo) == NULL &&
-        ++w->tick % HK_TICKS_PER_ROUND != 0) {
+        !is_round_over(w)) {
+        w->tick++;
         hk_count(w->beat);
         w->budget = HK_BUDGET;
         return; /* nobody else is here */
@@ -200,13 +213,16 @@ HK_NORETURN static void resume(hk_worker *w, hk_fiber *self, hk_task *t)
     }
     set_current(w, t);
     w->left_fiber = self;
-    hk_fiber_leave(self, t->fiber);
+    hk_fiber *to = t->fiber;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_leave(self, to);
 }
 
 HK_NORETURN static void move_loop(hk_worker *w, hk_fiber *self, hk_fiber *to)
 {
     w->left_fiber = self;
     w->fiber = to;
+    hk_fiber_note_turn_ends(w);
     hk_fiber_leave(self, to);
 }
 
@@ -277,7 +293,9 @@ void hk_worker_main(hk_worker *w)
                 hk_os_yield();
             set_current(w, t);
         }
-        hk_fiber_switch(&w->thread, w->fiber);
+        hk_fiber *to = w->fiber;
+        hk_fiber_note_turn_ends(w);
+        hk_fiber_switch(&w->thread, to);
         finish_switch();
         if (hk_load_acquire(&w->runtime->stopping)) /* [runtime:stopping] acquire */
             break;

@@ -35,14 +35,32 @@ Test(waiter, a_ticket_of_an_earlier_turn_is_worth_nothing)
     cr_expect_eq(hk_sleeper_result(&s), 5);
 }
 
-Test(waiter, a_stop_ends_a_wait_but_not_a_firm_one)
+static bool stops(unsigned state, bool direct)
 {
     hk_sleeper s = {0};
-    (void)hk_sleeper_begin(&s, HK_WAITING_FIRMLY);
-    cr_expect_not(hk_sleeper_claim_stop(&s, hk_load_relaxed(&s.word), -ECANCELED));
-    (void)hk_sleeper_begin(&s, HK_WAITING);
-    cr_expect(hk_sleeper_claim_stop(&s, hk_load_relaxed(&s.word), -ECANCELED));
-    cr_expect_eq(hk_sleeper_result(&s), -ECANCELED);
+    (void)hk_sleeper_begin(&s, state);
+    bool stopped = hk_sleeper_claim_stop(&s, hk_load_relaxed(&s.word), direct, -ECANCELED);
+    cr_expect_eq(hk_sleeper_result(&s), stopped ? -ECANCELED : 0);
+    return stopped;
+}
+
+Test(waiter, a_stop_ends_a_wait_but_not_a_firm_one)
+{
+    cr_expect(stops(HK_WAITING, false));
+    cr_expect(stops(HK_WAITING, true));
+    cr_expect_not(stops(HK_WAITING_FIRMLY, false));
+    cr_expect_not(stops(HK_WAITING_FIRMLY, true));
+}
+
+Test(waiter, below_a_shield_only_a_stop_aimed_at_the_sleeper_itself_counts)
+{
+    cr_expect_not(stops(HK_WAITING_SELF, false));
+    cr_expect(stops(HK_WAITING_SELF, true));
+}
+
+Test(waiter, a_stop_cannot_claim_who_is_awake)
+{
+    cr_expect_not(stops(HK_AWAKE, true));
 }
 
 Test(waiter, turns_wrap_round_without_touching_the_state)

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+/* stream_test.c - reading and writing between two ends, and everything that can come between. */
+#include "io/stream.h"
+
+#include "io/io_support.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "base/os.h"
+
+#define TCP "tcp://127.0.0.1:0"
+
+/* A test whose body is a task with a connected pair `p`. */
+#define PAIR_TEST(name, where)                                                            \
+    static int name##_body(pair *p);                                                      \
+    static int name##_app(void *arg)                                                      \
+    {                                                                                     \
+        (void)arg;                                                                        \
+        pair p;                                                                           \
+        int rc = pair_open(where, &p);                                                    \
+        if (rc == 0)                                                                      \
+            rc = name##_body(&p);                                                         \
+        pair_close(&p);                                                                   \
+        return rc;                                                                        \
+    }                                                                                     \
+    Test(stream, name, .timeout = 60)                                                     \
+    {                                                                                     \
+        run_with_each_size(name##_app, NULL);                                             \
+    }                                                                                     \
+    static int name##_body(pair *p)
+
+static void abort_on_close(hank_stream *s)
+{
+    struct linger now = {.l_onoff = 1};
+    (void)hk_os_setsockopt(s->fd.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+/* --- bytes ----------------------------------------------------------------------------------- */
+
+PAIR_TEST(what_is_written_is_read, TCP)
+{
+    char buf[16];
+    MUST_OK(hank_write(p->client, "hello", 5));
+    MUST(hank_read(p->server, buf, sizeof buf) == 5);
+    MUST(memcmp(buf, "hello", 5) == 0);
+    MUST_OK(hank_write(p->server, "yes", 3));
+    MUST_OK(hank_read_exact(p->client, buf, 3));
+    MUST(memcmp(buf, "yes", 3) == 0);
+    return 0;
+}
+
+PAIR_TEST(nothing_asked_for_is_nothing_done, TCP)
+{
+    char buf[4];
+    MUST(hank_read(p->server, buf, 0) == 0);
+    MUST(hank_read_exact(p->server, buf, 0) == 0);
+    MUST(hank_write(p->server, buf, 0) == 0);
+    return 0;
+}
+
+enum { BIG = 5 * 1000 * 1000 };
+
+static unsigned char big_byte(size_t i)
+{
+    return (unsigned char)(i * 7 + i / 251);
+}
+
+static int write_big(void *arg)
+{
+    unsigned char *bytes = malloc(BIG);
+    if (!bytes)
+        return -ENOMEM;
+    for (size_t i = 0; i < BIG; i++)
+        bytes[i] = big_byte(i);
+    int rc = hank_write(arg, bytes, BIG);
+    free(bytes);
+    return rc;
+}
+
+static int read_big(hank_stream *s)
+{
+    unsigned char buf[7001];
+    for (size_t done = 0; done < BIG;) {
+        ssize_t n = hank_read(s, buf, sizeof buf);
+        MUST(n > 0);
+        for (ssize_t i = 0; i < n; i++, done++)
+            MUST(buf[i] == big_byte(done));
+    }
+    return 0;
+}
+
+PAIR_TEST(a_write_larger_than_every_buffer_arrives_whole, TCP)
+{
+    hank_task writer = hank_spawn(write_big, p->client);
+    int rc = read_big(p->server);
+    MUST_OK(hank_await(writer));
+    return rc;
+}
+
+PAIR_TEST(both_directions_flow_at_the_same_time, TCP)
+{
+    hank_task one = hank_spawn(write_big, p->client);
+    hank_task two = hank_spawn(write_big, p->server);
+    hank_scope s;
+    hank_timeout_begin(&s, HANK_SEC(30));
+    int rc = 0;
+    unsigned char a[4096], b[4096];
+    for (size_t i = 0, j = 0; rc == 0 && (i < BIG || j < BIG);) {
+        ssize_t n = i < BIG ? hank_read(p->server, a, sizeof a) : 0;
+        ssize_t m = j < BIG ? hank_read(p->client, b, sizeof b) : 0;
+        rc = n < 0 || m < 0 ? -EPROTO : 0;
+        i += n > 0 ? (size_t)n : 0;
+        j += m > 0 ? (size_t)m : 0;
+    }
+    hank_timeout_end(&s);
+    MUST_OK(hank_await(one));
+    MUST_OK(hank_await(two));
+    return rc;
+}
+
+/* --- ends ------------------------------------------------------------------------------------ */
+
+PAIR_TEST(after_a_half_close_the_other_direction_still_works, TCP)
+{
+    char buf[16];
+    MUST_OK(hank_write(p->client, "last", 4));
+    MUST_OK(hank_write_end(p->client));
+    MUST_OK(hank_read_exact(p->server, buf, 4));
+    MUST(hank_read(p->server, buf, sizeof buf) == 0);
+    MUST(hank_read(p->server, buf, sizeof buf) == 0); /* and stays at the end */
+    MUST_OK(hank_write(p->server, "answer", 6));
+    MUST(hank_read(p->client, buf, sizeof buf) == 6);
+    MUST(hank_write(p->client, "x", 1) == -EPIPE);
+    return 0;
+}
+
+PAIR_TEST(a_stream_that_ends_early_is_epipe_for_an_exact_read, TCP)
+{
+    char buf[16];
+    MUST_OK(hank_write(p->client, "abc", 3));
+    hank_close(p->client);
+    p->client = NULL;
+    MUST(hank_read_exact(p->server, buf, 4) == -EPIPE);
+    return 0;
+}
+
+PAIR_TEST(a_reset_in_the_middle_is_an_error_not_an_end, TCP)
+{
+    char buf[16];
+    MUST_OK(hank_write(p->client, "part", 4));
+    MUST_OK(hank_read_exact(p->server, buf, 4));
+    abort_on_close(p->client);
+    hank_close(p->client);
+    p->client = NULL;
+    MUST(hank_read(p->server, buf, sizeof buf) == -ECONNRESET);
+    return 0;
+}
+
+static int read_once(void *arg)
+{
+    char buf[16];
+    return (int)hank_read(arg, buf, sizeof buf);
+}
+
+/* True once somebody reads from s: the direction is taken. */
+static bool is_being_read(hank_stream *s)
+{
+    if (hk_fd_begin(&s->fd, HK_IN) < 0)
+        return true;
+    hk_fd_end(&s->fd, HK_IN);
+    return false;
+}
+
+PAIR_TEST(a_reset_wakes_a_reader_that_waits, TCP)
+{
+    hank_task reader = hank_spawn(read_once, p->server);
+    YIELD_UNTIL(is_being_read(p->server));
+    abort_on_close(p->client);
+    hank_close(p->client);
+    p->client = NULL;
+    MUST(hank_await(reader) == -ECONNRESET);
+    return 0;
+}
+
+PAIR_TEST(writing_to_a_gone_peer_fails_and_raises_no_signal, TCP)
+{
+    abort_on_close(p->server);
+    hank_close(p->server);
+    p->server = NULL;
+    int rc = 0;
+    char block[1000] = {0};
+    for (int i = 0; i < 10000 && rc == 0; i++)
+        rc = hank_write(p->client, block, sizeof block);
+    MUST(rc == -EPIPE || rc == -ECONNRESET);
+    return 0;
+}
+
+/* --- who else is in -------------------------------------------------------------------------- */
+
+PAIR_TEST(a_second_reader_is_refused_and_the_first_goes_on, TCP)
+{
+    char buf[16];
+    hank_task reader = hank_spawn(read_once, p->server);
+    YIELD_UNTIL(is_being_read(p->server));
+    MUST(hank_read(p->server, buf, sizeof buf) == -EBUSY);
+    MUST(hank_read_line(p->server, buf, sizeof buf) == -EBUSY);
+    MUST_OK(hank_write(p->server, "writing is another matter", 25));
+    MUST_OK(hank_write(p->client, "x", 1));
+    MUST(hank_await(reader) == 1);
+    return 0;
+}
+
+static int write_until_it_fails(void *arg)
+{
+    static char block[100000];
+    int rc;
+    do
+        rc = hank_write(arg, block, sizeof block);
+    while (rc == 0);
+    return rc;
+}
+
+PAIR_TEST(a_second_writer_is_refused, TCP)
+{
+    hank_task writer = hank_spawn(write_until_it_fails, p->client);
+    int rc;
+    YIELD_UNTIL((rc = hk_fd_begin(&p->client->fd, HK_OUT)) < 0 ||
+                (hk_fd_end(&p->client->fd, HK_OUT), false));
+    MUST(rc == -EBUSY);
+    hank_cancel(writer);
+    rc = hank_await(writer);
+    MUST(rc == -ECANCELED || rc == -EBUSY); /* our look may have been in its way */
+    return 0;
+}
+
+PAIR_TEST(closing_wakes_a_reader_and_a_writer_with_ebadf, TCP)
+{
+    hank_task reader = hank_spawn(read_once, p->client);
+    YIELD_UNTIL(is_being_read(p->client));
+    hank_task writer = hank_spawn(write_until_it_fails, p->client);
+    hank_sleep(HANK_MS(20)); /* most likely in the middle of it; right either way */
+    hank_close(p->client);
+    p->client = NULL;
+    MUST(hank_await(reader) == -EBADF);
+    MUST(hank_await(writer) == -EBADF);
+    return 0;
+}
+
+/* --- stops ----------------------------------------------------------------------------------- */
+
+PAIR_TEST(a_read_that_times_out_has_read_nothing, TCP)
+{
+    char buf[16];
+    MUST(hank_within(HANK_MS(5), hank_read(p->server, buf, sizeof buf)) == -ETIMEDOUT);
+    MUST_OK(hank_write(p->client, "late", 4));
+    MUST(hank_read(p->server, buf, sizeof buf) == 4);
+    MUST(memcmp(buf, "late", 4) == 0);
+    return 0;
+}
+
+PAIR_TEST(a_cancelled_read_leaves_the_stream_good, TCP)
+{
+    char buf[16];
+    hank_task reader = hank_spawn(read_once, p->server);
+    YIELD_UNTIL(is_being_read(p->server));
+    hank_cancel(reader);
+    int rc = hank_await(reader);
+    MUST(rc == -ECANCELED);
+    MUST_OK(hank_write(p->client, "on", 2));
+    MUST(hank_read(p->server, buf, sizeof buf) == 2);
+    return 0;
+}
+
+PAIR_TEST(a_stop_and_data_at_the_same_moment_lose_nothing, TCP)
+{
+    char buf[16];
+    for (int i = 0; i < 200; i++) {
+        hank_task reader = hank_spawn(read_once, p->server);
+        if (i % 2)
+            YIELD_UNTIL(is_being_read(p->server));
+        MUST_OK(hank_write(p->client, "x", 1));
+        hank_cancel(reader);
+        int rc = hank_await(reader);
+        MUST(rc == 1 || rc == -ECANCELED);
+        if (rc < 0)
+            MUST(hank_read(p->server, buf, sizeof buf) == 1);
+    }
+    return 0;
+}
+
+PAIR_TEST(after_a_write_that_stopped_in_the_middle_nothing_follows, TCP)
+{
+    static char block[8 * 1000 * 1000];
+    MUST(hank_within(HANK_MS(20), hank_write(p->client, block, sizeof block)) == -ETIMEDOUT);
+    MUST(hank_write(p->client, "x", 1) == -EPIPE);
+    return 0;
+}
+
+/* --- lines ----------------------------------------------------------------------------------- */
+
+PAIR_TEST(lines_come_one_by_one_with_their_newline, TCP)
+{
+    char line[32];
+    MUST_OK(hank_write(p->client, "one\n\ntwo\nrest", 13));
+    MUST_OK(hank_write_end(p->client));
+    MUST(hank_read_line(p->server, line, sizeof line) == 4);
+    MUST(strcmp(line, "one\n") == 0);
+    MUST(hank_read_line(p->server, line, sizeof line) == 1);
+    MUST(strcmp(line, "\n") == 0);
+    MUST(hank_read_line(p->server, line, sizeof line) == 4);
+    MUST(strcmp(line, "two\n") == 0);
+    MUST(hank_read_line(p->server, line, sizeof line) == 4);
+    MUST(strcmp(line, "rest") == 0);
+    MUST(hank_read_line(p->server, line, sizeof line) == 0);
+    return 0;
+}
+
+static int write_byte_by_byte(void *arg)
+{
+    static const char text[] = "GET / HTTP/1.0\r\nHost: x\r\n\r\n";
+    for (size_t i = 0; i < sizeof text - 1; i++) {
+        MUST_OK(hank_write(arg, &text[i], 1));
+        (void)hank_yield();
+    }
+    return 0;
+}
+
+PAIR_TEST(a_line_may_come_byte_by_byte, TCP)
+{
+    char line[64];
+    hank_task writer = hank_spawn(write_byte_by_byte, p->client);
+    MUST(hank_read_line(p->server, line, sizeof line) == 16);
+    MUST(strcmp(line, "GET / HTTP/1.0\r\n") == 0);
+    MUST(hank_read_line(p->server, line, sizeof line) == 9);
+    MUST(hank_read_line(p->server, line, sizeof line) == 2);
+    return hank_await(writer);
+}
+
+PAIR_TEST(a_line_over_the_limit_stays_readable, TCP)
+{
+    char line[32];
+    MUST_OK(hank_write(p->client, "0123456789\nnext\n", 16));
+    MUST(hank_read_line(p->server, line, 11) == -EMSGSIZE); /* 11 bytes and a NUL need 12 */
+    MUST(hank_read_line(p->server, line, 5) == -EMSGSIZE);
+    MUST(hank_read_line(p->server, line, 12) == 11);
+    MUST(strcmp(line, "0123456789\n") == 0);
+    MUST(hank_read_line(p->server, line, 3) == -EMSGSIZE);
+    MUST_OK(hank_read_exact(p->server, line, 5));
+    MUST(memcmp(line, "next\n", 5) == 0);
+    return 0;
+}
+
+PAIR_TEST(a_last_line_as_long_as_the_limit_is_a_line, TCP)
+{
+    char line[8];
+    MUST_OK(hank_write(p->client, "1234567", 7));
+    MUST_OK(hank_write_end(p->client));
+    MUST(hank_read_line(p->server, line, 7) == -EMSGSIZE);
+    MUST(hank_read_line(p->server, line, 8) == 7);
+    return 0;
+}
+
+PAIR_TEST(a_line_without_room_for_one_byte_is_refused, TCP)
+{
+    char line[1];
+    MUST(hank_read_line(p->server, line, 1) == -EINVAL);
+    MUST(hank_read_line(p->server, line, 0) == -EINVAL);
+    return 0;
+}
+
+static int write_longest_line(void *arg)
+{
+    static char text[HANK_LINE_MAX + 1];
+    memset(text, 'x', sizeof text);
+    text[HANK_LINE_MAX - 1] = '\n';
+    text[HANK_LINE_MAX] = 'y';
+    return hank_write(arg, text, sizeof text);
+}
+
+PAIR_TEST(a_line_may_have_exactly_the_longest_length, TCP)
+{
+    static char line[HANK_LINE_MAX + 100];
+    hank_task writer = hank_spawn(write_longest_line, p->client);
+    ssize_t n = hank_read_line(p->server, line, sizeof line);
+    MUST_OK(hank_await(writer));
+    MUST(n == HANK_LINE_MAX);
+    MUST(line[n - 1] == '\n' && line[n] == '\0');
+    MUST(hank_read(p->server, line, sizeof line) == 1);
+    MUST(p->server->unread.size == 0); /* and the large buffer is gone */
+    return 0;
+}
+
+static int write_endless_line(void *arg)
+{
+    static char text[HANK_LINE_MAX + 5];
+    memset(text, 'x', sizeof text);
+    return hank_write(arg, text, sizeof text);
+}
+
+PAIR_TEST(a_line_over_the_longest_length_is_refused_whatever_the_buffer, TCP)
+{
+    static char line[HANK_LINE_MAX * 2];
+    hank_task writer = hank_spawn(write_endless_line, p->client);
+    MUST(hank_read_line(p->server, line, sizeof line) == -EMSGSIZE);
+    MUST_OK(hank_await(writer));
+    MUST_OK(hank_read_exact(p->server, line, HANK_LINE_MAX + 5));
+    return 0;
+}
+
+PAIR_TEST(a_line_that_times_out_keeps_its_first_part, TCP)
+{
+    char line[32] = "untouched";
+    MUST_OK(hank_write(p->client, "first ", 6));
+    MUST(hank_within(HANK_MS(10), hank_read_line(p->server, line, sizeof line)) == -ETIMEDOUT);
+    MUST(strcmp(line, "untouched") == 0);
+    MUST_OK(hank_write(p->client, "second\n", 7));
+    MUST(hank_read_line(p->server, line, sizeof line) == 13);
+    MUST(strcmp(line, "first second\n") == 0);
+    return 0;
+}
+
+PAIR_TEST(what_was_read_behind_a_line_is_read_next, TCP)
+{
+    char buf[32];
+    MUST_OK(hank_write(p->client, "head\nbodybody", 13));
+    MUST(hank_read_line(p->server, buf, sizeof buf) == 5);
+    MUST(hank_read(p->server, buf, 3) > 0);
+    MUST_OK(hank_write(p->client, "tail", 4));
+    MUST_OK(hank_read_exact(p->server, buf, 9));
+    MUST(memcmp(buf, "ybodytail", 9) == 0);
+    return 0;
+}
+
+PAIR_TEST(a_stream_without_lines_has_no_buffer, TCP)
+{
+    char buf[8];
+    MUST_OK(hank_write(p->client, "abc", 3));
+    MUST(hank_read(p->server, buf, sizeof buf) == 3);
+    MUST(p->server->unread.bytes == NULL && p->client->unread.bytes == NULL);
+    return 0;
+}
+
+/* --- how often the kernel is asked ----------------------------------------------------------- */
+
+#if HK_FAULTS
+static int echo_pings(void *arg)
+{
+    char buf[64];
+    ssize_t n;
+    while ((n = hank_read(arg, buf, sizeof buf)) > 0)
+        MUST_OK(hank_write(arg, buf, (size_t)n));
+    return (int)n;
+}
+
+PAIR_TEST(a_short_read_spares_the_one_that_would_find_nothing, TCP)
+{
+    enum { PINGS = 200 };
+    char buf[64];
+    hank_task echo = hank_spawn(echo_pings, p->server);
+    hk_fault_plan(HK_FAULT_RECV, UINT64_MAX, -EIO); /* never comes: only counts */
+    for (int i = 0; i < PINGS; i++) {
+        MUST_OK(hank_write(p->client, "ping", 4));
+        MUST(hank_read(p->client, buf, sizeof buf) == 4);
+    }
+    uint64_t calls = hk_fault_count(HK_FAULT_RECV);
+    hk_fault_clear();
+    MUST_OK(hank_write_end(p->client));
+    MUST_OK(hank_await(echo));
+    MUST(calls <= 2 * PINGS + PINGS / 2); /* without: 4 * PINGS */
+    return 0;
+}
+#endif
+
+PAIR_TEST(an_end_that_comes_with_the_last_bytes_is_seen, TCP)
+{
+    /* Data and end in one event: after the short read there will be no further event. */
+    for (int i = 0; i < 2; i++) {
+        char buf[64];
+        hank_stream *from = i ? p->client : p->server;
+        hank_stream *to = i ? p->server : p->client;
+        hank_task reader = hank_spawn(read_once, to);
+        YIELD_UNTIL(is_being_read(to));
+        MUST_OK(hank_write(from, "bye", 3));
+        MUST_OK(hank_write_end(from));
+        MUST(hank_await(reader) == 3);
+        MUST(hank_within(HANK_SEC(5), hank_read(to, buf, sizeof buf)) == 0);
+    }
+    return 0;
+}
+
+PAIR_TEST(urgent_data_in_the_middle_does_not_hide_what_follows, TCP)
+{
+    /* A read stops at the urgent mark: it is short, and yet there is more. */
+    char buf[64];
+    int fd = p->client->fd.fd;
+    MUST(send(fd, "ab", 2, 0) == 2);
+    MUST(send(fd, "!", 1, MSG_OOB) == 1);
+    MUST(send(fd, "cd", 2, 0) == 2);
+    size_t done = 0;
+    while (done < 4) {
+        ssize_t n = hank_within(HANK_SEC(5), hank_read(p->server, buf + done, sizeof buf - done));
+        MUST(n > 0);
+        done += (size_t)n;
+    }
+    MUST(memcmp(buf, "abcd", 4) == 0);
+    return 0;
+}
+
+PAIR_TEST(a_waiting_reader_sees_past_urgent_data, TCP)
+{
+    char buf[64];
+    int fd = p->client->fd.fd;
+    hank_task reader = hank_spawn(read_once, p->server);
+    YIELD_UNTIL(is_being_read(p->server));
+    MUST(send(fd, "ab!", 3, MSG_OOB) == 3);
+    MUST(send(fd, "cd", 2, 0) == 2);
+    int first = hank_await(reader);
+    MUST(first > 0);
+    for (int rest = 4 - first; rest > 0;) {
+        ssize_t n = hank_within(HANK_SEC(5), hank_read(p->server, buf, sizeof buf));
+        MUST(n > 0);
+        rest -= (int)n;
+    }
+    return 0;
+}
+
+/* --- threads that are no workers ------------------------------------------------------------- */
+
+static void *close_soon(void *arg)
+{
+    hk_os_sleep(HANK_MS(10));
+    hank_close(arg);
+    return NULL;
+}
+
+Test(stream, a_plain_thread_can_do_all_that_a_task_can, .timeout = 20)
+{
+    pair p;
+    char buf[16];
+    cr_assert_eq(pair_open(TCP, &p), 0);
+    cr_expect_eq(hank_within(HANK_MS(5), hank_read(p.server, buf, sizeof buf)), -ETIMEDOUT);
+    cr_expect_eq(hank_write(p.client, "line\n", 5), 0);
+    cr_expect_eq(hank_read_line(p.server, buf, sizeof buf), 5);
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, close_soon, p.server), 0);
+    cr_expect_eq(hank_read(p.server, buf, sizeof buf), -EBADF);
+    pthread_join(thread, NULL);
+    p.server = NULL;
+    pair_close(&p);
+}
+
+Test(stream, closing_nothing_is_fine)
+{
+    hank_close(NULL);
+    hank_listener_close(NULL);
+}
