@@ -6,8 +6,8 @@
  *      0 MXCSR   4 x87 control   8 errno   16 rbp   24 where to go on   32 red zone   160 end
  *
  * The other registers were given up by who jumped here (swap_x86_64.h). From saving to restoring
- * this code runs on one thread, which is what makes errno cheap: its address is asked for once,
- * the one value read and the other written through it.
+ * one thread runs this, which is what makes errno cheap: its address is asked for once, the one
+ * value read and the other written through it.
  *
  * Jumped to and left by a jump, so that the processor's stack of return addresses stays in step
  * with the calls that were made (docs/decisions/0001-leaving-a-switch.md). The note at the end
@@ -27,8 +27,8 @@
 
         .text
 
-/* Jumped to with from in rdi, to in rsi (sp is their first member) and where to go on in rdx. Of
- * the registers only rsp and rbp matter to who jumps here. */
+/* Jumped to with from in rdi, to in rsi (sp is their first member), errno's address in rax and
+ * where to go on in rdx. Of the registers only rsp and rbp matter to who jumps here. */
         .p2align 4
         .globl  hk_fiber_swap_entry
         .hidden hk_fiber_swap_entry
@@ -49,15 +49,6 @@ hk_fiber_swap_entry:
         subq    $FP, %rsp
         .cfi_adjust_cfa_offset FP
 
-        movq    %rdi, %r12
-        movq    %rsi, %r13
-        movq    %rsp, %rbp
-        .cfi_remember_state
-        .cfi_def_cfa_register rbp
-        andq    $-16, %rsp
-        call    *__errno_location@GOTPCREL(%rip) /* not by way of the lazily bound table */
-        movq    %rbp, %rsp
-        .cfi_restore_state
         movl    (%rax), %ecx
         movl    %ecx, 8(%rsp)
         stmxcsr (%rsp)
@@ -65,8 +56,8 @@ hk_fiber_swap_entry:
         movl    (%rsp), %ecx
         movzwl  4(%rsp), %edx
 
-        movq    %rsp, (%r12)
-        movq    (%r13), %rsp
+        movq    %rsp, (%rdi)
+        movq    (%rsi), %rsp
 
         movl    8(%rsp), %esi
         movl    %esi, (%rax)
