@@ -68,8 +68,8 @@ int hk_reactor_wait(hk_reactor *r, int64_t deadline, hk_ready *ready)
     bool may_block = deadline != 0;
     int64_t timeout_ns = may_block ? timeout_until(r, deadline) : 0;
     int rc = r->backend->wait(r, timeout_ns, ready, HK_READY_MAX - TIMERS_ROOM);
-    if (may_block && hk_load_relaxed(&r->wake_pending)) /* relaxed: seen late, it is seen next time */
-        (void)hk_swap_acqrel(&r->wake_pending, false); /* [reactor:wake] acquire */
+    if (may_block && hk_load_relaxed(&r->wake_pending)) /* relaxed: if late, then next time */
+        (void)hk_swap_acqrel(&r->wake_pending, false);  /* [reactor:wake] acquire */
 
     int n = rc < 0 ? 0 : rc;
     if (hk_load_relaxed(&r->timers.earliest) != INT64_MAX) /* relaxed: asked again under its lock */

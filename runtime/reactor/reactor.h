@@ -88,7 +88,7 @@ struct hk_backend {
     const char *name;
     int (*open)(hk_reactor *r);
     void (*close)(hk_reactor *r);
-    int (*attach)(hk_reactor *r, hk_source *s);  /* once, at the first wait; edge-triggered, both ways */
+    int (*attach)(hk_reactor *r, hk_source *s);  /* at the first wait; edge-triggered, both ways */
     void (*forget)(hk_reactor *r, hk_source *s); /* before close(2): no event of it comes after */
     /* Wait at most timeout_ns (0: look only; < 0: for ever), call hk_source_event for each
      * event. The number of entries in `ready`, or a negative errno (-EINTR: a signal). */
@@ -141,8 +141,8 @@ void hk_source_close(hk_source *s);
  * One waiter a direction at a time: io/fd.c sees to that too. */
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home);
 
-/* Take back a wait: one that was armed and whose turn ended another way (stopped, timed out), or one
- * that ended with HK_RETRY but whose system call is not going to be made. */
+/* Take back a wait: one that was armed and whose turn ended another way (stopped, timed out), or
+ * one that ended with HK_RETRY but whose system call is not going to be made. */
 void hk_source_stop(hk_source *s, hk_direction d);
 
 /* --- for backends -------------------------------------------------------------------------- */

@@ -36,13 +36,13 @@
 enum {
     TICK_SHIFT = 20, /* a tick is 2^20 ns */
     DIGIT_BITS = 6,
-    HEAP_ENOUGH = 256,         /* so few are sorted at once */
-    MOVES_MAX = 256,           /* from slot to slot in one call: bounds how long the lock is held */
-    NONE = HK_TIMER_IN_HEAP,   /* no slot is being drained */
+    HEAP_ENOUGH = 256,       /* so few are sorted at once */
+    MOVES_MAX = 256,         /* from slot to slot in a call: bounds how long the lock is held */
+    NONE = HK_TIMER_IN_HEAP, /* no slot is being drained */
 };
 
 _Static_assert(HK_TIMER_LEVEL_SLOTS == 1 << DIGIT_BITS, "a digit is a slot");
-_Static_assert(HK_TIMER_LEVELS * DIGIT_BITS + TICK_SHIFT >= 63, "every deadline has a level");
+_Static_assert(HK_TIMER_LEVELS *DIGIT_BITS + TICK_SHIFT >= 63, "every deadline has a level");
 
 /* --- the heap ------------------------------------------------------------------------------ */
 
@@ -306,7 +306,7 @@ void hk_timers_expire(hk_timers *h, int64_t now, struct hk_ready *ready, int *n,
         hk_timer *t = h->root;
         ready[(*n)++] = (hk_ready){t->ticket, -ETIMEDOUT};
         heap_remove(h, t);
-        /* [timer:due] release: the last touch; from here on its owner may do with it as it likes. */
+        /* [timer:due] release: the last touch; from here on it is its owner's. */
         hk_store_release(&t->heap, (hk_timers *)NULL);
     }
     (void)update_earliest(h); /* the owner is awake: it is polling */

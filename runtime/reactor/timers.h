@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* timers.h - deadlines of one worker: a small heap for what comes next, a wheel for the crowd.
  *
- * A timer carries a ticket; when it is due the ticket is handed out and the timer is out. Anyone may
- * remove a timer of any worker: under the lock, at once, so that its memory (the waiter's frame) may
- * go the moment hk_timers_remove returns. Intrusive, because waiting must not allocate.
+ * A timer carries a ticket; when it is due the ticket is handed out and the timer is out. Anyone
+ * may remove a timer of any worker: under the lock, at once, so that its memory (the waiter's
+ * frame) may go the moment hk_timers_remove returns. Intrusive, as waiting must not allocate.
  *
  * The usual timer is a timeout that never fires: adding it is a push to a list and removing it is
  * unlinking. Deadlines are exact: the wheel only postpones sorting until the sorting is small.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* interrupt_test.c - a wait ends when somebody wants it to, and only then; and one polls at a time. */
+/* interrupt_test.c - a wait ends when somebody wants it to, and only then; one polls at a time. */
 #include "reactor_support.h"
 
 #include "base/fault.h"

@@ -10,11 +10,11 @@
 /* Loopback TCP, because only it can be reset. */
 static pair open_tcp_pair(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     struct sockaddr *generic = (struct sockaddr *)&address;
-    int listener = hk_os_socket(AF_INET, SOCK_STREAM, 0), peer = hk_os_socket(AF_INET, SOCK_STREAM, 0);
+    int listener = hk_os_socket(AF_INET, SOCK_STREAM, 0),
+        peer = hk_os_socket(AF_INET, SOCK_STREAM, 0);
     cr_assert_eq(hk_os_bind(listener, generic, length), 0);
     cr_assert_eq(hk_os_listen(listener, 1), 0);
     cr_assert_eq(hk_os_getsockname(listener, generic, &length), 0);

@@ -46,7 +46,8 @@ Test(timers, add_is_true_only_for_a_new_earliest)
     hk_timer t[4] = {0};
     cr_expect(hk_timers_add(&heap, &t[0], 100, ticket(0)));
     cr_expect_not(hk_timers_add(&heap, &t[1], 200, ticket(1)));
-    cr_expect_not(hk_timers_add(&heap, &t[2], 100, ticket(2)), "equal: the owner wakes then anyway");
+    cr_expect_not(hk_timers_add(&heap, &t[2], 100, ticket(2)),
+                  "equal: the owner wakes then anyway");
     cr_expect(hk_timers_add(&heap, &t[3], 50, ticket(3)));
     cr_expect_eq(hk_load_relaxed(&heap.earliest), 50);
     hk_timers_check(&heap);

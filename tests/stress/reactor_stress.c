@@ -136,7 +136,8 @@ static void stress_timers(void)
         hk_timers_check(&heaps[i]);
         HK_CHECK(heaps[i].root == NULL);
     }
-    uint64_t a = hk_load_relaxed(&added), r = hk_load_relaxed(&removed), e = hk_load_relaxed(&expired);
+    uint64_t a = hk_load_relaxed(&added), r = hk_load_relaxed(&removed),
+             e = hk_load_relaxed(&expired);
     HK_CHECK(a == r + e);
     printf("timers: %llu added = %llu removed + %llu expired\n", (unsigned long long)a,
            (unsigned long long)r, (unsigned long long)e);
@@ -268,7 +269,8 @@ static void stress_reactor(const hk_backend *backend)
     for (int i = 0; i < READERS; i++) {
         int fds[2];
         HK_CHECK(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds) == 0);
-        readers[i] = (struct reader){.random = seed + 77 + (uint64_t)i, .fd = fds[0], .peer = fds[1]};
+        readers[i] =
+            (struct reader){.random = seed + 77 + (uint64_t)i, .fd = fds[0], .peer = fds[1]};
     }
     memset(posters, 0, sizeof posters);
     start_all(&owner, 1, own, NULL, 0);
