@@ -22,7 +22,7 @@
 /* A task's name, or the place that spawned it. Safe in a signal handler: no stdio. */
 static const char *name_of(hk_task *t, char *buffer, size_t n)
 {
-    const char *name = hk_load_relaxed(&t->name);
+    const char *name = hk_task_name(t);
     if (name)
         return name;
     static const char digits[] = "0123456789abcdef";

@@ -24,6 +24,7 @@ static void init_slot(void *slot)
     hk_task *t = slot;
     t->sleeper.kind = HK_SLEEPER_TASK;
     hk_store_relaxed(&t->control, UINT64_C(1) << 32); /* generation 0 is nobody's */
+    hk_store_relaxed(&t->on_stack, 1u); /* published with the slot */
 }
 
 hk_slab hk_task_slab = {.bytes = (sizeof(hk_task) + HK_CACHE_LINE - 1) / HK_CACHE_LINE *
@@ -31,6 +32,28 @@ hk_slab hk_task_slab = {.bytes = (sizeof(hk_task) + HK_CACHE_LINE - 1) / HK_CACH
                         .init = init_slot};
 
 /* --- making and giving back ---------------------------------------------------------------- */
+
+/* Everything a task starts with, in a slot of its own. NULL: no memory. */
+static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, void *site)
+{
+    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
+    if (HK_UNLIKELY(!t))
+        return NULL;
+    /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
+    t->fn = fn;
+    t->arg = arg;
+    hk_store_relaxed(&t->join, HK_JOIN_NONE);
+    t->size_class = w->stack_class;
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
+    hk_store_relaxed(&t->extras, (uint8_t)0);
+    t->site = site;
+    t->runtime = w->runtime;
+    t->under = NULL;
+    t->scopes = NULL;
+    t->children.next = NULL;
+    hk_count(w->counters.spawned);
+    return t;
+}
 
 static bool copy_argument(hk_task *t, const hk_spawn *how)
 {
@@ -40,37 +63,26 @@ static bool copy_argument(hk_task *t, const hk_spawn *how)
     t->arg = memcpy(copy, how->arg, how->copy);
     t->copy = copy;
     t->copy_bytes = how->copy;
+    hk_store_relaxed(&t->extras, (uint8_t)HK_EXTRA_COPY); /* published with the task */
     return true;
 }
 
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how)
 {
-    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
-    if (HK_UNLIKELY(!t))
+    hk_task *t = take_slot(w, how->fn, how->arg, how->site);
+    if (!t)
         return NULL;
-    t->fn = how->fn;
-    t->arg = how->arg;
-    t->copy = NULL;
-    if (HK_UNLIKELY(how->copy > 0) && !copy_argument(t, how)) {
-        hk_slab_put(&hk_task_slab, &w->tasks, t);
+    if (how->copy > 0 && !copy_argument(t, how)) {
+        hk_task_discard(w, t);
         return NULL;
     }
-    /* Relaxed throughout: the deque or the inbox publishes them with the task. */
-    hk_store_relaxed(&t->join, HK_JOIN_NONE);
-    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
-    t->size_class = how->size_class < 0 ? w->stack_class : (uint8_t)how->size_class;
-    t->children.next = NULL;
-    t->under = NULL;
-    t->scopes = NULL;
-    hk_store_relaxed(&t->nested, (hk_task *)NULL);
-    hk_store_relaxed(&t->on_stack, 1u);
-    t->chain_shown = false;
-    t->joining = NULL;
-    t->stop_passed_on = false;
-    t->runtime = w->runtime;
-    hk_store_relaxed(&t->name, how->name);
-    t->site = how->site;
-    hk_count(w->counters.spawned);
+    if (how->size_class >= 0)
+        t->size_class = (uint8_t)how->size_class;
+    if (how->name) {
+        uint8_t extras = hk_load_relaxed(&t->extras);
+        hk_store_relaxed(&t->name, how->name); /* published with the task */
+        hk_store_relaxed(&t->extras, (uint8_t)(extras | HK_EXTRA_NAME));
+    }
     return t;
 }
 
@@ -79,15 +91,19 @@ void hk_task_free(hk_worker *w, hk_task *t)
     uint64_t control = hk_load_relaxed(&t->control);
     uint64_t next = (uint64_t)(HK_GENERATION(control) + 1) << 32;
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_FREE); /* a hint */
-    /* A canceller's CAS on the old value fails from here on; one that came before is moot. */
-    hk_store_seqcst(&t->control, next ? next : UINT64_C(1) << 32);
+    /* A canceller's CAS on the old value fails from here on; one that came before is moot. Release,
+     * and [task:turn]: who sees a turn of the slot's next task sees that it is another task. */
+    hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
     hk_slab_put(&hk_task_slab, &w->tasks, t);
 }
 
 static void free_copy(hk_task *t)
 {
+    uint8_t extras = hk_load_relaxed(&t->extras); /* ours alone by now */
+    if (!(extras & HK_EXTRA_COPY))
+        return;
     hk_free(t->copy, t->copy_bytes);
-    t->copy = NULL;
+    hk_store_relaxed(&t->extras, (uint8_t)(extras & ~HK_EXTRA_COPY));
 }
 
 void hk_task_discard(hk_worker *w, hk_task *t)
@@ -102,9 +118,8 @@ static hank_task failed(int error)
     return (hank_task){.slot_ = NULL, .generation_ = 1, .error_ = error};
 }
 
-static hank_task spawn_child(hk_worker *w, const hk_spawn *how)
+static inline hank_task start_child(hk_worker *w, hk_task *t)
 {
-    hk_task *t = hk_task_new(w, how);
     if (HK_UNLIKELY(!t))
         return failed(-ENOMEM);
     hk_task *parent = w->current;
@@ -125,8 +140,7 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(-EPERM);
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0), .size_class = -1};
-    return spawn_child(w, &how);
+    return start_child(w, take_slot(w, fn, arg, __builtin_return_address(0)));
 }
 
 hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *options)
@@ -146,7 +160,7 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
                     .site = __builtin_return_address(0),
                     .copy = o->copy,
                     .size_class = size_class};
-    return spawn_child(w, &how);
+    return start_child(w, hk_task_new(w, &how));
 }
 
 /* --- running and ending -------------------------------------------------------------------- */
@@ -155,7 +169,7 @@ void hk_task_report(hk_task *t, int result)
 {
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
     if (result < 0 && !asked_to)
-        hk_runtime_report(t->runtime, hk_load_relaxed(&t->name), result);
+        hk_runtime_report(t->runtime, hk_task_name(t), result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -191,7 +205,7 @@ int hk_task_body(hk_task *t)
         hk_panic("a task returned inside a timeout or shield that it had begun");
     if (HK_UNLIKELY(!hk_list_empty(&t->children)))
         settle(t, result);
-    if (HK_UNLIKELY(t->copy != NULL))
+    if (HK_UNLIKELY(hk_load_relaxed(&t->extras) != 0)) /* written before the task was published */
         free_copy(t);
     return result;
 }
@@ -250,6 +264,14 @@ static int own_reason(hk_task *t, int result)
     return reason ? reason : result;
 }
 
+/* Wait for one child the long way; the worker this ends on. */
+HK_NOINLINE static hk_worker *await_running(hank_task handle)
+{
+    hk_join j = {.tasks = &handle, .n = 1, .mode = HK_JOIN_ALL};
+    (void)hk_join_wait(&j); /* a stop shows in the child's result */
+    return hk_worker_self();
+}
+
 int hank_await(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
@@ -261,15 +283,13 @@ int hank_await(hank_task handle)
     if (HK_UNLIKELY(!c))
         return error;
     /* The usual case of divide and conquer: nobody took it, and nothing stops us. A child that is
-     * called shows who stopped us by itself, when it first waits. */
+     * called learns who stopped us by itself, when it first waits. */
     if (me->scopes == NULL && !(hk_load_relaxed(&me->control) & HK_TASK_CANCELLED) &&
         hk_worker_claim(w, c)) {
         (void)hk_worker_call(w, c); /* collected below */
         w = hk_worker_self();
     } else if (!hk_task_done(c)) {
-        hk_join j = {.tasks = &handle, .n = 1, .mode = HK_JOIN_ALL};
-        (void)hk_join_wait(&j); /* a stop shows in the child's result */
-        w = hk_worker_self();
+        w = await_running(handle);
     }
     return own_reason(me, hk_task_collect(w, c));
 }
@@ -344,7 +364,7 @@ int hank_detach(hank_task handle)
 /* End the wait of `t`, if it is in one that may be ended. `direct`: see hk_sleeper_claim_stop. */
 static void stop_wait(hk_task *t, uint32_t generation, bool direct)
 {
-    uint64_t word = hk_load_seqcst(&t->sleeper.word);
+    uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [task:turn] acquire */
     /* The word was read while t was still that task: turns of a later one are larger. */
     if (HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
         hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED))

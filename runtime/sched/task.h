@@ -74,7 +74,12 @@ typedef enum hk_phase {
 #define HK_JOIN_DONE     ((struct hk_join *)1)
 #define HK_JOIN_DETACHED ((struct hk_join *)2)
 
+/* What was asked for beyond the usual; so that spawning and ending the usual task touch no more
+ * than its first two cache lines. */
+enum { HK_EXTRA_NAME = 1, HK_EXTRA_COPY = 2 };
+
 typedef struct hk_task {
+    /* What spawning writes and a first run reads: two cache lines. */
     struct hk_task *next; /* first: the slab's link while free */
     hank_fn fn;
     void *arg;
@@ -85,28 +90,33 @@ typedef struct hk_task {
     uint8_t kind;
     uint8_t size_class;
     HK_ATOMIC(uint8_t) phase;
+    HK_ATOMIC(uint8_t) extras;
 
     HK_ATOMIC(uint64_t) control;
+    void *site;
     struct hk_worker *home; /* whose deque it was pushed to */
-    hk_node children;
+    struct hk_runtime *runtime;
     struct hk_task *under;
     struct hk_scope *scopes;
-    HK_ATOMIC(struct hk_task *) nested;
+    hk_node children;
 
+    /* What waiting and the extras need. Spawning does not write these: on_stack is 1 and joining,
+     * nested and the two flags are zero whenever a slot is free; who changes them changes them
+     * back. */
     hk_sleeper sleeper;
     struct hk_fiber *fiber;
     HK_ATOMIC(uint32_t) on_stack;
     bool chain_shown;
     bool stop_passed_on;
-
+    HK_ATOMIC(struct hk_task *) nested;
     struct hk_join *joining;
     struct hk_group *group;
-    struct hk_runtime *runtime;
     HK_ATOMIC(const char *) name;
-    void *site;
     void *copy;
     size_t copy_bytes;
 } hk_task;
+
+_Static_assert(offsetof(hk_task, sleeper) == 2 * HK_CACHE_LINE, "see the comment");
 
 extern hk_slab hk_task_slab;
 
@@ -155,6 +165,13 @@ void hk_task_finish(struct hk_worker *w, hk_task *t, int result);
 
 /* Make `t` (of that generation) stop. 0, or -ESTALE. Any thread. */
 int hk_task_cancel(hk_task *t, uint32_t generation);
+
+/* Its name, NULL if it was given none. */
+static inline const char *hk_task_name(hk_task *t)
+{
+    bool named = hk_load_relaxed(&t->extras) & HK_EXTRA_NAME; /* for dumps: may be a moment old */
+    return named ? hk_load_relaxed(&t->name) : NULL;
+}
 
 /* Report a failure nobody will see otherwise. */
 void hk_task_report(hk_task *t, int result);

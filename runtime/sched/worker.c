@@ -35,6 +35,7 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     w->index = index;
     w->alone = rt->n == 1;
     w->stack_class = rt->stack_class;
+    w->usual_headroom = hk_stack_class_bytes(rt->stack_class) / 2;
     w->dice = hk_os_random() | 1;
     int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
     if (rc < 0)
@@ -308,26 +309,36 @@ void hk_worker_main(hk_worker *w)
 
 /* --- calling a child ----------------------------------------------------------------------- */
 
-bool hk_worker_claim(hk_worker *w, hk_task *t)
+/* `t` is not the newest: look a little further, and put back what is in front of it. */
+HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
 {
-    if (t->home != w || !is_new(t))
-        return false;
-    size_t wanted = hk_stack_class_bytes(t->size_class);
-    if (t->size_class == w->stack_class)
-        wanted /= 2; /* who asked for no size is promised half of the usual one */
-    if (hk_fiber_headroom(w->fiber) < wanted)
-        return false;
     hk_task *aside[CLAIM_DEPTH];
     int n = 0;
-    hk_task *found = NULL;
-    while (n < CLAIM_DEPTH && (found = hk_deque_pop(&w->deque)) != NULL && found != t)
+    hk_task *found = newest;
+    while (found != NULL && found != t) {
         aside[n++] = found;
+        found = n < CLAIM_DEPTH ? hk_deque_pop(&w->deque) : NULL;
+    }
     while (n > 0) {
         hk_task *back = aside[--n];
         if (HK_UNLIKELY(hk_deque_push(&w->deque, back) < 0))
             hk_inbox_push(&w->runtime->inbox, back, back, 1);
     }
     return found == t;
+}
+
+bool hk_worker_claim(hk_worker *w, hk_task *t)
+{
+    if (t->home != w || !is_new(t))
+        return false;
+    /* Who asked for no size is promised half of the usual one. */
+    size_t wanted = t->size_class == w->stack_class ? w->usual_headroom
+                                                    : hk_stack_class_bytes(t->size_class);
+    size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
+    if (HK_UNLIKELY(left < wanted))
+        return false;
+    hk_task *newest = hk_deque_pop(&w->deque);
+    return HK_LIKELY(newest == t) || claim_further(w, t, newest);
 }
 
 int hk_worker_call(hk_worker *w, hk_task *t)
@@ -341,8 +352,10 @@ int hk_worker_call(hk_worker *w, hk_task *t)
     w->current = parent;
     hk_count(w->counters.ended);
     t->result = result;
-    if (HK_UNLIKELY(t->chain_shown)) /* written on this very stack */
+    if (HK_UNLIKELY(t->chain_shown)) {
+        t->chain_shown = false;
         hk_store_seqcst(&parent->nested, (hk_task *)NULL);
+    }
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
     hk_store_relaxed(&t->join, HK_JOIN_DONE); /* only this stack looks */
     return result;

@@ -61,6 +61,7 @@ typedef struct hk_worker {
     hk_slab_cache tasks;
     hk_stack_cache stacks;
     uint8_t stack_class;
+    size_t usual_headroom; /* stack that must be left to call a child */
 
     unsigned index;
     unsigned lifo_run;
