@@ -69,6 +69,25 @@ static inline void pair_close(pair *p)
     hank_listener_close(p->listener);
 }
 
+/* A test whose body is a task with a connected pair `p`. */
+#define PAIR_TEST(suite, name, where)                                                     \
+    static int name##_body(pair *p);                                                      \
+    static int name##_app(void *arg)                                                      \
+    {                                                                                     \
+        (void)arg;                                                                        \
+        pair p;                                                                           \
+        int rc = pair_open(where, &p);                                                    \
+        if (rc == 0)                                                                      \
+            rc = name##_body(&p);                                                         \
+        pair_close(&p);                                                                   \
+        return rc;                                                                        \
+    }                                                                                     \
+    Test(suite, name, .timeout = 60)                                                      \
+    {                                                                                     \
+        run_with_each_size(name##_app, NULL);                                             \
+    }                                                                                     \
+    static int name##_body(pair *p)
+
 static inline int open_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
