@@ -25,12 +25,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONFIGURATIONS = {
     "ci-gcc": (True, []),
     "asan": (True, ["-LE", "house"]),
-    "ucontext": (True, ["-LE", "house|canary"]),
-    "ci-clang": (True, ["-LE", "house|canary"]),
-    "tsan": (True, ["-L", "stress|canary"]),
+    "ucontext": (True, ["-LE", "house|canary|model"]),
+    "ci-clang": (True, ["-LE", "house|canary|model"]),
+    "tsan": (True, ["-L", "stress|canary|example"]),
     "ubsan": (False, ["-LE", "house"]),
     "fuzz": (False, ["-L", "fuzz|canary"]),
-    "release": (False, ["-LE", "house|canary"]),
+    "release": (False, ["-LE", "house|canary|model"]),
 }
 CPUS = str(os.cpu_count() or 1)
 

@@ -67,9 +67,8 @@ TAG_REACH = 3  # lines from the end of a comment to the access it is about
 # A file of that pattern must be named in that list: CMake is told every file by name.
 LISTED = [(r"runtime/\w+/\w+\.[cS]", "CMakeLists.txt", "{name}"),
           (r"include/.+\.h", "CMakeLists.txt", "{path}"),
-          (r"tests/(?!stress|model|canary)\w+/\w+_test\.c", "tests/CMakeLists.txt", "{test}"),
+          (r"tests/\w+/\w+_(?:test|fuzz|model)\.c", "tests/CMakeLists.txt", "{short}"),
           (r"tests/(?:stress|canary)/\w+\.c", "tests/CMakeLists.txt", "{stem}"),
-          (r"tests/fuzz/\w+_fuzz\.c", "tests/CMakeLists.txt", "{fuzz}"),
           (r"docs/examples/\w+\.c", "docs/examples/CMakeLists.txt", "{stem}")]
 
 INSIDE = r"\.(?:[chS]|py|sh)$|(?:^|/)(?:dev|run|CMakeLists\.txt)$"
@@ -79,7 +78,7 @@ UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 # --- what a file looks like to a rule ------------------------------------------------------------
 
 TOKENS = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
-SIGNATURE = re.compile(r"\b(?!HK_)(\w+)\s*\(([^;{}]*)\)\s*(?:HK_\w+(?:\([^)]*\))?\s*)*$", re.S)
+SIGNATURE = re.compile(r"\b(?!HK_|__attribute__)(\w+)\s*\(([^;{}]*)\)\s*(?:HK_\w+(?:\([^)]*\))?\s*)*$", re.S)
 
 
 class File:
@@ -355,8 +354,8 @@ def listed(files):
                 continue
             name = path.rsplit("/", 1)[-1]
             stem = name.rsplit(".", 1)[0]
-            wanted = form.format(path=path, name=name, stem=stem, test=stem.removesuffix("_test"),
-                                 fuzz=stem.removesuffix("_fuzz"))
+            wanted = form.format(path=path, name=name, stem=stem,
+                                 short=re.sub("_(test|fuzz|model)$", "", stem))
             text = re.sub(r"#.*", "", files[build].text)
             if not re.search(rf"(?<![\w./]){re.escape(wanted)}(?![\w.])", text):
                 yield path, 1, f"{build} does not name it"
