@@ -78,7 +78,8 @@ UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 # --- what a file looks like to a rule ------------------------------------------------------------
 
 TOKENS = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
-SIGNATURE = re.compile(r"\b(?!HK_|__attribute__)(\w+)\s*\(([^;{}]*)\)\s*(?:HK_\w+(?:\([^)]*\))?\s*)*$", re.S)
+SIGNATURE = re.compile(r"\b(?!HK_|__attribute__)(\w+)\s*\(([^;{}]*)\)\s*"
+                       r"(?:HK_\w+(?:\([^)]*\))?\s*)*$", re.S)
 
 
 class File:
