@@ -69,8 +69,9 @@ void hk_group_member_end(hk_worker *w, hk_task *t)
 void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
 {
     hk_group *g = of(group);
-    uint64_t control = hk_load_seqcst(&t->control);
-    /* Its handles are used up from here on; a flag set meanwhile must not get lost. */
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    /* seq_cst as every change of control: see hk_task_cancel. Its handles are used up from here on;
+     * a flag set meanwhile must not get lost. */
     while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
         continue;
     t->parent = NULL;

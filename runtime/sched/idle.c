@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* idle.c - no work waits while every worker sleeps, and nobody is woken for nothing.
  *
- * Invariant: if there is a task in any queue, then some worker is running, or searching, or has been
- * woken and has not slept since.
+ * Invariant: if there is a task in any queue, then some worker is running, or searching, or has
+ * been woken and has not slept since.
  *
  *   queue work                          go to sleep
  *     put it in                           say "one more sleeps" (RMW)
  *     published + 1  (seq_cst)            read everyone's published (seq_cst), then their queues
  *     read word      (seq_cst)            sleep only if all are empty
  *
- * In the one order of all seq_cst accesses either the sleeper is in the word before the queuer reads
- * it, and is woken, or the count was out before the sleeper read it, and the work is seen. A queuer
- * that sees somebody searching wakes nobody: every searcher looks again after it has stopped
+ * In the one order of all seq_cst accesses either the sleeper is in the word before the queuer
+ * reads it, and is woken, or the count was out before the sleeper read it, and the work is seen. A
+ * queuer that sees somebody searching wakes nobody: every searcher looks again after it has stopped
  * searching, on its way to sleep or, if it found something, before it runs that (hk_idle_found).
  *
  * Rejected: waking a worker for every push (a herd wakes, finds nothing, sleeps again); a look at
@@ -47,6 +47,7 @@ void hk_idle_notify(hk_runtime *rt)
         return;
     hk_worker *woken = NULL;
     hk_lock_take(&idle->lock, HK_RANK_IDLE);
+    /* Once more, seq_cst like the first look: whoever got the lock before us may have woken one. */
     if (idle->n > 0 && searching(hk_load_seqcst(&idle->word)) == 0) {
         woken = idle->sleepers[--idle->n];
         (void)hk_add_seqcst(&idle->word, ONE_SEARCHING - ONE_SLEEPING); /* it wakes as a searcher */
@@ -62,7 +63,7 @@ bool hk_idle_start_search(hk_worker *w)
 {
     hk_idle *idle = &w->runtime->idle;
     if (w->alone || 2 * searching(hk_load_relaxed(&idle->word)) >= w->runtime->n) /* a limit, not */
-        return false;                                                            /* a promise */
+        return false;                                                             /* a promise */
     (void)hk_add_seqcst(&idle->word, ONE_SEARCHING);
     return true;
 }
@@ -84,6 +85,7 @@ static bool work_anywhere(hk_runtime *rt)
 void hk_idle_found(hk_worker *w)
 {
     hk_runtime *rt = w->runtime;
+    /* seq_cst: from here on queuers no longer count on us, and what they queued before is seen. */
     uint64_t before = hk_sub_seqcst(&rt->idle.word, ONE_SEARCHING);
     if (searching(before) == 1 && sleeping(before) > 0 && work_anywhere(rt))
         hk_idle_notify(rt);
@@ -109,7 +111,7 @@ static bool leave(hk_worker *w)
         if (idle->sleepers[i] != w)
             continue;
         idle->sleepers[i] = idle->sleepers[--idle->n];
-        (void)hk_sub_seqcst(&idle->word, ONE_SLEEPING);
+        (void)hk_sub_seqcst(&idle->word, ONE_SLEEPING); /* seq_cst: see the essay */
         woken = false;
     }
     hk_lock_drop(&idle->lock);

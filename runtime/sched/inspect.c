@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* inspect.c - walk the tasks, say what they do; add up the counters.
  *
- * A dump reads running tasks without stopping them: each field is read once, may be a moment old, and
- * every pointer in it is to memory that stays what it is. Nothing here allocates or locks, so that
- * the last words of a panic can use it too. */
+ * A dump reads running tasks without stopping them: each field is read once, may be a moment old,
+ * and every pointer in it is to memory that stays what it is. Nothing here allocates or locks, so
+ * that the last words of a panic can use it too. */
 #include "sched/inspect.h"
 
 #include <hank/inspect.h>
@@ -43,9 +43,9 @@ static const char *name_of(hk_task *t, char *buffer, size_t n)
 static const char *state_of(hk_task *t)
 {
     switch (hk_load_relaxed(&t->phase)) {
-    case HK_PHASE_NEW:  return "new";
+    case HK_PHASE_NEW: return "new";
     case HK_PHASE_DONE: return "done";
-    default:            break;
+    default: break;
     }
     if (hk_word_state(hk_load_relaxed(&t->sleeper.word)) != HK_AWAKE)
         return "waiting";

@@ -2,15 +2,16 @@
 /* join.h - waiting for children: a counter on the stack of whoever waits.
  *
  * A child that runs as a call never comes here. For the others the parent leaves a pointer to its
- * hk_join in each child (CAS), and a child that ends finds it there (swap with DONE) and counts down:
+ * hk_join in each child (CAS), and a child that ends finds it there (swap with DONE) and counts
+ * down:
  *
  *     word = [ turn : 40 | left : 24 ]
  *
- * The turn says under which ticket the parent is parked right now (0: it is not). It shares the word
- * with the count, so the child that brings the count to zero learns in that same operation whom to
- * wake: neither a parent that was stopped in between and parked again, nor a parent that has already
- * seen zero and gone, can be missed or touched. After its countdown a child touches nothing of the
- * parent's.
+ * The turn says under which ticket the parent is parked right now (0: it is not). It shares the
+ * word with the count, so the child that brings the count to zero learns in that same operation
+ * whom to wake: neither a parent that was stopped in between and parked again, nor a parent that
+ * has already seen zero and gone, can be missed or touched. After its countdown a child touches
+ * nothing of the parent's.
  *
  * The first child to fail (or, in a race, to end) cancels the others itself, before it counts down:
  * the parent may be stuck beneath one of them on the same stack and could not. */

@@ -72,6 +72,7 @@ static bool stopped(hk_runtime *rt)
 static void sleep_deeply(hk_runtime *rt)
 {
     uint32_t awake = HK_MONITOR_AWAKE;
+    /* seq_cst: said before we look at the sleepers; see hk_monitor_notice. */
     if (!hk_cas_seqcst(&rt->monitor_word, &awake, (uint32_t)HK_MONITOR_ASLEEP))
         return; /* to stop */
     while (all_sleep(rt) && hk_load_seqcst(&rt->monitor_word) == HK_MONITOR_ASLEEP)
@@ -118,6 +119,7 @@ void hk_monitor_stop(hk_runtime *rt)
 void hk_monitor_wake(hk_runtime *rt)
 {
     uint32_t asleep = HK_MONITOR_ASLEEP;
+    /* seq_cst like every change of the word; one waker makes the system call. */
     if (hk_cas_seqcst(&rt->monitor_word, &asleep, (uint32_t)HK_MONITOR_AWAKE))
         (void)hk_os_futex_wake(&rt->monitor_word, 1);
 }

@@ -32,8 +32,8 @@ hk_sleeper *hk_park_self(void);
 void hk_park_begin(hk_waiter *w, unsigned state);
 
 /* Wait until the turn is claimed; the result it was claimed with. `deadline` is the caller's own
- * (a point in time, HK_FOREVER: none) and ends the wait with HK_EXPIRED; scopes and cancellation are
- * added here for HK_WAITING, and end it with -ETIMEDOUT or -ECANCELED, at once if the task is
+ * (a point in time, HK_FOREVER: none) and ends the wait with HK_EXPIRED; scopes and cancellation
+ * are added here for HK_WAITING, and end it with -ETIMEDOUT or -ECANCELED, at once if the task is
  * already stopped.
  * `why` is a string constant for dumps. */
 int hk_park(hk_waiter *w, int64_t deadline, const char *why);
@@ -50,7 +50,8 @@ bool hk_wake(hk_ticket t, int result);
 void hk_wake_claimed(hk_sleeper *s);
 
 /* What every [waits] call asks first. 0, -ECANCELED or -ETIMEDOUT. Spends one unit of the task's
- * budget and yields when it is used up, so that calls that never have to wait cannot own a worker. */
+ * budget and yields when it is used up, so that calls that never have to wait cannot own a worker.
+ */
 int hk_checkpoint(void);
 
 /* The stop alone, without the budget. */

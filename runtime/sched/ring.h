@@ -65,7 +65,7 @@ static inline uint32_t hk_ring_steal_half(hk_ring *from, hk_ring *into)
         n -= n / 2;
         if (n == 0)
             return 0;
-        if (n > HK_RING_SLOTS / 2) { /* head is older than tail by a lap: look again */
+        if (n > HK_RING_SLOTS / 2) {             /* head is older than tail by a lap: look again */
             head = hk_load_acquire(&from->head); /* [ring:take] */
             continue;
         }

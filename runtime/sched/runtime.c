@@ -34,7 +34,7 @@ static int first_task(void *arg)
     hk_runtime *rt = arg;
     rt->main_result = hank_await(hank_spawn_with(rt->main_fn, rt->main_arg, .name = "main"));
     hank_group_cancel(&rt->detached);
-    (void)hank_group_wait(&rt->detached); /* their failures went to the hook */
+    (void)hank_group_wait(&rt->detached);  /* their failures went to the hook */
     hk_store_release(&rt->stopping, true); /* [runtime:stopping] release: nothing is left to run */
     hk_idle_wake_all(rt);
     return 0;
@@ -252,7 +252,7 @@ unsigned hk_runtime_blocking_threads(void)
     return rt ? rt->options.blocking_threads : HK_BLOCKING_DEFAULT;
 }
 
-HK_ATOMIC(void *) *hk_runtime_blocking(void)
+HK_ATOMIC(void *) * hk_runtime_blocking(void)
 {
     hk_runtime *rt = current();
     return rt ? &rt->blocking : NULL;
@@ -260,8 +260,8 @@ HK_ATOMIC(void *) *hk_runtime_blocking(void)
 
 void hk_runtime_push(hk_runtime *rt, hk_task *t)
 {
-    (void)hk_add_acqrel(&rt->visitors, 1u);
-    hk_inbox_push(&rt->inbox, t, t, 1); /* from here on t may run, and the runtime may end */
+    (void)hk_add_acqrel(&rt->visitors, 1u); /* [runtime:visitors] before t can run */
+    hk_inbox_push(&rt->inbox, t, t, 1);     /* from here on t may run, and the runtime may end */
     hk_idle_notify(rt);
     (void)hk_sub_acqrel(&rt->visitors, 1u); /* [runtime:visitors] release: we touch it no more */
 }

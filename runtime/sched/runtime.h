@@ -72,7 +72,7 @@ int hk_runtime_at_stop(void (*fn)(void *arg), void *arg);
 /* Most threads of the blocking pool, and the place where the pool keeps itself (NULL at first);
  * NULL outside a task. */
 unsigned hk_runtime_blocking_threads(void);
-HK_ATOMIC(void *) *hk_runtime_blocking(void);
+HK_ATOMIC(void *) * hk_runtime_blocking(void);
 
 /* Queue a woken task of `rt` from a thread that is none of its workers. */
 void hk_runtime_push(struct hk_runtime *rt, struct hk_task *t);

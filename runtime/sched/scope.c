@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* scope.c - cancellation, deadlines, shields: one walk from the innermost scope outwards.
  *
- * Stopping is a level, not an edge: nothing here is "delivered" and used up. A task asks before each
- * wait whether it is stopped, by looking at its scopes' deadlines and at its cancelled flag; the
- * answer stays until the scope, or the task, ends. Timers and cancellers only end the wait that is
- * under way, so a timer that fires late can hit nothing that it was not armed for.
+ * Stopping is a level, not an edge: nothing here is "delivered" and used up. A task asks before
+ * each wait whether it is stopped, by looking at its scopes' deadlines and at its cancelled flag;
+ * the answer stays until the scope, or the task, ends. Timers and cancellers only end the wait that
+ * is under way, so a timer that fires late can hit nothing that it was not armed for.
  *
  * A task that was called by its parent (task.h, nesting) is stopped by whatever stops the parent:
  * the walk goes on beneath it. There, any reason is a cancel: it is not the child's own timeout. */

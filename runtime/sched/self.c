@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* self.c - which worker is this thread?
  *
- * A file of its own, so that no caller can be compiled together with it: a task may go on on another
- * thread after any wait, and a compiler that knew this function would keep its answer, or the
- * address behind it, across the wait. */
+ * A file of its own, so that no caller can be compiled together with it: a task may go on on
+ * another thread after any wait, and a compiler that knew this function would keep its answer, or
+ * the address behind it, across the wait. */
 #include "sched/worker.h"
 
 static _Thread_local hk_worker *self __attribute__((tls_model("initial-exec")));

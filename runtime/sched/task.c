@@ -24,11 +24,11 @@ static void init_slot(void *slot)
     hk_task *t = slot;
     t->sleeper.kind = HK_SLEEPER_TASK;
     hk_store_relaxed(&t->control, UINT64_C(1) << 32); /* generation 0 is nobody's */
-    hk_store_relaxed(&t->on_stack, 1u); /* published with the slot */
+    hk_store_relaxed(&t->on_stack, 1u);               /* published with the slot */
 }
 
-hk_slab hk_task_slab = {.bytes = (sizeof(hk_task) + HK_CACHE_LINE - 1) / HK_CACHE_LINE *
-                                 HK_CACHE_LINE,
+hk_slab hk_task_slab = {.bytes =
+                            (sizeof(hk_task) + HK_CACHE_LINE - 1) / HK_CACHE_LINE * HK_CACHE_LINE,
                         .init = init_slot};
 
 /* --- making and giving back ---------------------------------------------------------------- */
@@ -199,7 +199,8 @@ static void settle(hk_task *t, int result)
 
 int hk_task_body(hk_task *t)
 {
-    bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
+    bool cancelled =
+        hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
     int result = HK_UNLIKELY(cancelled) ? -ECANCELED : t->fn(t->arg);
     if (HK_UNLIKELY(t->scopes != NULL))
         hk_panic("a task returned inside a timeout or shield that it had begun");
@@ -373,7 +374,7 @@ static void stop_wait(hk_task *t, uint32_t generation, bool direct)
 
 int hk_task_cancel(hk_task *t, uint32_t generation)
 {
-    uint64_t control = hk_load_seqcst(&t->control);
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
     do {
         if (HK_GENERATION(control) != generation)
             return -ESTALE;
@@ -385,10 +386,12 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
 
     /* Children that t called are above it on its stack; the topmost is the one that waits. */
     for (;;) {
+        /* seq_cst: after our flag; hk_scope_show_chain writes nested and then looks for flags. */
         hk_task *above = hk_load_seqcst(&t->nested);
         if (!above)
             return 0;
-        uint32_t its = HK_GENERATION(hk_load_seqcst(&above->control));
+        uint32_t its = HK_GENERATION(hk_load_seqcst(&above->control)); /* between the two looks */
+        /* Still above us, and we still we: so `its` is the generation of that child. */
         if (hk_load_seqcst(&t->nested) != above ||
             HK_GENERATION(hk_load_seqcst(&t->control)) != generation)
             return 0; /* it returned: t runs, and finds its flag at its next wait */

@@ -53,8 +53,8 @@ struct hk_scope;
 struct hk_worker;
 
 typedef enum hk_task_kind {
-    HK_CHILD,    /* its parent awaits it, or waits for it at its own end */
-    HK_MEMBER,   /* of a group: its slot goes when it ends */
+    HK_CHILD,  /* its parent awaits it, or waits for it at its own end */
+    HK_MEMBER, /* of a group: its slot goes when it ends */
 } hk_task_kind;
 
 /* Where a task is in its life, for the owner's shortcuts and for dumps: a hint to all others. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* topology.c - hwloc's answers, asked once a process.
  *
- * Worker i belongs to the i-th allowed CPU in hwloc's order, which puts neighbours side by side; with
- * more workers than CPUs they wrap around. The distance of two workers is how far up the tree their
- * CPUs' first common ancestor is. */
+ * Worker i belongs to the i-th allowed CPU in hwloc's order, which puts neighbours side by side;
+ * with more workers than CPUs they wrap around. The distance of two workers is how far up the tree
+ * their CPUs' first common ancestor is. */
 #include "sched/topology.h"
 
 #include <hwloc.h>

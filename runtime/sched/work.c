@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* work.c - where a worker puts tasks, and where it looks for them.
  *
- * Order of looking: the LIFO slot (who was woken just now, and whose data is warm), the ring (finish
- * what has started), the own deque from the newest end (depth first, so that a parent finds its
- * child), the inbox, then other workers' rings and deques. One dispatch in 61 looks elsewhere
+ * Order of looking: the LIFO slot (who was woken just now, and whose data is warm), the ring
+ * (finish what has started), the own deque from the newest end (depth first, so that a parent finds
+ * its child), the inbox, then other workers' rings and deques. One dispatch in 61 looks elsewhere
  * first, so that nothing waits for ever behind something newer. */
 #include "sched/worker.h"
 
@@ -27,6 +27,7 @@ static void publish(hk_worker *w)
 {
     if (w->alone)
         return;
+    /* See above. */
     hk_store_seqcst(&w->published, hk_load_relaxed(&w->published) + 1);
     hk_idle_notify(w->runtime);
 }
@@ -58,7 +59,7 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
 {
     if (soon) {
         if (hk_load_relaxed(&w->lifo) == NULL) { /* only we fill it */
-            hk_store_release(&w->lifo, t); /* [worker:lifo] release: a thief sees the task */
+            hk_store_release(&w->lifo, t);       /* [worker:lifo] release: a thief sees the task */
             return;
         }
         t = hk_swap_acqrel(&w->lifo, t); /* [worker:lifo] the displaced one has to queue */
@@ -135,8 +136,8 @@ hk_task *hk_worker_find(hk_worker *w)
     hk_count(w->beat);
     if (++w->tick % HK_TICKS_PER_ROUND == 0 && (t = look_around(w)) != NULL)
         return t;
-    if (hk_load_relaxed(&w->lifo) != NULL && (w->lifo_run++ < HK_LIFO_RUN_MAX ||
-                                              hk_ring_seems_empty(&w->ring)))
+    if (hk_load_relaxed(&w->lifo) != NULL &&
+        (w->lifo_run++ < HK_LIFO_RUN_MAX || hk_ring_seems_empty(&w->ring)))
         t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] */
     if (t)
         return t;

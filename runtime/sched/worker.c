@@ -332,8 +332,8 @@ bool hk_worker_claim(hk_worker *w, hk_task *t)
     if (t->home != w || !is_new(t))
         return false;
     /* Who asked for no size is promised half of the usual one. */
-    size_t wanted = t->size_class == w->stack_class ? w->usual_headroom
-                                                    : hk_stack_class_bytes(t->size_class);
+    size_t wanted =
+        t->size_class == w->stack_class ? w->usual_headroom : hk_stack_class_bytes(t->size_class);
     size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
     if (HK_UNLIKELY(left < wanted))
         return false;
@@ -354,9 +354,10 @@ int hk_worker_call(hk_worker *w, hk_task *t)
     t->result = result;
     if (HK_UNLIKELY(t->chain_shown)) {
         t->chain_shown = false;
+        /* seq_cst like every write of it: see hk_scope_show_chain. */
         hk_store_seqcst(&parent->nested, (hk_task *)NULL);
     }
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
-    hk_store_relaxed(&t->join, HK_JOIN_DONE); /* only this stack looks */
+    hk_store_relaxed(&t->join, HK_JOIN_DONE);            /* only this stack looks */
     return result;
 }

@@ -29,10 +29,10 @@ struct hk_runtime;
 struct hk_task;
 
 enum {
-    HK_TICKS_PER_ROUND = 61,  /* dispatches between two looks at the inbox, the clock, the oldest */
-    HK_LIFO_RUN_MAX = 3,      /* LIFO picks in a row before the ring gets its turn */
-    HK_BUDGET = 128,          /* operations that did not wait before a task yields anyway */
-    HK_POLL_KEEP = 8,         /* of one poll's tasks: more than that, and somebody is woken to help */
+    HK_TICKS_PER_ROUND = 61, /* dispatches between two looks at the inbox, the clock, the oldest */
+    HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
+    HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
+    HK_POLL_KEEP = 8, /* of one poll's tasks: more than that, and somebody is woken to help */
 };
 
 typedef struct hk_counters {
@@ -71,7 +71,7 @@ typedef struct hk_worker {
     pthread_t handle;
     uint16_t *victims; /* the other workers, nearest first */
     unsigned cpu;
-    uint64_t beat_seen; /* the monitor's */
+    uint64_t beat_seen;           /* the monitor's */
     hk_ready ready[HK_READY_MAX]; /* not on a stack: it would cost every parked task a page */
 
     _Alignas(HK_NO_SHARING) HK_ATOMIC(struct hk_task *) lifo;

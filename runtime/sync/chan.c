@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* chan.c - a ring of elements and two queues of waiters.
  *
- * Invariant: receivers wait only while the ring is empty and nobody waits to send; senders wait only
- * while it is full. So an element never overtakes another, and whoever comes serves whoever waits,
- * by copying straight into or out of the waiter's own memory: between its claim and its running,
- * that memory is ours. */
+ * Invariant: receivers wait only while the ring is empty and nobody waits to send; senders wait
+ * only while it is full. So an element never overtakes another, and whoever comes serves whoever
+ * waits, by copying straight into or out of the waiter's own memory: between its claim and its
+ * running, that memory is ours. */
 #include <hank/chan.h>
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 /* waitq.h - a queue of those who wait, first come first served, under its owner's lock.
  *
  * A waker takes waiters off the front until one lets itself be claimed. One that does not has been
- * stopped in that moment: it counts as gone, and the next in the queue gets what it would have got. So
- * nothing that is granted can be lost to a stop, in any of the objects built on this.
+ * stopped in that moment: it counts as gone, and the next in the queue gets what it would have got.
+ * So nothing that is granted can be lost to a stop, in any of the objects built on this.
  *
  * Between claim and run a waiter is still parked: its frame, its payload included, may be read and
  * written. Running comes after the owner's lock is dropped, and the owner's object is not touched
@@ -35,8 +35,8 @@ static inline void hk_waitq_unlock(hk_waitq *q)
     hk_lock_drop(&q->lock);
 }
 
-/* Called with the lock held, and drops it: wait at the end of the queue. What the waker said, or the
- * stop that came first; then the caller is in the queue no more and was granted nothing.
+/* Called with the lock held, and drops it: wait at the end of the queue. What the waker said, or
+ * the stop that came first; then the caller is in the queue no more and was granted nothing.
  * `state`, `why` as in sched/park.h. */
 int hk_waitq_wait(hk_waitq *q, void *payload, unsigned state, const char *why);
 
