@@ -40,19 +40,23 @@ void hk_worker_push_new(hk_worker *w, hk_task *t)
     publish(w);
 }
 
-/* The ring is full: half of it goes to the inbox in one chain. */
+/* The ring is full: its older half goes to the inbox in one chain, and t behind it. */
 HK_COLD static void overflow(hk_worker *w, hk_task *t)
 {
-    hk_task *first = t;
-    uint32_t n = 1;
-    for (; n <= HK_RING_SLOTS / 2; n++) {
+    hk_task *first = hk_ring_pop(&w->ring);
+    hk_task *last = first;
+    uint32_t n = first ? 1 : 0;
+    while (n > 0 && n < HK_RING_SLOTS / 2) {
         hk_task *more = hk_ring_pop(&w->ring);
         if (!more)
             break;
-        more->next = first;
-        first = more;
+        last->next = more;
+        last = more;
+        n++;
     }
-    hk_inbox_push(&w->runtime->inbox, first, t, n);
+    if (last)
+        last->next = t;
+    hk_inbox_push(&w->runtime->inbox, first ? first : t, t, n + 1);
 }
 
 void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
@@ -125,8 +129,8 @@ static hk_task *look_around(hk_worker *w)
         poll_now(w);
     }
     hk_task *t = take_inbox(w);
-    if (!t && hk_deque_size(&w->deque) > 0 && hk_deque_steal(&w->deque, &t) != HK_STEAL_TAKEN)
-        t = NULL; /* the oldest of our own: else a stream of new children starves the first */
+    if (!t && hk_deque_size(&w->deque) > 0) /* else a stream of new children starves the first */
+        t = hk_deque_take_oldest(&w->deque);
     return t;
 }
 

@@ -158,11 +158,9 @@ void hk_worker_leave_task(hk_worker *w, hk_task *t)
 void hk_worker_yield(hk_worker *w)
 {
     hk_task *t = w->current;
-    hk_task *next = NULL;
     /* The oldest unstarted task first, or a task that yields in a loop would never let its
      * children begin: woken tasks go before new ones everywhere else. */
-    if (hk_deque_size(&w->deque) > 0 && hk_deque_steal(&w->deque, &next) != HK_STEAL_TAKEN)
-        next = NULL;
+    hk_task *next = hk_deque_size(&w->deque) > 0 ? hk_deque_take_oldest(&w->deque) : NULL;
     if (!next && hk_ring_seems_empty(&w->ring) && hk_load_relaxed(&w->lifo) == NULL &&
         !is_round_over(w)) {
         w->tick++;
