@@ -169,7 +169,9 @@ void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry)
 }
 
 #if HK_TSAN
-static void depart_tsan(hk_fiber *to)
+/* Unwatched, like the switch itself: what we read of `to` was published by other means, or belongs
+ * to the thread we are on. */
+HK_UNWATCHED static void depart_tsan(hk_fiber *to)
 {
     if (to->is_fresh) {
         to->is_fresh = false;
@@ -180,7 +182,7 @@ static void depart_tsan(hk_fiber *to)
 #endif
 
 #if HK_ASAN || HK_TSAN
-void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
+HK_UNWATCHED void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
 {
 #if HK_ASAN
     __sanitizer_start_switch_fiber(&from->asan_fake, to->stack_low, to->stack_bytes);
@@ -196,7 +198,7 @@ void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
 }
 #endif
 
-void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
+HK_UNWATCHED void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
 {
 #if HK_ASAN
     __sanitizer_start_switch_fiber(NULL, to->stack_low, to->stack_bytes); /* frees the fake one */
