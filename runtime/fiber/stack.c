@@ -80,9 +80,9 @@ static void move_last_to_front(hk_node *from, hk_node *to)
 static void register_cache(hk_stack_cache *cache)
 {
     hk_lock_take(&caches_lock, HK_RANK_STACK);
-    hk_list_push_back(&caches, &cache->registered);
-    cache->is_registered = true;
+    hk_list_push_back(&caches, &cache->link);
     hk_lock_drop(&caches_lock);
+    cache->is_linked = true;
 }
 
 /* The `n` least recently used of a class go to the depot. */
@@ -142,7 +142,7 @@ static hk_fiber *pop_cache(hk_stack_cache *cache, int size_class)
 
 static int take(hk_stack_cache *cache, int size_class, hk_fiber **ret_fiber)
 {
-    if (cache && !cache->is_registered)
+    if (cache && !cache->is_linked)
         register_cache(cache);
     hk_fiber *f = cache ? pop_cache(cache, size_class) : NULL;
     if (!f)
@@ -176,7 +176,7 @@ static void give_to_depot(hk_fiber *f)
 static void give_to_cache(hk_stack_cache *cache, hk_fiber *f)
 {
     unsigned batch = batch_of(f->size_class);
-    if (!cache->is_registered)
+    if (!cache->is_linked)
         register_cache(cache);
     hk_list_push_front(&cache->classes[f->size_class].idle, &f->link);
     ADD(cache->classes[f->size_class].count, 1);
@@ -206,11 +206,11 @@ void hk_stack_cache_drain(hk_stack_cache *cache)
     for (int c = 0; c < HK_STACK_CLASSES; c++)
         if (hk_load_relaxed(&cache->classes[c].count) > 0)
             spill(cache, c, hk_load_relaxed(&cache->classes[c].count));
-    if (cache->is_registered) {
+    if (cache->is_linked) {
         hk_lock_take(&caches_lock, HK_RANK_STACK);
-        hk_list_remove(&cache->registered);
-        cache->is_registered = false;
+        hk_list_remove(&cache->link);
         hk_lock_drop(&caches_lock);
+        cache->is_linked = false;
     }
     hk_fiber_note_turn_ends(cache);
 }
@@ -289,7 +289,7 @@ static uint64_t count_idle(void)
 
     hk_lock_take(&caches_lock, HK_RANK_STACK);
     for (hk_node *n = hk_list_first(&caches); n && n != &caches; n = n->next) {
-        hk_stack_cache *cache = hk_container_of(n, hk_stack_cache, registered);
+        hk_stack_cache *cache = hk_container_of(n, hk_stack_cache, link);
         for (int c = 0; c < HK_STACK_CLASSES; c++)
             idle += hk_load_relaxed(&cache->classes[c].count);
     }

@@ -28,11 +28,11 @@ enum {
 /* One worker's own fibers; used by that worker only, so it has no lock. Zeroed is empty; to be
  * drained before it goes. May be NULL below: then the depot is used directly.
  *
- * registered   guarded by a lock of stack.c        idle   the worker
- * count        the worker writes, statistics read */
+ * link    guarded by a lock of stack.c        is_linked, idle   the worker
+ * count   the worker writes, statistics read */
 typedef struct hk_stack_cache {
-    hk_node registered;
-    bool is_registered; /* the worker's own knowledge: neighbours write the links */
+    hk_node link;
+    bool is_linked;
     struct {
         hk_node idle; /* hk_fiber.link, most recently used first */
         HK_ATOMIC(uint32_t) count;
