@@ -39,6 +39,18 @@ enum { HK_CACHE_LINE = 64, HK_NO_SHARING = 128 };
 #if defined(__SANITIZE_ADDRESS__)
 #define HK_ASAN 1
 #endif
+
+/* The portable context switch is asked for (CMake's HANK_UCONTEXT), or the CPU has one that is
+ * jumped to instead of called. */
+#ifndef HK_UCONTEXT
+#define HK_UCONTEXT 0
+#endif
+#if defined(__x86_64__) && !HK_UCONTEXT
+#define HK_JUMPED_SWAP 1
+#else
+#define HK_JUMPED_SWAP 0
+#endif
+
 #ifndef HK_TSAN
 #define HK_TSAN 0
 #endif

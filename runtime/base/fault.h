@@ -4,7 +4,11 @@
  * Compiled in when HK_FAULTS is 1 (all presets but release); otherwise the check is a constant
  * and costs nothing. A plan names a kind of call, which occurrence fails, and how:
  *
- *     for (n = 1;; n++) { hk_fault_plan(HK_FAULT_MAP, n, -ENOMEM); scenario(); if (!hk_fault_hit()) break; }
+ *     for (n = 1, more = true; more; n++) {
+ *         hk_fault_plan(HK_FAULT_MAP, n, -ENOMEM);
+ *         scenario();
+ *         more = hk_fault_hit();
+ *     }
  */
 #ifndef HK_BASE_FAULT_H
 #define HK_BASE_FAULT_H
@@ -28,6 +32,7 @@ typedef enum hk_fault {
     HK_FAULT_READ,
     HK_FAULT_WRITE,
     HK_FAULT_OPEN,
+    HK_FAULT_POLL,
     HK_FAULT_SOCKET,
     HK_FAULT_BIND,
     HK_FAULT_LISTEN,

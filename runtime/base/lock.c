@@ -26,7 +26,8 @@ void hk_lock_slowly(hk_lock *l)
     }
 }
 
-#ifndef NDEBUG
+/* The model checker plays many threads on one and keeps its own account of who holds what. */
+#if !defined(NDEBUG) && !defined(HK_MODEL)
 
 enum { HELD_MAX = 8 };
 

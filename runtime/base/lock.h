@@ -25,6 +25,7 @@ typedef enum hk_lock_rank {
     HK_RANK_REACTOR,     /* attaching a descriptor */
     HK_RANK_TIMERS,      /* one worker's timers */
     HK_RANK_INBOX,       /* tasks from outside a worker */
+    HK_RANK_IDLE,        /* who sleeps */
     HK_RANK_SLAB,        /* the depot of free slots */
     HK_RANK_STACK,       /* the depot of free stacks */
 } hk_lock_rank;

@@ -9,11 +9,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/fault.h"
 
 #ifdef __linux__
@@ -102,31 +106,36 @@ int hk_os_advise(void *base, size_t bytes, int advice)
 ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
 {
 #ifdef __linux__
-    /* One descriptor for this process's life; a child of fork() asks again. */
-    static HK_ATOMIC(int) self_fd = -1;
-    static HK_ATOMIC(int) self_pid;
+    /* pid << 32 | descriptor + 1: one word, so that nobody pairs this process with its parent's
+     * descriptor after a fork(). */
+    static HK_ATOMIC(uint64_t) self;
     int fault = hk_fault_check(HK_FAULT_ADVISE);
     if (fault)
         return fault;
-    int pid = (int)getpid();
-    int fd = hk_load_acquire(&self_fd); /* [os:self] acquire: self_pid belongs to it */
-    if (fd < 0 || hk_load_relaxed(&self_pid) != pid) {
-        fd = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (fd < 0)
+    uint64_t pid = (uint64_t)getpid();
+    uint64_t known = hk_load_relaxed(&self); /* relaxed: the word is all there is to know */
+    if (known >> 32 != pid) {
+        long opened = syscall(SYS_pidfd_open, (pid_t)pid, 0);
+        if (opened < 0)
             return -errno;
-        hk_store_relaxed(&self_pid, pid);
-        int none = -1;
-        if (!hk_cas_acqrel(&self_fd, &none, fd)) { /* [os:self] the first one stays */
-            (void)close(fd);
-            fd = none;
-        }
+        uint64_t ours = pid << 32 | (uint64_t)(opened + 1);
+        if (hk_cas_relaxed(&self, &known, ours))
+            known = ours;
+        else
+            (void)close((int)opened); /* another thread was first */
     }
+    int fd = (int)(known & UINT32_MAX) - 1;
     ssize_t done = syscall(SYS_process_madvise, fd, ranges, n, advice, 0);
     return done < 0 ? -errno : done;
 #else
     (void)ranges, (void)n, (void)advice;
     return -ENOSYS;
 #endif
+}
+
+int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages)
+{
+    return (int)SYS(HK_FAULT_ADVISE, mincore(base, bytes, ret_pages));
 }
 
 size_t hk_os_page_bytes(void)
@@ -145,6 +154,16 @@ int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg)
 int hk_os_thread_join(pthread_t thread)
 {
     return -pthread_join(thread, NULL);
+}
+
+int hk_os_thread_detach(pthread_t thread)
+{
+    return -pthread_detach(thread);
+}
+
+pthread_t hk_os_thread_self(void)
+{
+    return pthread_self();
 }
 
 void hk_os_thread_name(const char *name)
@@ -167,6 +186,28 @@ int hk_os_thread_pin(unsigned cpu)
     (void)cpu;
     return -ENOTSUP;
 #endif
+}
+
+int hk_os_thread_stack(void **ret_low, size_t *ret_bytes)
+{
+    pthread_attr_t attributes;
+    int rc = -pthread_getattr_np(pthread_self(), &attributes);
+    if (rc < 0)
+        return rc;
+    rc = -pthread_attr_getstack(&attributes, ret_low, ret_bytes);
+    (void)pthread_attr_destroy(&attributes); /* cannot fail on an initialised one */
+    return rc;
+}
+
+size_t hk_os_signal_stack_min(void)
+{
+    long bytes = sysconf(_SC_MINSIGSTKSZ);
+    return bytes > 0 ? (size_t)bytes : (size_t)MINSIGSTKSZ;
+}
+
+int hk_os_signal_raise(int signo)
+{
+    return raise(signo) == 0 ? 0 : -errno;
 }
 
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old)
@@ -235,6 +276,27 @@ int hk_os_set_nonblocking(int fd)
 int hk_os_open(const char *path, int flags)
 {
     return (int)SYS_RETRY(HK_FAULT_OPEN, open(path, flags | O_CLOEXEC, 0600));
+}
+
+int hk_os_duplicate(int fd)
+{
+    return (int)SYS(HK_FAULT_OPEN, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
+int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns)
+{
+    struct timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
+    return (int)SYS(HK_FAULT_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &timeout, NULL));
+}
+
+int hk_os_stat(const char *path, struct stat *ret_stat)
+{
+    return (int)SYS(HK_FAULT_OPEN, lstat(path, ret_stat));
+}
+
+int hk_os_unlink(const char *path)
+{
+    return (int)SYS(HK_FAULT_OPEN, unlink(path));
 }
 
 /* --- sockets ------------------------------------------------------------------------------- */
@@ -324,8 +386,11 @@ int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                       struct addrinfo **ret_list)
 {
-    return hk_fault_check(HK_FAULT_RESOLVE) ? EAI_AGAIN
-                                            : getaddrinfo(host, service, hints, ret_list);
+    int fault = hk_fault_check(HK_FAULT_RESOLVE);
+    if (fault)
+        return fault;
+    int code = getaddrinfo(host, service, hints, ret_list);
+    return code == EAI_SYSTEM ? -errno : hk_error_of_resolver(code);
 }
 
 void hk_os_freeaddrinfo(struct addrinfo *list)
@@ -378,6 +443,30 @@ int hk_os_eventfd(void)
     return (int)SYS(HK_FAULT_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 #endif
+
+/* --- errno --------------------------------------------------------------------------------- */
+
+/* Never inlined: a compiler may remember where errno is across a switch to another thread. */
+HK_NOINLINE int hk_os_errno(void)
+{
+    return errno;
+}
+
+HK_NOINLINE void hk_os_set_errno(int value)
+{
+    errno = value;
+}
+
+/* --- words --------------------------------------------------------------------------------- */
+
+const char *hk_os_error_text(int error)
+{
+#ifdef __GLIBC__
+    return strerrordesc_np(error); /* neither locale nor a buffer that threads share */
+#else
+    return strerror(error);
+#endif
+}
 
 /* --- chance -------------------------------------------------------------------------------- */
 

@@ -24,6 +24,8 @@
 struct epoll_event;
 struct kevent;
 struct addrinfo;
+struct pollfd;
+struct stat;
 
 /* Time: nanoseconds on the monotonic clock. */
 int64_t hk_os_now(void);
@@ -36,14 +38,20 @@ int hk_os_unmap(void *base, size_t bytes);
 int hk_os_protect_none(void *base, size_t bytes);
 int hk_os_advise(void *base, size_t bytes, int advice);
 ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice); /* this process */
+int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages); /* a byte a page: bit 0 */
 size_t hk_os_page_bytes(void);
 
 /* Threads. */
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
+int hk_os_thread_detach(pthread_t thread);
+pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */
 void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
 int hk_os_thread_pin(unsigned cpu);       /* the caller */
+int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
+size_t hk_os_signal_stack_min(void); /* what one signal frame can take on this CPU */
+int hk_os_signal_raise(int signo);   /* to the caller's thread */
 int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old);
 int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old);
 
@@ -59,6 +67,10 @@ ssize_t hk_os_write(int fd, const void *buffer, size_t n);
 ssize_t hk_os_writev(int fd, const struct iovec *parts, int n);
 int hk_os_set_nonblocking(int fd);
 int hk_os_open(const char *path, int flags);
+int hk_os_duplicate(int fd);
+int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns); /* < 0: for ever; may -EINTR */
+int hk_os_stat(const char *path, struct stat *ret_stat); /* of a link itself */
+int hk_os_unlink(const char *path);
 
 /* Sockets. */
 int hk_os_socket(int family, int type, int protocol);
@@ -77,7 +89,8 @@ int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *le
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length);
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length);
 
-/* Blocks: only for threads of the blocking pool. Returns a getaddrinfo code, not an errno. */
+/* Blocks: only for threads of the blocking pool. 0, a negative errno, or a resolver's code as
+ * base/error.h has it. */
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                       struct addrinfo **ret_list);
 void hk_os_freeaddrinfo(struct addrinfo *list);
@@ -88,6 +101,10 @@ int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns);
 int hk_os_eventfd(void);
 
+/* errno itself, for who must carry it from one thread to another. */
+int hk_os_errno(void);
+void hk_os_set_errno(int value);
+
 /* BSD readiness: os_kqueue.c, where it is built in. `change` stops at the first change that fails
  * and returns why; `receipts` makes them all (with EV_RECEIPT) and returns one receipt each. */
 int hk_os_kqueue(void);
@@ -95,6 +112,9 @@ int hk_os_kevent_change(int queue, const struct kevent *changes, int n);
 int hk_os_kevent_receipts(int queue, const struct kevent *changes, int n,
                           struct kevent *ret_receipts);
 int hk_os_kevent_wait(int queue, struct kevent *ret_events, int max, int64_t timeout_ns);
+
+/* The system's words for an errno: a constant in the C locale; NULL for a stranger. */
+const char *hk_os_error_text(int error);
 
 /* Chance: for seeds and for spreading load; not for secrets. */
 uint64_t hk_os_random(void);

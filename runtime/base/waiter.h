@@ -25,12 +25,17 @@
 #include "base/list.h"
 
 /* Results of a wait beside 0 and negative errnos. */
-enum { HK_RETRY = 1 }; /* the descriptor is ready: make the system call yourself */
+enum {
+    HK_RETRY = 1,   /* the descriptor is ready: make the system call yourself */
+    HK_EXPIRED = 2, /* the caller's own deadline has passed (not a scope's: that is -ETIMEDOUT) */
+};
 
 enum {
     HK_AWAKE = 0,
     HK_WAITING = 1,        /* a stop may end this wait */
-    HK_WAITING_FIRMLY = 2, /* it may not: shielded, or a call that must complete */
+    HK_WAITING_SELF = 2,   /* only a stop aimed at this very sleeper: whoever it runs under has a
+                              shield up */
+    HK_WAITING_FIRMLY = 3, /* no stop may: shielded, or a call that must complete */
 };
 
 typedef enum hk_sleeper_kind { HK_SLEEPER_TASK, HK_SLEEPER_THREAD } hk_sleeper_kind;
@@ -55,6 +60,7 @@ typedef struct hk_waiter {
     hk_node link;     /* guarded by the queue's lock */
     hk_ticket ticket; /* constant while linked */
     void *payload;    /* what the queue's owner wants to know: an element, a count */
+    unsigned asked;   /* HK_WAITING or HK_WAITING_FIRMLY, as the waiter asked for it */
 } hk_waiter;
 
 #define HK_TURN_SHIFT  24
@@ -103,10 +109,13 @@ static inline bool hk_ticket_claim(hk_ticket t, int result)
     return hk_cas_seqcst(&t.sleeper->word, &word, hk_sleeper_pack(t.turn, HK_AWAKE, result));
 }
 
-/* The same for a stop, which leaves firm waits alone. Claims whatever turn is under way. */
-static inline bool hk_sleeper_claim_stop(hk_sleeper *s, uint64_t word, int result)
+/* The same for a stop, which leaves firm waits alone. `word` was read from s: its turn is the one
+ * meant. `direct`: the stop is aimed at s and not at one it runs under. */
+static inline bool hk_sleeper_claim_stop(hk_sleeper *s, uint64_t word, bool direct, int result)
 {
-    return hk_word_state(word) == HK_WAITING &&
+    unsigned state = hk_word_state(word);
+    /* [waiter:claim] the sleeper sees what the canceller wrote before. */
+    return (state == HK_WAITING || (direct && state == HK_WAITING_SELF)) &&
            hk_cas_seqcst(&s->word, &word, hk_sleeper_pack(hk_word_turn(word), HK_AWAKE, result));
 }
 

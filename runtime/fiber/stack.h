@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/list.h"
 #include "fiber/fiber.h"
 
@@ -24,11 +25,17 @@ enum {
     HK_STACK_CLASSES = 13, /* 16 KiB << 0 .. 16 KiB << 12 */
 };
 
-/* One worker's own fibers; used by that worker only, so it has no lock. Zeroed is empty. */
+/* One worker's own fibers; used by that worker only, so it has no lock. Zeroed is empty; to be
+ * drained before it goes. May be NULL below: then the depot is used directly.
+ *
+ * registered   guarded by a lock of stack.c        idle   the worker
+ * count        the worker writes, statistics read */
 typedef struct hk_stack_cache {
+    hk_node registered;
+    bool is_registered; /* the worker's own knowledge: neighbours write the links */
     struct {
         hk_node idle; /* hk_fiber.link, most recently used first */
-        unsigned count;
+        HK_ATOMIC(uint32_t) count;
     } classes[HK_STACK_CLASSES];
 } hk_stack_cache;
 
@@ -42,7 +49,8 @@ typedef struct hk_stack_stats {
 } hk_stack_stats;
 
 /* The smallest class that holds `bytes` (rounded up to a power of two, at least HK_STACK_MIN), or
- * -EINVAL above HK_STACK_MAX. */
+ * -EINVAL above HK_STACK_MAX. A stack has less than its class's bytes by its hk_fiber and up to a
+ * kilobyte of colour; above 64 KiB it has more, since its guard is smaller than itself. */
 int hk_stack_class(size_t bytes);
 size_t hk_stack_class_bytes(int size_class);
 
@@ -56,8 +64,9 @@ void hk_stack_give(hk_stack_cache *cache, hk_fiber *f);
 /* Hand everything in `cache` to the shared depot: a worker stops. */
 void hk_stack_cache_drain(hk_stack_cache *cache);
 
-/* Return the cold pages of idle stacks in the depot to the system, a bounded batch a call. For
- * workers with nothing to do. True if there may be more. */
+/* Return the cold pages of idle stacks in the depot to the system, a bounded batch a call; and the
+ * top pages too of those that are beyond a few hundred. For workers with nothing to do. True if
+ * there may be more. */
 bool hk_stack_trim(hk_stack_cache *cache);
 
 /* The fiber whose slot (guard included) contains `address`, or NULL. Async-signal-safe: for the

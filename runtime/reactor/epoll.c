@@ -54,7 +54,7 @@ static void epoll_close(hk_reactor *r)
 
 static int epoll_attach(hk_reactor *r, hk_source *s)
 {
-    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
                                    .data.u64 = hk_source_key(s)};
     return hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_ADD, s->fd, &interest);
 }
@@ -71,9 +71,9 @@ static unsigned translate(uint32_t events)
     if (events & (EPOLLHUP | EPOLLERR))
         return HK_EVENT_BROKEN;
     unsigned what = 0;
-    if (events & EPOLLRDHUP)
+    if (events & (EPOLLRDHUP | EPOLLPRI)) /* a read stops short at an urgent mark too */
         what |= HK_EVENT_IN | HK_EVENT_HUNG_UP;
-    if (events & (EPOLLIN | EPOLLPRI))
+    if (events & EPOLLIN)
         what |= HK_EVENT_IN;
     if (events & EPOLLOUT)
         what |= HK_EVENT_OUT;

@@ -24,13 +24,17 @@
 
 #define HK_FOREVER INT64_MAX
 
+/* The calling task, or outside a task the calling thread: who owns what it locks. */
+hk_sleeper *hk_park_self(void);
+
 /* Begin a turn of the calling task or thread and write its ticket into w. `state` is HK_WAITING, or
  * HK_WAITING_FIRMLY for a wait that no stop and no scope's deadline may end. */
 void hk_park_begin(hk_waiter *w, unsigned state);
 
 /* Wait until the turn is claimed; the result it was claimed with. `deadline` is the caller's own
- * (a point in time, HK_FOREVER: none); scopes and cancellation are added here for HK_WAITING, and
- * end the turn with -ETIMEDOUT or -ECANCELED, at once if the task is already stopped.
+ * (a point in time, HK_FOREVER: none) and ends the wait with HK_EXPIRED; scopes and cancellation
+ * are added here for HK_WAITING, and end it with -ETIMEDOUT or -ECANCELED, at once if the task is
+ * already stopped.
  * `why` is a string constant for dumps. */
 int hk_park(hk_waiter *w, int64_t deadline, const char *why);
 
@@ -46,7 +50,8 @@ bool hk_wake(hk_ticket t, int result);
 void hk_wake_claimed(hk_sleeper *s);
 
 /* What every [waits] call asks first. 0, -ECANCELED or -ETIMEDOUT. Spends one unit of the task's
- * budget and yields when it is used up, so that calls that never have to wait cannot own a worker. */
+ * budget and yields when it is used up, so that calls that never have to wait cannot own a worker.
+ */
 int hk_checkpoint(void);
 
 /* The stop alone, without the budget. */

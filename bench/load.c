@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* load.c - a load generator for echo and HTTP servers, one thread of epoll.
+ *
+ *   load -p PORT [-c CONNECTIONS] [-r RATE] [-t] [-s PID] [-w SECONDS] [-d SECONDS] [-u CPU]
+ *
+ * Closed loop (no -r): every connection always has one message on its way; the next is sent when
+ * the answer is complete. It finds the server's greatest rate, but a stalled server also stalls
+ * the questions, so its latencies flatter.
+ *
+ * Fixed rate (-r): message g is due at start + g / RATE and belongs to connection g mod
+ * CONNECTIONS. Latency counts from the moment a message was due, whether or not it could be sent
+ * then: a stall is charged to every message it delayed. (Gil Tene calls the usual mistake
+ * coordinated omission.) In this mode the generator never sleeps and wants a CPU of its own.
+ *
+ * -t speaks HTTP instead of a 64-byte echo; the length of an answer is learnt from the first one.
+ * -s names the server, whose CPU time over the measured seconds is then shared among the messages.
+ * Output is one line of key=value; times are microseconds. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "histogram.h"
+
+enum { ECHO_BYTES = 64, EVENTS = 512 };
+
+static const char http_request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
+struct options {
+    uint16_t port;
+    long connections;
+    double rate; /* messages a second; 0: closed loop */
+    bool http;
+    pid_t server; /* 0: unknown */
+    double warm_up, duration;
+    int cpu; /* -1: any */
+};
+
+/* Equation: asked - answered is 0 or 1; owed messages have been due while one was on its way.
+ * Of the fixed rate, message k of connection i is the (i + k * connections)-th of all. */
+struct connection {
+    int fd;
+    size_t received; /* of the answer that is arriving */
+    int64_t sent_at; /* closed loop */
+    long answered, asked, owed;
+};
+
+struct load {
+    struct options o;
+    int epoll;
+    struct connection *connections;
+    const char *message;
+    size_t message_bytes, answer_bytes;
+    int64_t start, measure_from, stop;
+    long due; /* messages that have become due: the next one's number */
+    long messages, errors;
+    struct histogram latency;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* CPU nanoseconds of another process, all its threads. */
+static int64_t cpu_of(pid_t process)
+{
+    clockid_t clock;
+    struct timespec t;
+    if (process == 0 || clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &t) < 0)
+        return 0;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int dial(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int rc = -errno;
+        (void)close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+/* The whole length of the answer to one request, or a negative errno. */
+static ssize_t probe(const struct load *l)
+{
+    char buffer[8192];
+    size_t n = 0;
+    int fd = dial(l->o.port);
+    if (fd < 0)
+        return fd;
+    ssize_t length = -EPROTO;
+    ssize_t got = send(fd, l->message, l->message_bytes, MSG_NOSIGNAL);
+    while (got > 0 && length < 0) {
+        got = recv(fd, buffer + n, sizeof buffer - 1 - n, 0);
+        n += got > 0 ? (size_t)got : 0;
+        buffer[n] = 0;
+        const char *end = strstr(buffer, "\r\n\r\n");
+        const char *field = strcasestr(buffer, "content-length:");
+        if (end && field && field < end)
+            length = end + 4 - buffer + strtol(field + sizeof "content-length:" - 1, NULL, 10);
+    }
+    (void)close(fd);
+    return length;
+}
+
+static int open_all(struct load *l)
+{
+    for (long i = 0; i < l->o.connections; i++) {
+        struct connection *c = &l->connections[i];
+        c->fd = dial(l->o.port);
+        if (c->fd < 0)
+            return c->fd;
+        struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+        if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static void ask(struct load *l, struct connection *c)
+{
+    c->asked++;
+    ssize_t n = send(c->fd, l->message, l->message_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n != (ssize_t)l->message_bytes)
+        l->errors++; /* the socket buffer was empty, so this is a dead connection */
+}
+
+/* Send what has become due by `now`; owe it where the connection is still waiting. */
+static void ask_what_is_due(struct load *l, int64_t now)
+{
+    while (l->start + (int64_t)((double)l->due * 1e9 / l->o.rate) <= now) {
+        struct connection *c = &l->connections[l->due++ % l->o.connections];
+        if (c->asked == c->answered)
+            ask(l, c);
+        else
+            c->owed++;
+    }
+}
+
+/* An answer is complete: note how long it took and ask what comes next. */
+static void answered(struct load *l, struct connection *c)
+{
+    int64_t now = now_ns(), since = c->sent_at;
+    if (l->o.rate > 0) {
+        long number = (long)(c - l->connections) + c->answered * l->o.connections;
+        since = l->start + (int64_t)((double)number * 1e9 / l->o.rate);
+    }
+    c->answered++;
+    if (now >= l->measure_from && now < l->stop) {
+        l->messages++;
+        histogram_add(&l->latency, now - since);
+    }
+    if (l->o.rate <= 0) {
+        c->sent_at = now;
+        ask(l, c);
+    } else if (c->owed > 0) {
+        c->owed--;
+        ask(l, c);
+    }
+}
+
+static void readable(struct load *l, struct connection *c)
+{
+    static char buffer[65536];
+    ssize_t n = recv(c->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        l->errors++;
+        (void)epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->fd, NULL); /* closed: no further events */
+        return;
+    }
+    c->received += (size_t)n;
+    if (c->received < l->answer_bytes)
+        return;
+    c->received -= l->answer_bytes;
+    answered(l, c);
+}
+
+/* Until the end of the measured seconds; returns the server's CPU nanoseconds during them. */
+static int64_t drive(struct load *l)
+{
+    struct epoll_event events[EVENTS];
+    int64_t cpu_before = 0, now = now_ns();
+    bool measuring = false;
+    l->start = now;
+    l->measure_from = now + (int64_t)(l->o.warm_up * 1e9);
+    l->stop = l->measure_from + (int64_t)(l->o.duration * 1e9);
+    for (long i = 0; i < l->o.connections && l->o.rate <= 0; i++) {
+        l->connections[i].sent_at = now_ns();
+        ask(l, &l->connections[i]);
+    }
+    while ((now = now_ns()) < l->stop) {
+        if (!measuring && now >= l->measure_from) {
+            measuring = true;
+            cpu_before = cpu_of(l->o.server);
+        }
+        if (l->o.rate > 0)
+            ask_what_is_due(l, now);
+        int n = epoll_wait(l->epoll, events, EVENTS, l->o.rate > 0 ? 0 : 10);
+        for (int i = 0; i < n; i++)
+            readable(l, events[i].data.ptr);
+    }
+    return cpu_of(l->o.server) - cpu_before;
+}
+
+static void report(const struct load *l, int64_t server_cpu)
+{
+    double messages = l->messages > 0 ? (double)l->messages : 1;
+    printf("connections=%ld messages=%ld rate=%.0f cpu_us=%.3f p50=%.1f p99=%.1f p999=%.1f "
+           "max=%.1f errors=%ld\n",
+           l->o.connections, l->messages, (double)l->messages / l->o.duration,
+           (double)server_cpu / 1e3 / messages, histogram_at(&l->latency, 0.5) / 1e3,
+           histogram_at(&l->latency, 0.99) / 1e3, histogram_at(&l->latency, 0.999) / 1e3,
+           (double)l->latency.max / 1e3, l->errors);
+}
+
+static int run(struct load *l)
+{
+    static char echo_message[ECHO_BYTES];
+    memset(echo_message, 'x', sizeof echo_message);
+    l->message = l->o.http ? http_request : echo_message;
+    l->message_bytes = l->o.http ? sizeof http_request - 1 : ECHO_BYTES;
+    ssize_t length = l->o.http ? probe(l) : ECHO_BYTES;
+    if (length < 0)
+        return (int)length;
+    l->answer_bytes = (size_t)length;
+
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->connections = calloc((size_t)l->o.connections, sizeof *l->connections);
+    if (l->epoll < 0 || !l->connections)
+        return -ENOMEM;
+    int rc = open_all(l);
+    if (rc == 0)
+        report(l, drive(l));
+    free(l->connections); /* the sockets go with the process */
+    return rc < 0 ? rc : l->errors > 0 ? -EPIPE : 0;
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    int letter;
+    while ((letter = getopt(argc, argv, "p:c:r:ts:w:d:u:")) != -1) {
+        double value = optarg ? strtod(optarg, NULL) : 0;
+        switch (letter) {
+        case 'p': o->port = (uint16_t)value; break;
+        case 'c': o->connections = (long)value; break;
+        case 'r': o->rate = value; break;
+        case 't': o->http = true; break;
+        case 's': o->server = (pid_t)value; break;
+        case 'w': o->warm_up = value; break;
+        case 'd': o->duration = value; break;
+        case 'u': o->cpu = (int)value; break;
+        default: return false;
+        }
+    }
+    return o->port != 0 && o->connections > 0 && o->duration > 0;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* too few: open_all() will say so */
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct load load = {.o = {.connections = 64, .warm_up = 0.3, .duration = 1, .cpu = -1}};
+    if (!parse(argc, argv, &load.o)) {
+        fprintf(stderr,
+                "usage: %s -p PORT [-c CONNECTIONS] [-r RATE] [-t] [-s PID] "
+                "[-w SECONDS] [-d SECONDS] [-u CPU]\n",
+                argv[0]);
+        return 2;
+    }
+    if (load.o.cpu >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((size_t)load.o.cpu, &set);
+        (void)sched_setaffinity(0, sizeof set, &set); /* no such CPU: unpinned is still right */
+    }
+    raise_descriptor_limit();
+    int rc = run(&load);
+    if (rc < 0)
+        fprintf(stderr, "load: %s\n", strerror(-rc));
+    return rc < 0;
+}

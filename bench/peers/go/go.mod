@@ -1,0 +1,3 @@
+module hankpeers
+
+go 1.19

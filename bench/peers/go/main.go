@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+
+// The Go peer: the benchmarks that Go has an idiom for, and two servers.
+//
+//	gopeer BENCH WORKERS [ROUNDS]
+//	gopeer echo|http PORT WORKERS     prints where it listens
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sort"
+	"strconv"
+	"sync"
+	"time"
+)
+
+func perOp(d time.Duration, n int) float64 { return float64(d.Nanoseconds()) / float64(n) }
+
+func yields(tasks, all int) float64 {
+	var wg sync.WaitGroup
+	wg.Add(tasks)
+	start := time.Now()
+	for i := 0; i < tasks; i++ {
+		go func() {
+			for j := 0; j < all/tasks; j++ {
+				runtime.Gosched()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	return perOp(time.Since(start), all)
+}
+
+func spawnJoin(n, batch int) float64 {
+	start := time.Now()
+	for done := 0; done < n; done += batch {
+		var wg sync.WaitGroup
+		for i := 0; i < batch; i++ {
+			wg.Add(1)
+			go func() { wg.Done() }()
+		}
+		wg.Wait()
+	}
+	return perOp(time.Since(start), n)
+}
+
+func fib(n int) int {
+	if n < 2 {
+		return n
+	}
+	var a int
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() { a = fib(n - 1); wg.Done() }()
+	b := fib(n - 2)
+	wg.Wait()
+	return a + b
+}
+
+func skynet(number, leaves int) int {
+	if leaves == 1 {
+		return number
+	}
+	var sums [10]int
+	var wg sync.WaitGroup
+	wg.Add(10)
+	share := leaves / 10
+	for i := 0; i < 10; i++ {
+		go func(i int) { sums[i] = skynet(number+i*share, share); wg.Done() }(i)
+	}
+	wg.Wait()
+	sum := 0
+	for _, s := range sums {
+		sum += s
+	}
+	return sum
+}
+
+func parked(n int) float64 {
+	resident := func() int {
+		var total, pages int
+		data, _ := os.ReadFile("/proc/self/statm")
+		fmt.Sscan(string(data), &total, &pages)
+		return pages * os.Getpagesize()
+	}
+	before := resident()
+	var all, here sync.WaitGroup
+	release := make(chan struct{})
+	all.Add(n)
+	here.Add(n)
+	for i := 0; i < n; i++ {
+		go func() { here.Done(); <-release; all.Done() }()
+	}
+	here.Wait()
+	bytes := float64(resident()-before) / float64(n)
+	close(release)
+	all.Wait()
+	return bytes
+}
+
+func sleepers(n int) float64 {
+	var wg sync.WaitGroup
+	wg.Add(n)
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		go func() { time.Sleep(time.Second); wg.Done() }()
+	}
+	wg.Wait()
+	return time.Since(start).Seconds() - 1
+}
+
+func wake(n int) float64 {
+	ring, answered := make(chan time.Time), make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		for i := 0; i < n; i++ {
+			time.Sleep(time.Millisecond)
+			ring <- time.Now()
+			<-answered
+		}
+	}()
+	delays := make([]float64, n)
+	for i := range delays {
+		delays[i] = float64(time.Since(<-ring).Nanoseconds()) / 1e3
+		answered <- true
+	}
+	sort.Float64s(delays)
+	return delays[n/2]
+}
+
+func check(value, expected int) {
+	if value != expected {
+		panic(fmt.Sprint(value, " is not ", expected))
+	}
+}
+
+func timed(work func()) time.Duration {
+	start := time.Now()
+	work()
+	return time.Since(start)
+}
+
+var benches = map[string]struct {
+	unit  string
+	round func() float64
+}{
+	"switch":      {"ns", func() float64 { return yields(2, 4000000) }},
+	"yield":       {"ns", func() float64 { return yields(1000, 1000000) }},
+	"spawn_join":  {"ns", func() float64 { return spawnJoin(1000000, 1000000) }},
+	"spawn_batch": {"ns", func() float64 { return spawnJoin(1000000, 1000) }},
+	"fib": {"ns", func() float64 {
+		return perOp(timed(func() { check(fib(32), 2178309) }), 3524577)
+	}},
+	"skynet": {"ms", func() float64 {
+		return timed(func() { check(skynet(0, 1000000), 499999500000) }).Seconds() * 1e3
+	}},
+	"memory":   {"B", func() float64 { return parked(100000) }},
+	"sleepers": {"s", func() float64 { return sleepers(100000) }},
+	"wake":     {"us", func() float64 { return wake(500) }},
+}
+
+func argument(i, otherwise int) int {
+	if i < len(os.Args) {
+		if n, err := strconv.Atoi(os.Args[i]); err == nil {
+			return n
+		}
+	}
+	return otherwise
+}
+
+func main() {
+	name := os.Args[1]
+	if name == "echo" || name == "http" {
+		runtime.GOMAXPROCS(argument(3, 1))
+		serve(name, argument(2, 0))
+		return
+	}
+	bench, known := benches[name]
+	if !known {
+		fmt.Fprintln(os.Stderr, "unknown benchmark", name)
+		os.Exit(2)
+	}
+	workers := argument(2, 1)
+	runtime.GOMAXPROCS(workers)
+	first := -1 // does not count
+	if name == "memory" {
+		first = 0 // only fresh memory can be counted
+	}
+	for round := first; round < argument(3, 3); round++ {
+		value := bench.round()
+		if round >= 0 {
+			fmt.Printf("R %s go %d %d %.4f %s\n", name, workers, round, value, bench.unit)
+		}
+	}
+}

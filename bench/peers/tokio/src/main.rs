@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+
+//! The Tokio peer.
+//!
+//!     tokio_peer BENCH WORKERS [ROUNDS]
+//!     tokio_peer echo|http PORT WORKERS     prints where it listens
+//!
+//! Measured on the multi_thread runtime, also with one worker: its LIFO slot makes it the faster
+//! of the two at fork and join. A server of one worker is faster on current_thread, and gets it.
+
+mod serve;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, Semaphore};
+use tokio::task::yield_now;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new_multi_thread().worker_threads(workers).enable_time().build().expect("a runtime")
+}
+
+fn server_runtime(workers: usize) -> Runtime {
+    let mut builder = match workers {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if workers > 1 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build().expect("a runtime")
+}
+
+fn per_op(d: Duration, n: usize) -> f64 {
+    d.as_nanos() as f64 / n as f64
+}
+
+async fn yields(tasks: usize, all: usize) -> f64 {
+    let each = all / tasks;
+    let start = Instant::now();
+    let handles: Vec<_> = (0..tasks)
+        .map(|_| tokio::spawn(async move { for _ in 0..each { yield_now().await } }))
+        .collect();
+    for h in handles {
+        h.await.unwrap();
+    }
+    per_op(start.elapsed(), all)
+}
+
+async fn spawn_join(n: usize, batch: usize) -> f64 {
+    let start = Instant::now();
+    let mut handles = Vec::with_capacity(batch);
+    for _ in 0..n / batch {
+        handles.extend((0..batch).map(|_| tokio::spawn(async {})));
+        for h in handles.drain(..) {
+            h.await.unwrap();
+        }
+    }
+    per_op(start.elapsed(), n)
+}
+
+fn fib(n: u64) -> Boxed<u64> {
+    Box::pin(async move {
+        if n < 2 {
+            return n;
+        }
+        let child = tokio::spawn(fib(n - 1));
+        let here = fib(n - 2).await;
+        child.await.unwrap() + here
+    })
+}
+
+fn skynet(number: u64, leaves: u64) -> Boxed<u64> {
+    Box::pin(async move {
+        if leaves == 1 {
+            return number;
+        }
+        let share = leaves / 10;
+        let children: Vec<_> =
+            (0..10).map(|i| tokio::spawn(skynet(number + i * share, share))).collect();
+        let mut sum = 0;
+        for c in children {
+            sum += c.await.unwrap();
+        }
+        sum
+    })
+}
+
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 4096.0
+}
+
+async fn parked(n: usize) -> f64 {
+    let before = resident();
+    let gate = Arc::new(Semaphore::new(0));
+    let (here, mut all_here) = mpsc::channel::<()>(1);
+    let handles: Vec<_> = (0..n)
+        .map(|_| {
+            let (gate, here) = (gate.clone(), here.clone());
+            tokio::spawn(async move {
+                drop(here);
+                drop(gate.acquire().await.unwrap());
+            })
+        })
+        .collect();
+    drop(here);
+    all_here.recv().await; // None, once every task has dropped its end
+    let bytes = (resident() - before) / n as f64;
+    gate.add_permits(1000);
+    for h in handles {
+        h.await.unwrap();
+    }
+    bytes
+}
+
+async fn sleepers(n: usize) -> f64 {
+    let start = Instant::now();
+    let handles: Vec<_> = (0..n)
+        .map(|_| tokio::spawn(tokio::time::sleep(Duration::from_secs(1))))
+        .collect();
+    for h in handles {
+        h.await.unwrap();
+    }
+    start.elapsed().as_secs_f64() - 1.0
+}
+
+async fn wake(n: usize) -> f64 {
+    let (ring, mut rung) = mpsc::unbounded_channel::<Instant>();
+    let (answer, answered) = std::sync::mpsc::channel();
+    let caller = std::thread::spawn(move || {
+        for _ in 0..n {
+            std::thread::sleep(Duration::from_millis(1));
+            ring.send(Instant::now()).unwrap();
+            answered.recv().unwrap();
+        }
+    });
+    let mut delays = Vec::with_capacity(n);
+    while let Some(at) = rung.recv().await {
+        delays.push(at.elapsed().as_nanos() as f64 / 1e3);
+        answer.send(()).unwrap();
+    }
+    caller.join().unwrap();
+    delays.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    delays[n / 2]
+}
+
+/// One round inside a task, as every benchmark of hank runs.
+fn round(rt: &Runtime, name: &str) -> Option<(f64, &'static str)> {
+    fn inside<F>(rt: &Runtime, f: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        rt.block_on(async { tokio::spawn(f).await.unwrap() })
+    }
+    Some(match name {
+        "switch" => (inside(rt, yields(2, 4_000_000)), "ns"),
+        "yield" => (inside(rt, yields(1000, 1_000_000)), "ns"),
+        "spawn_join" => (inside(rt, spawn_join(1_000_000, 1_000_000)), "ns"),
+        "spawn_batch" => (inside(rt, spawn_join(1_000_000, 1000)), "ns"),
+        "fib" => {
+            let start = Instant::now();
+            assert_eq!(inside(rt, fib(32)), 2_178_309);
+            (per_op(start.elapsed(), 3_524_577), "ns")
+        }
+        "skynet" => {
+            let start = Instant::now();
+            assert_eq!(inside(rt, skynet(0, 1_000_000)), 499_999_500_000);
+            (start.elapsed().as_secs_f64() * 1e3, "ms")
+        }
+        "memory" => (inside(rt, parked(100_000)), "B"),
+        "sleepers" => (inside(rt, sleepers(100_000)), "s"),
+        "wake" => (inside(rt, wake(500)), "us"),
+        _ => return None,
+    })
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |i: usize, otherwise: usize| {
+        args.get(i).and_then(|a| a.parse().ok()).unwrap_or(otherwise)
+    };
+    let name = args[1].as_str();
+    if name == "echo" || name == "http" {
+        let (port, http) = (number(2, 0) as u16, name == "http");
+        let rt = server_runtime(number(3, 1));
+        rt.block_on(async move { tokio::spawn(serve::serve(port, http)).await.unwrap() });
+        return;
+    }
+    let (workers, rounds) = (number(2, 1), number(3, 3) as i64);
+    let rt = runtime(workers);
+    let first = if name == "memory" { 0 } else { -1 }; // round -1 does not count
+    for r in first..rounds {
+        let Some((value, unit)) = round(&rt, name) else {
+            eprintln!("unknown benchmark {name}");
+            std::process::exit(2);
+        };
+        if r >= 0 {
+            println!("R {name} tokio {workers} {r} {value:.4} {unit}");
+        }
+    }
+}

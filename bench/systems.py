@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""systems.py - hank and its peers: how each is built, started, measured and ended.
+
+Peers are small programs in bench/peers, built here with what the distribution has installed; one
+whose tools or headers are missing is named and left out. Cargo gets no network: its crates are
+those that Debian's librust-*-dev packages put in a directory.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+BENCH = pathlib.Path(__file__).resolve().parent
+ROOT = BENCH.parent
+HANK = ROOT / "build/release"
+OUT = ROOT / "build/bench"
+PEERS = OUT / "peers"
+CRATES = pathlib.Path("/usr/share/cargo/registry")
+
+C = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-pthread"]
+CXX = ["c++", "-std=c++17", "-O2", "-pthread"]
+FLOOR = "peers/floor/server.c"
+
+
+# --- building ------------------------------------------------------------------------------------
+
+class Peer:
+    """needs: a tool on the PATH, a header, or "crate:NAME". steps(output): commands to run."""
+
+    def __init__(self, name, needs, sources, steps):
+        self.name, self.needs, self.steps = name, needs, steps
+        self.sources = [BENCH / s for s in sources]
+        self.binary = PEERS / name
+
+    def missing(self):
+        for need in self.needs:
+            if need.startswith("crate:"):
+                found = any(CRATES.glob(need[6:] + "-[0-9]*"))
+            elif need.endswith((".h", ".hpp")):
+                found = any((pathlib.Path(d) / need).exists()
+                            for d in ("/usr/include", "/usr/local/include"))
+            else:
+                found = shutil.which(need)
+            if not found:
+                return need
+        return None
+
+    def stale(self):
+        files = [f for s in self.sources for f in ([s] if s.is_file() else s.rglob("*"))]
+        newest = max(f.stat().st_mtime for f in files)
+        return not self.binary.exists() or self.binary.stat().st_mtime < newest
+
+    def build(self):
+        """None, or why there is no such peer."""
+        need = self.missing()
+        if need:
+            return f"{need} is not installed"
+        if self.stale():
+            PEERS.mkdir(parents=True, exist_ok=True)
+            print(f"building the peer {self.name}", flush=True)
+            for command, directory in self.steps(self):
+                done = subprocess.run(command, cwd=directory, stdout=subprocess.PIPE, text=True,
+                                      stderr=subprocess.STDOUT, env=build_environment())
+                if done.returncode:
+                    return "it does not build: " + done.stdout.strip()[-600:]
+            os.utime(self.binary)
+        return None
+
+
+def build_environment():
+    return dict(os.environ, CARGO_TARGET_DIR=str(PEERS / "cargo"), GOFLAGS="-mod=mod",
+                GOPROXY="off", GOCACHE=str(PEERS / "gocache"))
+
+
+def compiled(name, needs, compiler, sources, libraries=()):
+    def steps(peer):
+        objects = [str(s) for s in peer.sources if s.suffix in (".c", ".cc")]
+        return [([*compiler, *objects, "-o", str(peer.binary), *libraries], BENCH)]
+    return Peer(name, [compiler[0], *needs], sources, steps)
+
+
+def go_peer():
+    return Peer("go", ["go"], ["peers/go"],
+                lambda peer: [(["go", "build", "-o", str(peer.binary), "."], BENCH / "peers/go")])
+
+
+def crate(name):
+    """Built from a copy, because Cargo writes its lock file beside the sources."""
+    def steps(peer):
+        copy = PEERS / "crates" / name
+        shutil.copytree(BENCH / "peers" / name, copy, dirs_exist_ok=True)
+        offline = ["--config", 'source.crates-io.replace-with="debian"',
+                   "--config", f'source.debian.directory="{CRATES}"']
+        built = PEERS / "cargo/release" / f"{name}_peer"
+        return [(["cargo", "build", "--release", "--offline", *offline], copy),
+                (["cp", str(built), str(peer.binary)], BENCH)]
+    return Peer(name, ["cargo", f"crate:{name}"], [f"peers/{name}"], steps)
+
+
+def boost_peer():
+    """The echo server shares the sockets of the floor, which are C."""
+    def steps(peer):
+        floor = str(PEERS / "server.o")
+        sources = [str(s) for s in peer.sources if s.suffix == ".cc"]
+        return [([*C, "-c", str(BENCH / FLOOR), "-o", floor], BENCH),
+                ([*CXX, *sources, floor, "-o", str(peer.binary), "-lboost_fiber",
+                  "-lboost_context"], BENCH)]
+    return Peer("boost", ["c++", "boost/fiber/all.hpp"],
+                ["peers/boost/boost_peer.cc", "peers/boost/boost_echo.cc", "peers/peer.h"], steps)
+
+
+PEERS_BY_NAME = {peer.name: peer for peer in [
+    compiled("load", [], C, ["load.c", "histogram.h"]),
+    compiled("epoll", [], C, ["peers/floor/epoll_server.c", FLOOR, "peers/floor/server.h"]),
+    compiled("io_uring", ["liburing.h"], C, ["peers/floor/uring_server.c", FLOOR], ["-luring"]),
+    compiled("eventfd", [], C, ["peers/floor/wake.c"]),
+    compiled("libuv", ["uv.h"], [*C, f"-I{BENCH}/peers/floor"], ["peers/uv/uv_server.c", FLOOR],
+             ["-luv"]),
+    compiled("tbb", ["oneapi/tbb/task_group.h"], CXX, ["peers/tbb/tbb_peer.cc", "peers/peer.h"],
+             ["-ltbb"]),
+    boost_peer(),
+    go_peer(),
+    crate("tokio"),
+    crate("rayon"),
+]}
+
+
+def build(names):
+    """The peers among `names` that can be run; the others are named on the way."""
+    usable = []
+    for name in names:
+        why = PEERS_BY_NAME[name].build()
+        if why:
+            print(f"without {name}: {why}", flush=True)
+        else:
+            usable.append(name)
+    return usable
+
+
+# --- running -------------------------------------------------------------------------------------
+
+def raise_descriptor_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def cpus():
+    return sorted(os.sched_getaffinity(0))
+
+
+def cpu_seconds(pid):
+    """CPU time of another process, all its threads, to the nanosecond: its CPU clock's id is a
+    function of its pid."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Server:
+    """A server that has said where it listens; ended, by its pid, when the block is left."""
+
+    def __init__(self, command, pinned=False):
+        self.log = tempfile.TemporaryFile(mode="w+")
+        cpu = cpus()[0]
+        pin = (lambda: os.sched_setaffinity(0, {cpu})) if pinned else None
+        self.process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE,
+                                        stderr=self.log, text=True, preexec_fn=pin)
+        line = self.process.stdout.readline()
+        found = re.search(r":(\d+)$", line.strip())
+        if not found:
+            self.end()
+            self.log.seek(0)
+            raise RuntimeError(f"{command[0]}: {line.strip() or self.log.read().strip()}")
+        self.port, self.pid = int(found[1]), self.process.pid
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+        self.log.close()
+
+    def cpu(self):
+        return cpu_seconds(self.pid)
+
+
+def server_command(system, kind, workers):
+    if system != "hank":
+        return [PEERS_BY_NAME[system].binary, kind, 0, workers]
+    program = HANK / ("docs/examples/http_server" if kind == "http" else "bench/echo_server")
+    return [program, "tcp://127.0.0.1:0", workers]
+
+
+WRK_UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
+
+
+def wrk(server, connections, seconds, pinned):
+    """Requests a second, p50 and p99 in us, and the server's CPU us a request."""
+    cpu = cpus()[-1]
+    pin = (lambda: os.sched_setaffinity(0, {cpu})) if pinned else None
+    before = server.cpu()
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s",
+         f"http://127.0.0.1:{server.port}/"],
+        capture_output=True, text=True, timeout=seconds + 30, preexec_fn=pin)
+    used = server.cpu() - before
+    out = done.stdout
+
+    def latency(share):
+        value, unit = re.search(rf"{share}%\s+([\d.]+)(us|ms|s|m)\b", out).groups()
+        return float(value) * WRK_UNITS[unit]
+    requests = int(re.search(r"(\d+) requests in", out)[1])
+    trouble = re.search(r"Socket errors: (.*)|Non-2xx.*: (\d+)", out)
+    return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
+            "cpu_us": used * 1e6 / max(requests, 1), "p50": latency(50), "p99": latency(99),
+            "errors": trouble[0] if trouble else 0}
+
+
+def load(server, options):
+    """The figures of one run of the load generator, as a dictionary."""
+    command = [PEERS_BY_NAME["load"].binary, "-p", server.port, "-s", server.pid, *options]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise RuntimeError(f"load: {done.stderr.strip() or done.stdout.strip()}")
+    return {k: float(v) for k, v in (pair.split("=") for pair in done.stdout.split())}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* base.h - the version, time, and words for results.
+ *
+ * Time is nanoseconds in an int64_t: a duration, or a point on the clock of hank_now(). The clock
+ * is monotonic, so no call in hank is surprised by somebody setting the date. */
+#ifndef HANK_BASE_H
+#define HANK_BASE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define HANK_VERSION_MAJOR 0
+#define HANK_VERSION_MINOR 1
+#define HANK_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define HANK_API      __attribute__((visibility("default")))
+#define HANK_MUST_USE __attribute__((warn_unused_result))
+#define HANK_DEFER(f) __attribute__((cleanup(f))) /* run f(&variable) when it leaves its block */
+#else
+#define HANK_API
+#define HANK_MUST_USE
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef int64_t hank_ns;
+
+/* Durations for people: HANK_SEC(0.5) is HANK_MS(500). Exact for whole numbers up to 104 days. */
+#define HANK_US(n)   ((hank_ns)((double)(n)*1e3))
+#define HANK_MS(n)   ((hank_ns)((double)(n)*1e6))
+#define HANK_SEC(n)  ((hank_ns)((double)(n)*1e9))
+#define HANK_FOREVER INT64_MAX
+
+/* The version of the library that is linked, as "0.1.0"; the macros are the header's.
+ *
+ *   result      a constant string
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API const char *hank_version(void);
+
+/* The time on a clock that only moves forwards; its zero means nothing.
+ *
+ *   result      nanoseconds, > 0
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1
+ *   cost        reads the clock, usually without a system call */
+HANK_API hank_ns hank_now(void);
+
+/* Words for a result of any hank call.
+ *
+ *   rc          a negative errno, or a number below -4095: a name that could not be looked up
+ *   result      a constant string; "success" for rc >= 0, "unknown error" for a stranger
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API const char *hank_strerror(int rc);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

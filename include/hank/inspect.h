@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* inspect.h - look at a running program: hooks, statistics, a dump of every task. */
+#ifndef HANK_INSPECT_H
+#define HANK_INSPECT_H
+
+#include <hank/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Functions the runtime calls, from any worker and several at the same time; they must not wait.
+ *
+ * on_error(context, name, result) is called once for each failure that nobody awaits: of a task
+ * that was detached or left to its parent's end, or of a handler of hank_serve(). A task that
+ * ended with -ECANCELED after it was cancelled has not failed, and members of a group are the
+ * group's business. `name` is good during the call. */
+typedef struct hank_hooks {
+    void (*on_error)(void *context, const char *name, int result);
+    void *context;
+} hank_hooks;
+
+/* Counts since hank_run() began, except those that say `now`. They are added up worker by worker
+ * while the program runs: each is right, together they are not a snapshot. */
+typedef struct hank_stats {
+    uint64_t workers;       /* threads that run tasks */
+    uint64_t tasks_live;    /* now: spawned and not yet ended */
+    uint64_t tasks_spawned; /* tasks ever made, group members included */
+    uint64_t stacks_live;   /* now: stacks in use by tasks and workers */
+    uint64_t switches;      /* from one stack to another */
+    uint64_t steals;        /* tasks taken from another worker */
+    uint64_t parks;         /* times a worker went to sleep */
+    uint64_t wakes;         /* times a sleeping worker was woken by another thread */
+    uint64_t polls;         /* times the kernel was asked what is ready */
+    uint64_t reserved_[7];
+} hank_stats;
+
+/* Read the statistics of the calling task's runtime.
+ *
+ *   ret         written if the result is 0
+ *   result      0; -EPERM outside a task
+ *   waits       never
+ *   threads     any task, at the same time
+ *   since       0.1 */
+HANK_API int hank_get_stats(hank_stats *ret);
+
+/* Write to `fd` every task of the program: its name, its state, and what it waits for.
+ *
+ * A task without a name is called by the place that spawned it. The program goes on meanwhile, so
+ * that a task may be seen in two states or have ended when its line is read.
+ *
+ *   fd          2 is stderr; what cannot be written is dropped
+ *   result      none
+ *   waits       never for a task; the write itself may block
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API void hank_dump(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.h - timeouts around code, and shields for last words.
+ *
+ * A deadline is not a parameter of every call but a property of a stretch of code:
+ *
+ *     hank_scope s;
+ *     hank_timeout_begin(&s, HANK_SEC(3));
+ *     rc = talk(stream);                       every wait in here is bounded
+ *     if (hank_timeout_end(&s))
+ *         rc = -ETIMEDOUT;                     it was this one that expired
+ *
+ * Scopes nest, live on the stack, end in the reverse order, in the task that began them, and reach
+ * the tasks it waits for: a stop goes down the tree, completion comes up. When several apply,
+ * cancelling comes before a timeout and the inner timeout before the outer. */
+#ifndef HANK_SCOPE_H
+#define HANK_SCOPE_H
+
+#include <hank/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hank_scope {
+    uint64_t opaque_[8];
+} hank_scope;
+
+/* From here to hank_timeout_end(), waits of this task fail with -ETIMEDOUT once the time is over.
+ *
+ *   s           written, and kept until hank_timeout_end(); need not be zeroed
+ *   timeout     from now; HANK_FOREVER never expires; <= 0 has expired already
+ *   result      none
+ *   waits       never
+ *   threads     any task or thread, at the same time, each its own scope
+ *   since       0.1 */
+HANK_API void hank_timeout_begin(hank_scope *s, hank_ns timeout);
+
+/* End the innermost scope of this task, which must be `s`: another is a panic.
+ *
+ *   result      whether `s` has expired; no call after this one sees its stop
+ *   waits       never
+ *   threads     the task that began it
+ *   since       0.1 */
+HANK_API bool hank_timeout_end(hank_scope *s);
+
+/* From here to hank_shield_end(), neither cancelling nor timeouts begun before stop this task.
+ *
+ * Begin a timeout inside it: a shield without one can hold up those who wait for the task.
+ *
+ *   s           written, and kept until hank_shield_end(); need not be zeroed
+ *   result      none
+ *   waits       never
+ *   threads     any task or thread, at the same time, each its own scope
+ *   since       0.1 */
+HANK_API void hank_shield_begin(hank_scope *s);
+
+/* End the innermost scope of this task, which must be `s`; a stop that was held off counts again.
+ *
+ *   result      none
+ *   waits       never
+ *   threads     the task that began it
+ *   since       0.1 */
+HANK_API void hank_shield_end(hank_scope *s);
+
+/* The second half of hank_within(); not to be called by itself.
+ *
+ *   result      `result`
+ *   waits       never
+ *   threads     the task that began the scope
+ *   since       0.1 */
+HANK_API int hank_within_end_(int64_t result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifndef __cplusplus
+
+/* rc = hank_within(HANK_SEC(3), hank_gather(a, b)): one call under one timeout, and its result. */
+#define hank_within(timeout, call)                                                                 \
+    (hank_timeout_begin(&(hank_scope){{0}}, (timeout)), hank_within_end_(call))
+
+#endif
+#endif

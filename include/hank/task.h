@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* task.h - run a program of tasks: spawn, await, gather, race, detach, cancel.
+ *
+ * A task is a function on a stack of its own that may wait without holding up a thread. Tasks form
+ * a tree: a child is spawned by its parent, and a parent is not done before its children are. So
+ * an argument on the parent's stack is good for as long as the child can use it:
+ *
+ *     struct job a = {...}, b = {...};
+ *     int rc = hank_gather(hank_spawn(work, &a), hank_spawn(work, &b));
+ *
+ * A result is an int: >= 0 good, a negative errno bad. Larger results go into the argument.
+ *
+ * A handle is a value, used up once by the task that spawned it. Only cancelling is for everyone.
+ * That is also why a child that runs as an ordinary call needs no locked instruction. */
+#ifndef HANK_TASK_H
+#define HANK_TASK_H
+
+#include <hank/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A task's body; what it returns is what await returns. */
+typedef int (*hank_fn)(void *arg);
+
+struct hank_hooks; /* <hank/inspect.h> */
+
+/* For hank_run_opt(). Zero is the default of each; what is out of its limits is -EINVAL. */
+typedef struct hank_options {
+    unsigned workers;               /* threads that run tasks; 0: one per available CPU; <= 1024 */
+    unsigned blocking_threads;      /* most threads of hank_blocking(); 0: 64; <= 1024 */
+    size_t stack_size;              /* bytes per task; 0: 64 KiB; raised to 16 KiB; <= 64 MiB */
+    const struct hank_hooks *hooks; /* kept until hank_run_opt() returns; NULL: none */
+    bool pin;                       /* tie each worker to one CPU */
+    uint64_t reserved_[4];          /* zero */
+} hank_options;
+
+/* For hank_spawn_opt(). Zero is the default of each. */
+typedef struct hank_spawn_options {
+    const char *name;  /* for dumps; kept until the task ends; NULL: the place of the spawn */
+    size_t stack_size; /* bytes; 0: the runtime's; raised to 16 KiB; <= 64 MiB */
+    size_t copy;       /* copy that many bytes of *arg into the task; 0: borrow it; <= 64 KiB */
+} hank_spawn_options;
+
+/* A task, as its parent sees it: 16 bytes, passed by value. Zeroed it is a used-up handle. */
+typedef struct hank_task {
+    void *slot_;
+    uint32_t generation_;
+    int32_t error_;
+} hank_task;
+
+/* Run fn(arg) as the first task, on workers started for it, until it and all others have ended.
+ *
+ * Children that fn leaves behind are waited for (and cancelled first if it failed); detached tasks
+ * are cancelled and joined. Then the workers are gone too.
+ *
+ *   result      what fn returned; -EINVAL fn is NULL; -ENOMEM; -EAGAIN no threads to be had;
+ *               -EBUSY called inside a task
+ *   waits       until all tasks have ended, blocking the calling thread
+ *   threads     any thread that is not running a task
+ *   since       0.1
+ *   cost        starts and ends threads: for once a program, not once a request */
+HANK_API int hank_run(hank_fn fn, void *arg);
+
+/* The same with options; hank_run_with(fn, arg, .workers = 4) writes the struct for you.
+ *
+ *   options     NULL: all defaults
+ *   result      as hank_run(); -EINVAL also for an option out of its limits
+ *   waits       until all tasks have ended, blocking the calling thread
+ *   threads     any thread that is not running a task
+ *   since       0.1 */
+HANK_API int hank_run_opt(hank_fn fn, void *arg, const hank_options *options);
+
+/* Start fn(arg) as a child of the calling task.
+ *
+ * A task that could not be made is one that has already failed, and await says with what: there
+ * is one place to look for errors, not two. The child may run at once, on another core: what
+ * `arg` points to must be complete before the call.
+ *
+ *   arg         kept until the child has ended
+ *   result      a handle. It has failed with -EINVAL fn is NULL; -ENOMEM; -EPERM outside a task
+ *   waits       never
+ *   threads     any task
+ *   since       0.1
+ *   cost        a task slot; a stack only when the child first waits */
+HANK_API HANK_MUST_USE hank_task hank_spawn(hank_fn fn, void *arg);
+
+/* The same with options; hank_spawn_with(fn, arg, .name = "ping") writes the struct for you.
+ *
+ *   arg         kept until the child has ended, or copied: then the child's is the copy
+ *   options     NULL: all defaults
+ *   result      as hank_spawn(); failed with -EINVAL also for an option out of its limits
+ *   waits       never
+ *   threads     any task
+ *   since       0.1 */
+HANK_API HANK_MUST_USE hank_task hank_spawn_opt(hank_fn fn, void *arg,
+                                                const hank_spawn_options *options);
+
+/* Wait until `t` has ended, and use it up.
+ *
+ * A handle that failed in hank_spawn() gives its code, every time it is asked.
+ *
+ *   result      what the task returned; -ECANCELED also if it was cancelled before it started: it
+ *               then never ran; -ESTALE used up before; -EPERM not the caller's child, nothing
+ *               happened; -EDEADLK the caller itself
+ *   waits       while `t` runs
+ *   if stopped  `t` is cancelled and still waited for, so its argument is the caller's again. Its
+ *               result stands, except that -ECANCELED becomes the caller's own: -ETIMEDOUT or
+ *               -ECANCELED
+ *   threads     the task that spawned `t`
+ *   since       0.1 */
+HANK_API int hank_await(hank_task t);
+
+/* Wait until n tasks have ended, cancelling the others when one fails, and use them all up.
+ *
+ * A handle that is used up, foreign or has failed counts as a task that failed with that code.
+ *
+ *   ret_results n results in the order of `tasks`, or NULL
+ *   result      0 if all results were >= 0, else the first failure in time; 0 for n == 0; -E2BIG n
+ *               is over 1,000,000: nothing happened
+ *   waits       while any of them runs
+ *   if stopped  they are cancelled and joined; the result is -ECANCELED or -ETIMEDOUT if that was
+ *               what failed them, and ret_results is written
+ *   threads     the task that spawned them
+ *   since       0.1 */
+HANK_API int hank_gather_n(const hank_task *tasks, size_t n, int *ret_results);
+
+/* Wait until one of n tasks has ended, well or not, cancel and join the others, use all up.
+ *
+ * A handle that is used up, foreign or has failed counts as a task that ended with that code.
+ *
+ *   ret_result  what the first returned, or NULL
+ *   result      the index of the first to end; -EINVAL n == 0; -E2BIG n is over 1,000,000
+ *   waits       until one has ended, and then until the others have
+ *   if stopped  all are cancelled and joined; -ECANCELED or -ETIMEDOUT unless one had ended before
+ *   threads     the task that spawned them
+ *   since       0.1 */
+HANK_API ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result);
+
+/* Ask `t` to stop: from now on its waits fail with -ECANCELED. It stays to be awaited.
+ *
+ * It is a request, and it lasts until the task ends. A task that has not started never runs.
+ *
+ *   result      0, also if it had ended or been cancelled before; -ESTALE used up, or never made
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_cancel(hank_task t);
+
+/* Give `t` to the first task of the program, which cancels and joins it at the end.
+ *
+ * Its failure, should there be one, goes to the on_error hook. Its argument must outlive it: give
+ * it a .copy, or something that lives as long as the program.
+ *
+ *   result      0; -ESTALE used up before; -EPERM not the caller's child, nothing happened; the
+ *               code of a handle that had failed
+ *   waits       never
+ *   threads     the task that spawned `t`
+ *   since       0.1 */
+HANK_API int hank_detach(hank_task t);
+
+/* Let other tasks that are ready run first.
+ *
+ *   result      0; -ECANCELED; -ETIMEDOUT
+ *   waits       for its next turn
+ *   if stopped  it yields all the same
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_yield(void);
+
+/* Wait for a time.
+ *
+ *   duration    at least; <= 0 only yields; HANK_FOREVER is until stopped
+ *   result      0; -ECANCELED; -ETIMEDOUT
+ *   waits       for `duration`
+ *   if stopped  it returns early
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_sleep(hank_ns duration);
+
+/* Whether the calling task has been asked to stop: for loops that compute and never wait.
+ *
+ *   result      0; -ECANCELED; -ETIMEDOUT
+ *   waits       never
+ *   threads     any task or thread, at the same time; a thread is never cancelled
+ *   since       0.1 */
+HANK_API int hank_stopped(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifndef __cplusplus
+
+/* hank_run_with(app, NULL, .workers = 4, .pin = true) */
+#define hank_run_with(fn, arg, ...) hank_run_opt((fn), (arg), &(hank_options){__VA_ARGS__})
+
+/* hank_spawn_with(work, &job, .name = "work", .copy = sizeof job) */
+#define hank_spawn_with(fn, arg, ...)                                                              \
+    hank_spawn_opt((fn), (arg), &(hank_spawn_options){__VA_ARGS__})
+
+/* hank_gather(a, b, c): hank_gather_n() of an array; each argument is evaluated once. */
+#define hank_gather(...)                                                                           \
+    hank_gather_n((const hank_task[]){__VA_ARGS__},                                                \
+                  sizeof((const hank_task[]){__VA_ARGS__}) / sizeof(hank_task), NULL)
+
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* arena.h - the address space under the stacks: chunks, slots, guards. Private to this room.
+ *
+ *     chunk | slot | slot | slot | ...            one mapping, aligned to the slot size
+ *             |
+ *             | guard | stack, grows down <-- | hk_fiber | colour |
+ *
+ * A slot is a power of two and aligned to itself, so any address in it leads to its fiber. The
+ * colour, up to a kilobyte, keeps the fibers of neighbouring slots out of each other's cache sets.
+ *
+ * A slot is raw, then guarded (once, for ever), then taken: only then is a page of it touched. A
+ * taken one can go back to being bare: guarded, and without a page. */
+#ifndef HK_FIBER_ARENA_H
+#define HK_FIBER_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "fiber/stack.h"
+
+enum { HK_GUARD_MAX = 64 * 1024 };
+enum { HK_RELEASE_MAX = 64 };
+
+/* From the best to the last resort; a process only ever goes down. */
+typedef enum hk_guard {
+    HK_GUARD_KERNEL,  /* MADV_GUARD_INSTALL: costs no mapping */
+    HK_GUARD_PROTECT, /* PROT_NONE: costs two, of which a process has 65530 */
+    HK_GUARD_CANARY,  /* a pattern below the stack, looked at when it is given back */
+    HK_GUARD_KINDS
+} hk_guard;
+
+static inline size_t hk_slot_bytes(int size_class)
+{
+    return 2 * ((size_t)HK_STACK_MIN << size_class);
+}
+
+static inline size_t hk_slot_guard_bytes(int size_class)
+{
+    size_t half = (size_t)HK_STACK_MIN << size_class;
+    return half < HK_GUARD_MAX ? half : (size_t)HK_GUARD_MAX;
+}
+
+/* --- arena.c --- */
+
+/* A fiber on a slot that was never used, or is bare. 0 or -ENOMEM. */
+int hk_arena_take(int size_class, hk_fiber **ret_fiber);
+
+/* Give the pages of at most HK_RELEASE_MAX idle fibers back, hk_fiber included: their slots are
+ * bare. */
+void hk_arena_release(hk_fiber **fibers, size_t n);
+
+/* Give pages back, here and now if the kernel agrees. */
+void hk_arena_drop_pages(const struct iovec *ranges, size_t n);
+
+/* Guard slots ahead until `n` of them wait to be taken. Touches none. 0 or -ENOMEM. */
+int hk_arena_reserve(int size_class, size_t n);
+
+/* slots, guarded, protected_, canaried, mapped_bytes; and in live, the fibers in being. */
+void hk_arena_get_stats(hk_stack_stats *ret_stats);
+
+/* --- guard.c --- */
+
+/* The best kind this process can still have. */
+hk_guard hk_guard_best(void);
+
+/* That kind has turned out not to be available (any more). */
+void hk_guard_give_up(hk_guard kind);
+
+/* Guard up to `n` slots, the first at `slot`. How many, at least 1; -ENOTSUP: not with this kind;
+ * -ENOMEM: not now. */
+int hk_guard_install(hk_guard kind, char *slot, int size_class, size_t n);
+
+void hk_guard_write_canary(hk_fiber *f);
+bool hk_guard_canary_is_intact(const hk_fiber *f);
+
+/* For tests: go on as if nothing better than `kind` existed; and with so many PROT_NONE guards. */
+void hk_stack_force_guards(hk_guard kind);
+void hk_stack_force_protect_budget(long guards);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* fiber.c - what is the same on every CPU: making, leaving, and what the tools need to hear.
+ *
+ * A tool that follows the stack pointer takes a switch for a wild jump unless it is told:
+ *
+ *   AddressSanitizer  before and after each switch; the fake stack (where it keeps frames whose
+ *                     use after return it wants to see) is put away and fetched, and freed on the
+ *                     last switch. Poison left by frames that never returned is lifted on reuse.
+ *   LeakSanitizer     looks for pointers on stacks in use only.
+ *   ThreadSanitizer   thinks a fiber is a thread. Its own call stack is not cut back by a fiber
+ *                     that is left for ever, so its fiber is made anew every so often (2 ms under
+ *                     gcc, which is why not every time). The function that announces the switch
+ *                     must be the one that switches.
+ *   Valgrind          knows a registered stack by its bounds.
+ *
+ * This file is the only one that talks to them. Without them it is nearly empty: see fiber.h. */
+#include "fiber/fiber.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+#include "base/os.h"
+
+#if HK_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+#if HK_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#if defined(__has_include)
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#endif
+#endif
+
+_Static_assert(offsetof(hk_fiber, sp) == 0, "switch_<cpu>.S reads it through the fiber's address");
+_Static_assert(sizeof(hk_fiber) <= 2 * HK_CACHE_LINE, "it shares the top page with live frames");
+
+enum { TSAN_MAKES_MAX = 1024 }; /* times a few frames each, of the 65536 it has room for */
+
+/* --- the tools ----------------------------------------------------------------------------- */
+
+#if HK_ASAN
+static void arrive_asan(void *fake)
+{
+    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+}
+#endif
+
+#if HK_TSAN
+static void tsan_fiber_new(hk_fiber *f)
+{
+    f->tsan = __tsan_create_fiber(0);
+    f->tsan_makes = 0;
+}
+
+void hk_fiber_note_turn_begins(void *owned_by_worker)
+{
+    __tsan_acquire(owned_by_worker);
+}
+
+void hk_fiber_note_turn_ends(void *owned_by_worker)
+{
+    __tsan_release(owned_by_worker);
+}
+#endif
+
+void hk_fiber_note_new(hk_fiber *f)
+{
+#if HK_TSAN
+    tsan_fiber_new(f);
+#endif
+#ifdef VALGRIND_STACK_REGISTER
+    f->valgrind_id = VALGRIND_STACK_REGISTER(f->stack_low, f->stack_low + f->stack_bytes);
+#endif
+    (void)f;
+}
+
+void hk_fiber_note_gone(hk_fiber *f)
+{
+#if HK_TSAN
+    __tsan_destroy_fiber(f->tsan);
+#endif
+#ifdef VALGRIND_STACK_DEREGISTER
+    VALGRIND_STACK_DEREGISTER(f->valgrind_id);
+#endif
+    (void)f;
+}
+
+void hk_fiber_note_taken(hk_fiber *f)
+{
+#if HK_ASAN
+    __lsan_register_root_region(f->stack_low, f->stack_bytes);
+#endif
+    (void)f;
+}
+
+void hk_fiber_note_given(hk_fiber *f)
+{
+#if HK_ASAN
+    __lsan_unregister_root_region(f->stack_low, f->stack_bytes);
+    __asan_unpoison_memory_region(f->stack_low, f->stack_bytes);
+#endif
+#if HK_TSAN
+    __tsan_acquire(f); /* all that ran there is over: pairs with hk_fiber_leave */
+#endif
+    (void)f;
+}
+
+/* --- fibers -------------------------------------------------------------------------------- */
+
+void hk_fiber_adopt_thread(hk_fiber *ret_thread)
+{
+    void *low = NULL;
+    size_t bytes = 0;
+    *ret_thread = (hk_fiber){.is_thread = true};
+    if (hk_os_thread_stack(&low, &bytes) == 0) { /* else unknown: only the tools would miss it */
+        ret_thread->stack_low = low;
+        ret_thread->stack_bytes = bytes;
+    }
+#if HK_TSAN
+    ret_thread->tsan = __tsan_get_current_fiber();
+#endif
+}
+
+void hk_fiber_forget_thread(hk_fiber *thread)
+{
+    HK_CHECK(thread->is_thread);
+#if HK_TSAN
+    __tsan_acquire(thread); /* pairs with the last switch to it */
+#endif
+    *thread = (hk_fiber){.is_thread = true};
+}
+
+#if HK_ASAN || HK_TSAN
+/* The first thing a fiber does, when the tools want to hear that it has arrived. */
+static void begin(hk_fiber *self)
+{
+#if HK_ASAN
+    arrive_asan(NULL);
+#endif
+#if HK_TSAN
+    __tsan_acquire(self); /* pairs with the first switch to us */
+#endif
+    self->entry(self);
+    hk_panic("a fiber's entry returned");
+}
+#define FIRST_FUNCTION(entry) begin
+#else
+#define FIRST_FUNCTION(entry) (entry)
+#endif
+
+void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry)
+{
+    HK_DCHECK(!f->is_thread);
+    HK_DCHECK((uintptr_t)f % 16 == 0);
+#if HK_TSAN
+    __tsan_acquire(f); /* made anew on the spot: pairs with hk_fiber_leave */
+    if (++f->tsan_makes == TSAN_MAKES_MAX) {
+        __tsan_destroy_fiber(f->tsan);
+        tsan_fiber_new(f);
+    }
+#endif
+#if HK_ASAN
+    __asan_unpoison_memory_region(f->stack_low, f->stack_bytes);
+#endif
+    f->entry = entry;
+    hk_fiber_first_frame(f, FIRST_FUNCTION(entry));
+}
+
+#if HK_TSAN
+/* Everything we read of `to` is read here and released, so that whoever makes it anew later, after
+ * it has been left, is seen to come after us. */
+static void *depart_tsan(hk_fiber *to)
+{
+    void *tsan = to->tsan;
+    __tsan_release(to); /* pairs with begin, giving back, making anew */
+    return tsan;
+}
+#define SWITCH_TSAN(tsan) __tsan_switch_to_fiber((tsan), __tsan_switch_to_fiber_no_sync)
+#endif
+
+#if HK_ASAN || HK_TSAN
+void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
+{
+#if HK_ASAN
+    __sanitizer_start_switch_fiber(&from->asan_fake, to->stack_low, to->stack_bytes);
+#endif
+#if HK_TSAN
+    void *tsan = depart_tsan(to);
+    SWITCH_TSAN(tsan);
+#endif
+    hk_fiber_swap(from, to);
+#if HK_ASAN
+    arrive_asan(from->asan_fake);
+#endif
+}
+#endif
+
+void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
+{
+#if HK_ASAN
+    __sanitizer_start_switch_fiber(NULL, to->stack_low, to->stack_bytes); /* frees the fake one */
+#endif
+#if HK_TSAN
+    __tsan_release(from); /* pairs with giving back or making anew */
+    void *tsan = depart_tsan(to);
+    SWITCH_TSAN(tsan);
+#endif
+    hk_fiber_swap(from, to);
+    hk_panic("a fiber was entered again after its last switch");
+}
+
+HK_NOINLINE size_t hk_fiber_headroom(const hk_fiber *f)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t low = (uintptr_t)f->stack_low;
+    HK_DCHECK(here >= low && here - low <= f->stack_bytes);
+    return here - low;
+}

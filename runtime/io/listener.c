@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* listener.c - listening sockets: bind, accept, close.
+ *
+ * A Unix socket is a file that outlives its owner. One that nobody listens to any more (connecting
+ * is refused) is replaced; any other file, or a socket with somebody behind it, is -EADDRINUSE. On
+ * close the file goes, if it is still ours.
+ *
+ * "tcp://[::]:port" takes IPv4 connections too, whatever the system's default is. */
+#include "io/listener.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/os.h"
+#include "io/resolve.h"
+#include "io/socket.h"
+#include "sched/park.h"
+
+/* --- the files of Unix sockets ------------------------------------------------------------- */
+
+static bool is_unix(const hk_address *address)
+{
+    return address->socket.any.sa_family == AF_UNIX;
+}
+
+static bool somebody_listens(const hk_address *address)
+{
+    int fd = hk_os_socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0)
+        return true; /* cannot tell: leave the file alone */
+    int rc = hk_os_connect(fd, &address->socket.any, address->length);
+    (void)hk_os_close(fd); /* it was only to ask */
+    return rc != -ECONNREFUSED;
+}
+
+/* Two that start at once may both find it stale: the second removes the first one's fresh file if
+ * it is faster than listen(2). As long as servers are not started in a race, nobody loses. */
+static bool remove_stale(const hk_address *address)
+{
+    const char *path = address->socket.un.sun_path;
+    struct stat file;
+    if (hk_os_stat(path, &file) < 0 || !S_ISSOCK(file.st_mode) || somebody_listens(address))
+        return false;
+    return hk_os_unlink(path) == 0;
+}
+
+static void remember_file(hank_listener *l)
+{
+    struct stat file;
+    if (!is_unix(&l->address) || hk_os_stat(l->address.socket.un.sun_path, &file) < 0)
+        return;
+    l->device = file.st_dev;
+    l->inode = file.st_ino;
+}
+
+static void remove_file(hank_listener *l)
+{
+    struct stat file;
+    if (l->inode == 0 || hk_os_stat(l->address.socket.un.sun_path, &file) < 0)
+        return;
+    if (file.st_dev == l->device && file.st_ino == l->inode)
+        (void)hk_os_unlink(l->address.socket.un.sun_path); /* or it is stale, as after a crash */
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static void listener_gone(hk_fd *f)
+{
+    hank_listener *l = hk_container_of(f, hank_listener, fd);
+    hk_free(l, sizeof *l);
+}
+
+static int set_options(int fd, const hk_address *address, const hank_listen_options *options)
+{
+    int family = address->socket.any.sa_family;
+    int rc = 0;
+    if (family != AF_UNIX)
+        rc = hk_socket_enable(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (rc == 0 && options->reuse_port)
+        rc = hk_socket_enable(fd, SOL_SOCKET, SO_REUSEPORT);
+    if (rc == 0 && family == AF_INET6) {
+        int only6 = !IN6_IS_ADDR_UNSPECIFIED(&address->socket.in6.sin6_addr);
+        rc = hk_os_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof only6);
+    }
+    return rc;
+}
+
+static int bind_and_listen(hank_listener *l, const hank_listen_options *options)
+{
+    int fd = l->fd.fd;
+    hk_address *address = &l->address;
+    int rc = set_options(fd, address, options);
+    if (rc < 0)
+        return rc;
+    rc = hk_os_bind(fd, &address->socket.any, address->length);
+    if (rc == -EADDRINUSE && is_unix(address) && remove_stale(address))
+        rc = hk_os_bind(fd, &address->socket.any, address->length);
+    if (rc < 0)
+        return rc;
+    remember_file(l);
+    unsigned backlog = options->backlog;
+    rc = hk_os_listen(fd, backlog == 0 || backlog > INT_MAX ? INT_MAX : (int)backlog);
+    if (rc == 0 && !is_unix(address))
+        rc = hk_os_getsockname(fd, &address->socket.any, &address->length); /* which port */
+    return rc;
+}
+
+static int listen_at(const hk_address *address, const hank_listen_options *options,
+                     hank_listener **ret)
+{
+    hank_listener *l = hk_alloc_zeroed(sizeof *l);
+    if (!l)
+        return -ENOMEM;
+    int rc = hk_fd_init(&l->fd, listener_gone);
+    if (rc < 0) {
+        hk_free(l, sizeof *l);
+        return rc;
+    }
+    l->address = *address;
+    rc = hk_os_socket(address->socket.any.sa_family, SOCK_STREAM, 0);
+    if (rc < 0)
+        goto close;
+    hk_fd_adopt(&l->fd, rc, false);
+    rc = bind_and_listen(l, options);
+    if (rc < 0)
+        goto close;
+    *ret = l;
+    return 0;
+
+close:
+    hank_listener_close(l);
+    return rc;
+}
+
+int hank_listen_opt(const char *where, const hank_listen_options *options, hank_listener **ret)
+{
+    static const hank_listen_options defaults;
+    hk_where place;
+    hk_address list[HK_ADDRESSES_MAX];
+    if (!options)
+        options = &defaults;
+    if (options->reserved_[0] != 0 || options->reserved_[1] != 0)
+        return -EINVAL;
+    int rc = hk_where_parse(where, true, &place);
+    if (rc < 0)
+        return rc;
+    rc = hk_checkpoint();
+    if (rc < 0)
+        return rc;
+    int n = hk_resolve(&place, list);
+    if (n < 0)
+        return n;
+    rc = -EADDRNOTAVAIL;
+    for (int i = 0; i < n && rc != 0; i++)
+        rc = listen_at(&list[i], options, ret);
+    return rc;
+}
+
+int hank_listen(const char *where, hank_listener **ret)
+{
+    return hank_listen_opt(where, NULL, ret);
+}
+
+int hank_listener_name(hank_listener *l, char *ret_name, size_t n)
+{
+    return hk_where_format(&l->address, ret_name, n);
+}
+
+void hank_listener_close(hank_listener *l)
+{
+    if (!l)
+        return;
+    remove_file(l);
+    hk_fd_close(&l->fd);
+}
+
+/* --- accepting ----------------------------------------------------------------------------- */
+
+int hank_accept(hank_listener *l, hank_stream **ret)
+{
+    int rc = hk_checkpoint();
+    if (rc < 0)
+        return rc;
+    rc = hk_fd_begin(&l->fd, HK_IN);
+    if (rc < 0)
+        return rc;
+    /* Made first: when there is no memory for it, the connection stays in line. */
+    hank_stream *s = hk_stream_new(&hk_stream_socket);
+    rc = s ? hk_fd_accept(&l->fd) : -ENOMEM;
+    int family = l->address.socket.any.sa_family;
+    hk_fd_end(&l->fd, HK_IN);
+    if (rc < 0) {
+        hank_close(s);
+        return rc;
+    }
+    hk_socket_adopt(s, rc, family);
+    *ret = s;
+    return 0;
+}

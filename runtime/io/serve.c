@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* serve.c - a task for each connection, until stopped.
+ *
+ * When descriptors or memory run out, accepting pauses: the connection stays in the kernel's line,
+ * and asking again at once would only burn the time that those who hold descriptors need to give
+ * them back. The pause doubles while it does not help.
+ *
+ * On a stop the handlers are cancelled and joined. When the listener is closed or fails, they end
+ * in their own time. */
+#include <hank/group.h>
+#include <hank/scope.h>
+#include <hank/stream.h>
+#include <hank/task.h>
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "sched/park.h"
+#include "sched/runtime.h"
+
+enum { PAUSE_MIN_NS = 10 * 1000 * 1000, PAUSE_MAX_NS = 1000 * 1000 * 1000 };
+
+typedef struct connection {
+    int (*handler)(hank_stream *s, void *arg);
+    void *arg;
+    hank_stream *stream;
+} connection;
+
+/* A member of the server's group. */
+static int handle(void *arg)
+{
+    connection *c = arg;
+    int rc = c->handler(c->stream, c->arg);
+    hank_close(c->stream);
+    return rc;
+}
+
+static bool is_shortage(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM;
+}
+
+/* Take one connection and start its task. */
+static int serve_one(hank_listener *l, hank_group *handlers, connection *c)
+{
+    int rc = hank_accept(l, &c->stream);
+    if (rc < 0)
+        return rc;
+    rc = hank_group_spawn_copy(handlers, handle, c, sizeof *c);
+    if (rc < 0)
+        hank_close(c->stream); /* nobody else will */
+    return rc;
+}
+
+int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void *arg)
+{
+    if (!handler)
+        return -EINVAL;
+    hank_group handlers = {.flags = HANK_KEEP_GOING};
+    connection c = {.handler = handler, .arg = arg};
+    int64_t pause_ns = PAUSE_MIN_NS;
+    int rc;
+    do {
+        rc = serve_one(l, &handlers, &c);
+        if (rc >= 0) {
+            pause_ns = PAUSE_MIN_NS;
+        } else if (is_shortage(rc)) {
+            rc = hank_sleep(pause_ns);
+            pause_ns = pause_ns < PAUSE_MAX_NS / 2 ? pause_ns * 2 : PAUSE_MAX_NS;
+        }
+    } while (rc >= 0);
+
+    if (hk_stop_reason() < 0)
+        hank_group_cancel(&handlers);
+    (void)hank_group_wait(&handlers); /* what a handler failed with is not the server's result */
+    int stop = hk_stop_reason();
+    return stop < 0 ? stop : rc;
+}

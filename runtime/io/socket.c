@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* socket.c - streams over TCP and Unix sockets, and how to connect one.
+ *
+ * The addresses of a name are tried one after the other, in the order the resolver gives; the
+ * failure of the last is the one reported. TCP_NODELAY is always on: a program that writes
+ * messages means them to go, and one that wants fewer packets writes larger ones. */
+#include "io/socket.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include "base/os.h"
+#include "io/resolve.h"
+#include "sched/park.h"
+#include "sched/runtime.h"
+
+#include <hank/scope.h>
+#include <hank/task.h>
+
+/* --- the kind ------------------------------------------------------------------------------ */
+
+static ssize_t socket_read(hank_stream *s, void *ret_buf, size_t n)
+{
+    return hk_fd_recv(&s->fd, ret_buf, n);
+}
+
+static ssize_t socket_write(hank_stream *s, const void *buf, size_t n)
+{
+    return hk_fd_send(&s->fd, buf, n);
+}
+
+static int socket_write_end(hank_stream *s)
+{
+    return hk_os_shutdown(s->fd.fd, SHUT_WR);
+}
+
+const hk_stream_kind hk_stream_socket = {
+    .bytes = sizeof(hank_stream),
+    .read = socket_read,
+    .write = socket_write,
+    .write_end = socket_write_end,
+};
+
+int hk_socket_enable(int fd, int level, int option)
+{
+    int on = 1;
+    return hk_os_setsockopt(fd, level, option, &on, sizeof on);
+}
+
+void hk_socket_adopt(hank_stream *s, int fd, int family)
+{
+    bool tcp = family != AF_UNIX;
+    if (tcp)
+        (void)hk_socket_enable(fd, IPPROTO_TCP, TCP_NODELAY); /* without it: slower, not wrong */
+    hk_fd_adopt(&s->fd, fd, tcp);
+}
+
+/* --- connecting ---------------------------------------------------------------------------- */
+
+enum { CROWDED_MIN_NS = 1000 * 1000, CROWDED_MAX_NS = 100 * 1000 * 1000 };
+
+/* A Unix listener whose line is full answers EAGAIN, and nothing tells when it has room. */
+static int connect_patiently(hk_fd *f, const hk_address *address)
+{
+    int64_t pause_ns = CROWDED_MIN_NS;
+    for (;;) {
+        int rc = hk_fd_connect(f, address);
+        if (rc != -EAGAIN)
+            return rc;
+        rc = hank_sleep(pause_ns);
+        if (rc < 0)
+            return rc;
+        if (pause_ns < CROWDED_MAX_NS)
+            pause_ns *= 2;
+    }
+}
+
+static int connect_to(const hk_address *address, hank_stream **ret)
+{
+    int family = address->socket.any.sa_family;
+    hank_stream *s = hk_stream_new(&hk_stream_socket);
+    if (!s)
+        return -ENOMEM;
+    int rc = hk_os_socket(family, SOCK_STREAM, 0);
+    if (rc < 0)
+        goto close;
+    hk_socket_adopt(s, rc, family);
+    rc = hk_fd_begin(&s->fd, HK_OUT);
+    if (rc < 0)
+        goto close;
+    rc = connect_patiently(&s->fd, address);
+    hk_fd_end(&s->fd, HK_OUT);
+    if (rc < 0)
+        goto close;
+    *ret = s;
+    return 0;
+
+close:
+    hank_close(s);
+    return rc;
+}
+
+int hank_connect(const char *where, hank_stream **ret)
+{
+    hk_where place;
+    hk_address list[HK_ADDRESSES_MAX];
+    int rc = hk_where_parse(where, false, &place);
+    if (rc < 0)
+        return rc;
+    rc = hk_checkpoint();
+    if (rc < 0)
+        return rc;
+    int n = hk_resolve(&place, list);
+    if (n < 0)
+        return n;
+    for (int i = 0; i < n; i++) {
+        rc = connect_to(&list[i], ret);
+        if (rc == 0)
+            return 0;
+        int stop = hk_stop_reason();
+        if (stop < 0)
+            return stop;
+    }
+    return rc;
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+typedef int ask_name(int fd, struct sockaddr *ret_address, socklen_t *length);
+
+static int stream_name(hank_stream *s, ask_name *ask, char *ret_name, size_t n)
+{
+    int rc = hk_fd_hold(&s->fd);
+    if (rc < 0)
+        return rc;
+    hk_address address = {.length = sizeof address.socket};
+    rc = ask(s->fd.fd, &address.socket.any, &address.length);
+    hk_fd_release(&s->fd);
+    return rc < 0 ? rc : hk_where_format(&address, ret_name, n);
+}
+
+int hank_stream_peer(hank_stream *s, char *ret_name, size_t n)
+{
+    return stream_name(s, hk_os_getpeername, ret_name, n);
+}
+
+int hank_stream_local(hank_stream *s, char *ret_name, size_t n)
+{
+    return stream_name(s, hk_os_getsockname, ret_name, n);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* socket.h - what connecting and accepting share: sockets as streams, and their names. */
+#ifndef HK_IO_SOCKET_H
+#define HK_IO_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "io/stream.h"
+#include "io/where.h"
+
+/* Put `fd` into a fresh stream of kind hk_stream_socket and set what hank sets on every connection.
+ * The stream then owns it. */
+void hk_socket_adopt(hank_stream *s, int fd, int family);
+
+/* Turn an option on; what the system says. */
+int hk_socket_enable(int fd, int level, int option);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* where.h - what a `where` string says: "tcp://host:port" or "unix:///path".
+ *
+ * A pure function of its input, and strict: what is not clearly right is -EINVAL, because the rest
+ * of hank believes the result. No system call, no name lookup, no allocation. */
+#ifndef HK_IO_WHERE_H
+#define HK_IO_WHERE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/compiler.h"
+
+enum { HK_HOST_MAX = 253, HK_LABEL_MAX = 63 }; /* RFC 1035, as text without the last dot */
+
+/* A socket address of any kind that hank speaks. */
+typedef struct hk_address {
+    socklen_t length;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un un;
+    } socket;
+} hk_address;
+
+/* host     a name to look up; "" if the address is known already
+ * address  complete if host is ""; else only meaningless */
+typedef struct hk_where {
+    uint16_t port;
+    char host[HK_HOST_MAX + 1];
+    hk_address address;
+} hk_where;
+
+/* Read `text`. Port 0 is for listeners: `listening` says whether it may appear.
+ * 0; -EINVAL malformed; -EPROTONOSUPPORT a scheme hank does not know. */
+HK_MUST_CHECK int hk_where_parse(const char *text, bool listening, hk_where *ret_where);
+
+/* Longest result of hk_where_format, NUL included. */
+enum { HK_WHERE_MAX = sizeof "unix://" + sizeof(struct sockaddr_un) };
+
+/* The string for an address, such that hk_where_parse reads it back; "unix://" for a nameless
+ * socket. 0, or -ENOSPC: it does not fit into n bytes. */
+HK_MUST_CHECK int hk_where_format(const hk_address *address, char *ret_text, size_t n);
+
+/* The port of an address, in host order; meaningless for others than IPv4 and IPv6. */
+void hk_address_set_port(hk_address *address, uint16_t port);
+
+#endif

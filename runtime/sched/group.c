@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* group.c - any number of children, one exit.
+ *
+ * One lock a group, held for a few stores by each member twice in its life. Members end on many
+ * workers at once, and "the first to fail cancels the others" needs them all in one place anyway.
+ *
+ * Rejected: counters without a lock as in join.h: members come and go while somebody waits, any
+ * task may add one, and a cancel must reach those that are just being added. */
+#include "sched/group.h"
+
+#include <errno.h>
+
+#include "sched/park.h"
+#include "sched/runtime.h"
+#include "sched/scope.h"
+#include "sched/task.h"
+#include "sched/worker.h"
+
+enum { COPY_MAX = 64 * 1024 };
+
+static hk_group *of(hank_group *g)
+{
+    return (hk_group *)(void *)g;
+}
+
+/* Called with the lock held. */
+static void cancel_members(hk_group *g)
+{
+    g->cancelled = true;
+    if (hk_list_empty(&g->members))
+        return;
+    for (hk_node *n = g->members.next; n != &g->members; n = n->next) {
+        hk_task *t = hk_container_of(n, hk_task, siblings);
+        (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control))); /* it is alive */
+    }
+}
+
+/* Called with the lock held. */
+static void note_failure(hk_group *g, int result)
+{
+    if (result >= 0 || result == -ECANCELED)
+        return; /* ending by a cancel is not a failure of the group */
+    if (g->first_failure == 0)
+        g->first_failure = result;
+    if (!(g->flags & HANK_KEEP_GOING) && !g->cancelled)
+        cancel_members(g);
+}
+
+void hk_group_member_end(hk_worker *w, hk_task *t)
+{
+    hk_group *g = t->group;
+    int result = t->result;
+    if (g == of(&w->runtime->detached))
+        hk_task_report(t, result); /* nobody awaits these */
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    hk_list_remove(&t->siblings);
+    g->count--;
+    note_failure(g, result);
+    bool wake = g->count == 0 && g->waiting;
+    hk_ticket waiter = g->waiter;
+    if (wake)
+        g->waiting = false;
+    hk_lock_drop(&g->lock);
+    hk_task_free(w, t);
+    if (wake)
+        (void)hk_wake(waiter, 0); /* or it was stopped first, and looks by itself */
+}
+
+void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
+{
+    hk_group *g = of(group);
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    /* seq_cst as every change of control: see hk_task_cancel. Its handles are used up from here on;
+     * a flag set meanwhile must not get lost. */
+    while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
+        continue;
+    t->parent = NULL;
+    t->group = g;
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    hk_list_push_back(&g->members, &t->siblings);
+    g->count++;
+    if (g->cancelled)
+        (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control)));
+    hk_lock_drop(&g->lock);
+    struct hk_join *none = HK_JOIN_NONE;
+    if (!hk_cas_acqrel(&t->join, &none, HK_JOIN_DETACHED)) /* [task:join] it had ended before */
+        hk_group_member_end(w, t);
+}
+
+static int spawn_member(hank_group *group, const hk_spawn *how)
+{
+    hk_group *g = of(group);
+    hk_worker *w = hk_worker_self();
+    if (!w || !w->current)
+        return -EPERM;
+    hk_task *t = hk_task_new(w, how);
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    int rc = 0;
+    if (!t)
+        note_failure(g, rc = -ENOMEM);
+    else if (g->cancelled)
+        rc = -ECANCELED;
+    if (rc == 0) {
+        t->kind = HK_MEMBER;
+        t->parent = NULL;
+        t->group = g;
+        hk_list_push_back(&g->members, &t->siblings);
+        g->count++;
+    }
+    hk_lock_drop(&g->lock);
+    if (rc == 0) {
+        hk_worker_push_new(w, t);
+    } else if (t) {
+        hk_task_discard(w, t);
+    }
+    return rc;
+}
+
+int hank_group_spawn(hank_group *g, hank_fn fn, void *arg)
+{
+    if (!g || !fn)
+        return -EINVAL;
+    hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0), .size_class = -1};
+    return spawn_member(g, &how);
+}
+
+int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t size)
+{
+    if (!g || !fn || size > COPY_MAX || (size > 0 && !arg))
+        return -EINVAL;
+    hk_spawn how = {.fn = fn,
+                    .arg = (void *)(uintptr_t)arg,
+                    .site = __builtin_return_address(0),
+                    .copy = size,
+                    .size_class = -1};
+    return spawn_member(g, &how);
+}
+
+void hank_group_cancel(hank_group *group)
+{
+    hk_group *g = of(group);
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    cancel_members(g);
+    hk_lock_drop(&g->lock);
+}
+
+/* One wait for zero. *ret_stop: the stop that ended it early. True: the group is empty, and its
+ * result taken. */
+static bool wait_once(hk_group *g, unsigned state, int *ret_result, int *ret_stop)
+{
+    hk_waiter w;
+    *ret_stop = 0;
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    if (g->count == 0) {
+        *ret_result = g->first_failure;
+        g->first_failure = 0;
+        g->cancelled = false;
+        hk_lock_drop(&g->lock);
+        return true;
+    }
+    hk_park_begin(&w, state);
+    g->waiter = w.ticket;
+    g->waiting = true;
+    hk_lock_drop(&g->lock);
+    int rc = hk_park(&w, HK_FOREVER, "group");
+    if (rc < 0) {
+        hk_lock_take(&g->lock, HK_RANK_GROUP);
+        g->waiting = false;
+        hk_lock_drop(&g->lock);
+        *ret_stop = rc;
+    }
+    return false;
+}
+
+int hank_group_wait(hank_group *group)
+{
+    hk_group *g = of(group);
+    hk_worker *w = hk_worker_self();
+    if (!w || !w->current)
+        return -EPERM;
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    bool busy = g->waiting;
+    hk_lock_drop(&g->lock);
+    if (busy)
+        return -EBUSY;
+    int result = 0, stop = 0, now;
+    while (!wait_once(g, stop ? HK_WAITING_FIRMLY : HK_WAITING, &result, &now)) {
+        if (now && !stop) {
+            stop = now;
+            hank_group_cancel(group);
+        }
+    }
+    return result ? result : stop;
+}

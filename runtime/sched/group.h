@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* group.h - what hank_group really is: members, a first failure, and one who waits. */
+#ifndef HK_SCHED_GROUP_H
+#define HK_SCHED_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hank/group.h>
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/waiter.h"
+
+struct hk_task;
+struct hk_worker;
+
+/* Everything is guarded by lock, except flags, which the user sets before the first spawn.
+ * Equation: count == length of members.
+ * waiter     the parked one to wake when count comes to zero; valid while `waiting`
+ * The last thing a member does with a group is to drop the lock: then its memory may go. */
+typedef struct hk_group {
+    unsigned flags;
+    hk_lock lock;
+    hk_node members;
+    hk_ticket waiter;
+    uint64_t count;
+    int32_t first_failure;
+    bool cancelled;
+    bool waiting;
+} hk_group;
+
+_Static_assert(sizeof(hk_group) <= sizeof(hank_group), "hank_group is too small");
+
+/* A member has ended with t->result: count it down, free its slot, wake who waits. */
+void hk_group_member_end(struct hk_worker *w, struct hk_task *t);
+
+/* Make a child that its parent gives up a member; it may be running or over. */
+void hk_group_adopt(struct hk_worker *w, struct hk_task *t, hank_group *group);
+
+#endif

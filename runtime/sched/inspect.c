@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* inspect.c - walk the tasks, say what they do; add up the counters.
+ *
+ * A dump reads running tasks without stopping them: each field is read once, may be a moment old,
+ * and every pointer in it is to memory that stays what it is. Nothing here allocates or locks, so
+ * that the last words of a panic can use it too. */
+#include "sched/inspect.h"
+
+#include <hank/inspect.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/os.h"
+#include "fiber/fiber.h"
+#include "fiber/stack.h"
+#include "sched/runtime.h"
+#include "sched/task.h"
+#include "sched/worker.h"
+
+/* A task's name, or the place that spawned it. Safe in a signal handler: no stdio. */
+static const char *name_of(hk_task *t, char *buffer, size_t n)
+{
+    const char *name = hk_task_name(t);
+    if (name)
+        return name;
+    static const char digits[] = "0123456789abcdef";
+    uintptr_t site = (uintptr_t)t->site;
+    size_t i = n;
+    buffer[--i] = '\0';
+    do {
+        buffer[--i] = digits[site & 15];
+        site >>= 4;
+    } while (site && i > 8);
+    static const char prefix[] = "spawned@0x";
+    size_t length = sizeof prefix - 1;
+    if (i < length)
+        return "?";
+    return memcpy(buffer + i - length, prefix, length);
+}
+
+static const char *state_of(hk_task *t)
+{
+    switch (hk_load_relaxed(&t->phase)) {
+    case HK_PHASE_NEW: return "new";
+    case HK_PHASE_DONE: return "done";
+    default: break;
+    }
+    if (hk_word_state(hk_load_relaxed(&t->sleeper.word)) != HK_AWAKE)
+        return "waiting";
+    return hk_load_relaxed(&t->on_stack) ? "running" : "ready";
+}
+
+static int dump_one(void *slot, void *context)
+{
+    hk_task *t = slot;
+    if (hk_load_relaxed(&t->phase) == HK_PHASE_FREE)
+        return 1;
+    char buffer[40], line[160];
+    const char *state = state_of(t);
+    const char *why = hk_load_relaxed(&t->sleeper.why);
+    bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED;
+    int n = snprintf(line, sizeof line, "%-24s %-8s%s%s%s\n", name_of(t, buffer, sizeof buffer),
+                     state, state[0] == 'w' && why ? " for " : "",
+                     state[0] == 'w' && why ? why : "", cancelled ? " (cancelled)" : "");
+    size_t length = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    (void)hk_os_write(*(int *)context, line, length); /* what cannot be written is dropped */
+    return 1;
+}
+
+void hank_dump(int fd)
+{
+    hk_slab_each(&hk_task_slab, dump_one, &fd);
+}
+
+static void write_text(int fd, const char *text)
+{
+    (void)hk_os_write(fd, text, strlen(text)); /* what cannot be written is dropped */
+}
+
+void hk_inspect_overflow(hk_fiber *f, int fd)
+{
+    hk_worker *w = hk_worker_self();
+    hk_task *t = w && w->fiber == f ? w->current : f ? f->owner : NULL;
+    char buffer[40];
+    write_text(fd, "task ");
+    write_text(fd, t ? name_of(t, buffer, sizeof buffer) : "(none)");
+    write_text(fd, "\n");
+}
+
+void hk_inspect_panic(int fd)
+{
+    hk_worker *w = hk_worker_self();
+    char buffer[40];
+    if (w && w->current) {
+        write_text(fd, "hank: in task ");
+        write_text(fd, name_of(w->current, buffer, sizeof buffer));
+        write_text(fd, "\n");
+    }
+    hank_dump(fd);
+}
+
+int hank_get_stats(hank_stats *ret)
+{
+    hk_worker *self = hk_worker_self();
+    if (!self || !self->current)
+        return -EPERM;
+    hk_runtime *rt = self->runtime;
+    hk_stack_stats stacks;
+    hk_stack_get_stats(&stacks);
+    hank_stats sum = {.workers = rt->n, .stacks_live = stacks.live};
+    uint64_t ended = 0;
+    for (unsigned i = 0; i < rt->n; i++) {
+        hk_counters *c = &rt->workers[i].counters;
+        sum.tasks_spawned += hk_load_relaxed(&c->spawned); /* each is right, together no snapshot */
+        ended += hk_load_relaxed(&c->ended);
+        sum.switches += hk_load_relaxed(&c->switches);
+        sum.steals += hk_load_relaxed(&c->steals);
+        sum.parks += hk_load_relaxed(&c->parks);
+        sum.polls += hk_load_relaxed(&c->polls);
+    }
+    sum.wakes = hk_load_relaxed(&rt->idle.wakes);
+    sum.tasks_live = sum.tasks_spawned > ended ? sum.tasks_spawned - ended : 0;
+    *ret = sum;
+    return 0;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor.c - helps the workers that one task holds up.
+ *
+ * A worker that is awake and has not dispatched anything between two looks is busy with one task.
+ * Meanwhile nobody asks its reactor or its timers, and what is in its LIFO slot waits. The monitor
+ * does these three things for it, hands what it finds to the inbox, wakes a worker, and asks the
+ * long task to yield at its next chance.
+ *
+ * It naps while anyone is awake and sleeps for good once everybody has slept for a while; the first
+ * worker to wake wakes it too. So an idle process uses no CPU, and a wake-up costs a worker one
+ * load. */
+#include "sched/monitor.h"
+
+#include "base/os.h"
+#include "sched/park.h"
+#include "sched/task.h"
+#include "sched/worker.h"
+
+enum {
+    NAP_NS = 500 * 1000,       /* between two looks while nothing is wrong */
+    SHORT_NAP_NS = 200 * 1000, /* while somebody is being held up */
+    QUIET_NAPS = 20,           /* looks at a sleeping runtime before the monitor sleeps too */
+};
+
+/* Everybody sleeps? */
+static bool all_sleep(hk_runtime *rt)
+{
+    return (uint32_t)hk_load_seqcst(&rt->idle.word) == rt->n;
+}
+
+/* Do for `w` what it does not come to do. */
+static void help(hk_runtime *rt, hk_worker *w)
+{
+    hk_ready *ready = rt->monitor_ready;
+    int n = hk_reactor_wait(&w->reactor, 0, ready);
+    for (int i = 0; i < n; i++)
+        if (hk_ticket_claim(ready[i].ticket, ready[i].result))
+            hk_wake_claimed(ready[i].ticket.sleeper);
+    if (hk_load_relaxed(&w->lifo) != NULL) {
+        hk_task *t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] */
+        if (t)
+            hk_runtime_push(rt, t);
+    }
+    hk_store_relaxed(&w->hurry, true); /* a hint: read at its next checkpoint */
+    if (hk_worker_has_work(w))
+        hk_idle_notify(rt);
+}
+
+/* One look at everybody. True: somebody is held up. */
+static bool look(hk_runtime *rt)
+{
+    bool busy = false;
+    for (unsigned i = 0; i < rt->n; i++) {
+        hk_worker *w = &rt->workers[i];
+        uint64_t beat = hk_load_relaxed(&w->beat); /* compared with itself only */
+        bool stands = beat == w->beat_seen && hk_load_relaxed(&w->idle_state) == 0;
+        w->beat_seen = beat;
+        if (stands) {
+            help(rt, w);
+            busy = true;
+        }
+    }
+    return busy;
+}
+
+static bool stopped(hk_runtime *rt)
+{
+    return hk_load_acquire(&rt->monitor_word) == HK_MONITOR_STOP; /* [monitor:stop] acquire */
+}
+
+/* Sleep until a worker wakes us, unless one has just woken. */
+static void sleep_deeply(hk_runtime *rt)
+{
+    uint32_t awake = HK_MONITOR_AWAKE;
+    /* seq_cst: said before we look at the sleepers; see hk_monitor_notice. */
+    if (!hk_cas_seqcst(&rt->monitor_word, &awake, (uint32_t)HK_MONITOR_ASLEEP))
+        return; /* to stop */
+    while (all_sleep(rt) && hk_load_seqcst(&rt->monitor_word) == HK_MONITOR_ASLEEP)
+        (void)hk_os_futex_wait(&rt->monitor_word, HK_MONITOR_ASLEEP, -1); /* why: see the word */
+    uint32_t asleep = HK_MONITOR_ASLEEP;
+    (void)hk_cas_seqcst(&rt->monitor_word, &asleep, (uint32_t)HK_MONITOR_AWAKE); /* or woken */
+}
+
+static void *monitor_main(void *arg)
+{
+    hk_runtime *rt = arg;
+    static const int64_t naps[] = {NAP_NS, SHORT_NAP_NS};
+    int quiet = 0;
+    bool busy = false;
+    hk_os_thread_name("hank-monitor");
+    while (!stopped(rt)) {
+        hk_os_sleep(naps[busy]);
+        quiet = all_sleep(rt) ? quiet + 1 : 0;
+        busy = quiet == 0 && look(rt);
+        if (quiet > QUIET_NAPS) {
+            sleep_deeply(rt);
+            quiet = 0;
+        }
+    }
+    return NULL;
+}
+
+int hk_monitor_start(hk_runtime *rt)
+{
+    if (rt->n == 1)
+        return 0;
+    return hk_os_thread_start(&rt->monitor, monitor_main, rt);
+}
+
+void hk_monitor_stop(hk_runtime *rt)
+{
+    if (rt->n == 1)
+        return;
+    (void)hk_swap_acqrel(&rt->monitor_word, (uint32_t)HK_MONITOR_STOP); /* [monitor:stop] */
+    (void)hk_os_futex_wake(&rt->monitor_word, 1);
+    (void)hk_os_thread_join(rt->monitor); /* it was started, or the runtime would not run */
+}
+
+void hk_monitor_wake(hk_runtime *rt)
+{
+    uint32_t asleep = HK_MONITOR_ASLEEP;
+    /* seq_cst like every change of the word; one waker makes the system call. */
+    if (hk_cas_seqcst(&rt->monitor_word, &asleep, (uint32_t)HK_MONITOR_AWAKE))
+        (void)hk_os_futex_wake(&rt->monitor_word, 1);
+}

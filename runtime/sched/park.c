@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* park.c - the one door to wait, and the one to wake. */
+#include "sched/park.h"
+
+#include <hank/task.h>
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/os.h"
+#include "sched/runtime.h"
+#include "sched/scope.h"
+#include "sched/task.h"
+#include "sched/thread.h"
+#include "sched/worker.h"
+
+hk_sleeper *hk_park_self(void)
+{
+    hk_worker *w = hk_worker_self();
+    return w && w->current ? &w->current->sleeper : &hk_thread_self()->sleeper;
+}
+
+void hk_park_begin(hk_waiter *w, unsigned state)
+{
+    hk_sleeper *s = hk_park_self();
+    w->asked = state;
+    w->ticket = hk_sleeper_begin(s, state == HK_WAITING ? hk_scope_wait_state(s) : state);
+}
+
+bool hk_park_abandon(hk_waiter *w)
+{
+    return hk_ticket_claim(w->ticket, 0);
+}
+
+/* Until the turn is claimed: by a waker, a canceller, or the timer. */
+static void wait_as_task(hk_task *t, hk_ticket ticket, int64_t deadline)
+{
+    hk_worker *w = hk_worker_self();
+    if (deadline == HK_FOREVER) {
+        hk_worker_leave_task(w, t);
+        return;
+    }
+    hk_timer timer = {.deadline = 0};
+    (void)hk_timers_add(&w->reactor.timers, &timer, deadline, ticket); /* its owner is awake: us */
+    hk_worker_leave_task(w, t);
+    (void)hk_timers_remove(&timer);
+}
+
+int hk_park(hk_waiter *w, int64_t deadline, const char *why)
+{
+    hk_sleeper *s = w->ticket.sleeper;
+    bool stoppable = w->asked == HK_WAITING;
+    int64_t until = deadline;
+    hk_store_relaxed(&s->why, why); /* for dumps */
+    if (stoppable) {
+        hk_scope_show_chain(s);
+        int stop = hk_scope_stop_reason(s);
+        if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop))
+            return stop;
+        int64_t scope = hk_scope_deadline(s);
+        until = scope < until ? scope : until;
+    }
+    if (s->kind == HK_SLEEPER_THREAD)
+        hk_thread_wait(hk_container_of(s, hk_thread, sleeper), until);
+    else
+        wait_as_task(hk_task_of(s), w->ticket, until);
+
+    int result = hk_sleeper_result(s);
+    if (HK_LIKELY(result != -ETIMEDOUT && result != -ECANCELED))
+        return result;
+    if (result == -ETIMEDOUT && deadline != HK_FOREVER && hk_os_now() >= deadline)
+        return HK_EXPIRED;
+    int stop = stoppable ? hk_scope_stop_reason(s) : 0;
+    return stop ? stop : result;
+}
+
+void hk_wake_claimed(hk_sleeper *s)
+{
+    if (s->kind == HK_SLEEPER_THREAD) {
+        hk_thread_wake(hk_container_of(s, hk_thread, sleeper));
+        return;
+    }
+    hk_task *t = hk_task_of(s);
+    hk_worker *w = hk_worker_self();
+    if (HK_LIKELY(w && w->runtime == t->runtime))
+        hk_worker_push_ready(w, t, w->current != NULL);
+    else
+        hk_runtime_push(t->runtime, t);
+}
+
+bool hk_wake(hk_ticket t, int result)
+{
+    if (!hk_ticket_claim(t, result))
+        return false;
+    hk_wake_claimed(t.sleeper);
+    return true;
+}
+
+int hk_stop_reason(void)
+{
+    return hk_scope_stop_reason(hk_park_self());
+}
+
+int hk_checkpoint(void)
+{
+    hk_worker *w = hk_worker_self();
+    if (HK_UNLIKELY(!w || !w->current))
+        return hk_stop_reason();
+    int stop = hk_scope_stop_reason(&w->current->sleeper);
+    if (HK_UNLIKELY(--w->budget <= 0 || hk_load_relaxed(&w->hurry))) { /* a hint from the monitor */
+        hk_store_relaxed(&w->hurry, false);
+        hk_worker_yield(w);
+    }
+    return stop;
+}
+
+int hank_yield(void)
+{
+    hk_worker *w = hk_worker_self();
+    if (w && w->current)
+        hk_worker_yield(w);
+    else
+        hk_os_yield();
+    return hk_stop_reason();
+}
+
+int hank_stopped(void)
+{
+    return hk_stop_reason();
+}
+
+int hank_sleep(hank_ns duration)
+{
+    if (duration <= 0)
+        return hank_yield();
+    int64_t now = hk_os_now();
+    int64_t deadline = duration >= HK_FOREVER - now ? HK_FOREVER : now + duration;
+    hk_waiter w;
+    hk_park_begin(&w, HK_WAITING);
+    int rc = hk_park(&w, deadline, "sleep");
+    return rc == HK_EXPIRED ? 0 : rc;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime.c - start, run the first task, stop: each in numbered steps, undone backwards.
+ *
+ * Start   1 check options  2 memory  3 workers (deque, reactor, place)  4 overflow handler
+ *         5 threads for workers 1 .. n-1  6 the monitor  7 the caller becomes worker 0
+ * Stop    1 the first task ends: its children have ended  2 detached tasks are cancelled and joined
+ *         3 `stopping` is set and everybody woken  4 workers leave their loops  5 the monitor ends
+ *         6 at-stop functions, the last one first  7 memory */
+#include "sched/runtime.h"
+
+#include <hank/base.h>
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/os.h"
+#include "fiber/stack.h"
+#include "sched/inspect.h"
+#include "sched/monitor.h"
+#include "sched/task.h"
+#include "sched/topology.h"
+#include "sched/worker.h"
+
+enum { BLOCKING_MAX = 1024 };
+
+/* --- the first task ------------------------------------------------------------------------ */
+
+/* Runs the user's function as its child, so that what it leaves behind has ended before this goes
+ * on to those that were detached. */
+static int first_task(void *arg)
+{
+    hk_runtime *rt = arg;
+    rt->main_result = hank_await(hank_spawn_with(rt->main_fn, rt->main_arg, .name = "main"));
+    hank_group_cancel(&rt->detached);
+    (void)hank_group_wait(&rt->detached);  /* their failures went to the hook */
+    hk_store_release(&rt->stopping, true); /* [runtime:stopping] release: nothing is left to run */
+    hk_idle_wake_all(rt);
+    return 0;
+}
+
+static int make_first_task(hk_runtime *rt, hk_task **ret_task)
+{
+    hk_task *t = hk_slab_get_shared(&hk_task_slab);
+    if (!t)
+        return -ENOMEM;
+    hk_slab_cache one = {.free = t, .count = 1};
+    *(void **)t = NULL;
+    hk_worker *w = &rt->workers[0];
+    hk_slab_cache its = w->tasks;
+    w->tasks = one;
+    hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank", .size_class = -1};
+    t = hk_task_new(w, &how);
+    w->tasks = its;
+    t->kind = HK_CHILD;
+    t->parent = NULL;
+    *ret_task = t;
+    return 0;
+}
+
+/* --- starting and stopping ----------------------------------------------------------------- */
+
+static int check_options(hk_runtime *rt, const hank_options *options)
+{
+    if (options)
+        rt->options = *options;
+    hank_options *o = &rt->options;
+    if (o->workers > HK_WORKERS_MAX || o->blocking_threads > BLOCKING_MAX)
+        return -EINVAL;
+    if (o->stack_size == 0)
+        o->stack_size = HK_STACK_DEFAULT;
+    int size_class = hk_stack_class(o->stack_size);
+    if (size_class < 0)
+        return -EINVAL;
+    rt->stack_class = (uint8_t)size_class;
+    if (o->blocking_threads == 0)
+        o->blocking_threads = HK_BLOCKING_DEFAULT;
+    rt->n = o->workers ? o->workers : hk_topology_workers();
+    return 0;
+}
+
+static void undo_workers(hk_runtime *rt, unsigned made)
+{
+    while (made > 0) {
+        hk_worker *w = &rt->workers[--made];
+        hk_worker_done(w);
+        hk_free(w->victims, rt->n * sizeof *w->victims);
+    }
+    hk_free_aligned(rt->workers, rt->n * sizeof *rt->workers, HK_NO_SHARING);
+    hk_free(rt->idle.sleepers, rt->n * sizeof(hk_worker *));
+}
+
+static int make_workers(hk_runtime *rt)
+{
+    unsigned made = 0;
+    int rc = -ENOMEM;
+    rt->idle.sleepers = hk_alloc_zeroed(rt->n * sizeof(hk_worker *));
+    rt->workers = hk_alloc_aligned(rt->n * sizeof *rt->workers, HK_NO_SHARING);
+    if (!rt->idle.sleepers || !rt->workers)
+        goto undo;
+    for (; made < rt->n; made++) {
+        hk_worker *w = &rt->workers[made];
+        w->victims = hk_alloc_zeroed(rt->n * sizeof *w->victims);
+        rc = w->victims ? hk_worker_init(w, rt, made) : -ENOMEM;
+        if (rc < 0) {
+            hk_free(w->victims, rt->n * sizeof *w->victims);
+            goto undo;
+        }
+        hk_topology_place(rt->n, made, w->victims, &w->cpu);
+    }
+    return 0;
+undo:
+    undo_workers(rt, made);
+    return rc;
+}
+
+static void run_worker(hk_worker *w)
+{
+    if (w->runtime->options.pin)
+        (void)hk_os_thread_pin(w->cpu); /* a wish */
+    hk_worker_main(w);
+}
+
+static void *worker_thread(void *arg)
+{
+    hk_worker *w = arg;
+    char name[16];
+    (void)snprintf(name, sizeof name, "hank-%u", w->index);
+    hk_os_thread_name(name);
+    (void)hk_stack_thread_enter(); /* without it an overflow is found, but not named */
+    run_worker(w);
+    hk_stack_thread_leave();
+    return NULL;
+}
+
+/* Threads for workers 1 .. n-1. On failure those that run are stopped. */
+static int start_threads(hk_runtime *rt)
+{
+    unsigned started = 1;
+    int rc = 0;
+    for (; started < rt->n && rc == 0; started++) {
+        hk_worker *w = &rt->workers[started];
+        rc = hk_os_thread_start(&w->handle, worker_thread, w);
+        if (rc < 0)
+            break;
+    }
+    if (rc == 0)
+        rc = hk_monitor_start(rt);
+    if (rc == 0)
+        return 0;
+    hk_store_release(&rt->stopping, true); /* [runtime:stopping] */
+    hk_idle_wake_all(rt);
+    while (started > 1)
+        (void)hk_os_thread_join(rt->workers[--started].handle); /* it was started */
+    return -EAGAIN;
+}
+
+static void at_stop(hk_runtime *rt)
+{
+    while (rt->at_stop_n > 0) { /* all other threads of ours are gone: no lock */
+        hk_at_stop *last = &rt->at_stop[--rt->at_stop_n];
+        last->fn(last->arg);
+    }
+    while (hk_load_acquire(&rt->visitors) > 0) /* [runtime:visitors] acquire */
+        hk_os_yield();
+}
+
+static int run(hk_runtime *rt)
+{
+    hk_task *first;
+    int rc = make_workers(rt);
+    if (rc < 0)
+        return rc;
+    (void)hk_stack_watch_overflow(hk_inspect_overflow); /* without it an overflow is not named */
+    rc = make_first_task(rt, &first);
+    if (rc == 0) {
+        rc = start_threads(rt);
+        if (rc == 0) {
+            /* Not before: a thread that cannot be started must find nothing running. */
+            hk_inbox_push(&rt->inbox, first, first, 1);
+            run_worker(&rt->workers[0]);
+            for (unsigned i = 1; i < rt->n; i++)
+                (void)hk_os_thread_join(rt->workers[i].handle); /* it was started */
+            hk_monitor_stop(rt);
+            at_stop(rt);
+            rc = rt->main_result;
+        }
+        hk_slab_put_shared(&hk_task_slab, first);
+    }
+    undo_workers(rt, rt->n);
+    return rc;
+}
+
+int hank_run_opt(hank_fn fn, void *arg, const hank_options *options)
+{
+    if (hk_worker_self())
+        return -EBUSY;
+    if (!fn)
+        return -EINVAL;
+    hk_runtime *rt = hk_alloc_zeroed(sizeof *rt);
+    if (!rt)
+        return -ENOMEM;
+    rt->main_fn = fn;
+    rt->main_arg = arg;
+    rt->detached.flags = HANK_KEEP_GOING;
+    hk_panic_set_hook(hk_inspect_panic);
+    int rc = check_options(rt, options);
+    if (rc == 0)
+        rc = run(rt);
+    hk_free(rt, sizeof *rt);
+    return rc;
+}
+
+int hank_run(hank_fn fn, void *arg)
+{
+    return hank_run_opt(fn, arg, NULL);
+}
+
+/* --- for the rooms above, and for foreign threads ------------------------------------------ */
+
+static hk_runtime *current(void)
+{
+    hk_worker *w = hk_worker_self();
+    return w ? w->runtime : NULL;
+}
+
+hk_reactor *hk_runtime_reactor(void)
+{
+    hk_worker *w = hk_worker_self();
+    return w ? &w->reactor : NULL;
+}
+
+int hk_runtime_at_stop(void (*fn)(void *arg), void *arg)
+{
+    hk_runtime *rt = current();
+    if (!rt)
+        return -EPERM;
+    int rc = 0;
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    if (rt->at_stop_n == HK_AT_STOP_MAX)
+        rc = -ENOSPC;
+    else
+        rt->at_stop[rt->at_stop_n++] = (hk_at_stop){fn, arg};
+    hk_lock_drop(&rt->lock);
+    return rc;
+}
+
+unsigned hk_runtime_blocking_threads(void)
+{
+    hk_runtime *rt = current();
+    return rt ? rt->options.blocking_threads : HK_BLOCKING_DEFAULT;
+}
+
+HK_ATOMIC(void *) * hk_runtime_blocking(void)
+{
+    hk_runtime *rt = current();
+    return rt ? &rt->blocking : NULL;
+}
+
+void hk_runtime_push(hk_runtime *rt, hk_task *t)
+{
+    (void)hk_add_acqrel(&rt->visitors, 1u); /* [runtime:visitors] before t can run */
+    hk_inbox_push(&rt->inbox, t, t, 1);     /* from here on t may run, and the runtime may end */
+    hk_idle_notify(rt);
+    (void)hk_sub_acqrel(&rt->visitors, 1u); /* [runtime:visitors] release: we touch it no more */
+}
+
+void hk_runtime_report(hk_runtime *rt, const char *name, int result)
+{
+    const hank_hooks *hooks = rt->options.hooks;
+    if (hooks && hooks->on_error)
+        hooks->on_error(hooks->context, name, result);
+}

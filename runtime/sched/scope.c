@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.c - cancellation, deadlines, shields: one walk from the innermost scope outwards.
+ *
+ * Stopping is a level, not an edge: nothing here is "delivered" and used up. A task asks before
+ * each wait whether it is stopped, by looking at its scopes' deadlines and at its cancelled flag;
+ * the answer stays until the scope, or the task, ends. Timers and cancellers only end the wait that
+ * is under way, so a timer that fires late can hit nothing that it was not armed for.
+ *
+ * A task that was called by its parent (task.h, nesting) is stopped by whatever stops the parent:
+ * the walk goes on beneath it. There, any reason is a cancel: it is not the child's own timeout. */
+#include "sched/scope.h"
+
+#include <hank/task.h>
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/os.h"
+#include "sched/join.h"
+#include "sched/task.h"
+#include "sched/thread.h"
+#include "sched/worker.h"
+
+_Static_assert(sizeof(hk_scope) <= sizeof(hank_scope), "hank_scope is too small");
+
+hk_scope **hk_scope_place(void)
+{
+    hk_worker *w = hk_worker_self();
+    return w && w->current ? &w->current->scopes : &hk_thread_self()->scopes;
+}
+
+/* --- what stops a wait --------------------------------------------------------------------- */
+
+/* The scopes of one task or thread: -ETIMEDOUT if a deadline has passed; *ret_shield: nothing
+ * further out counts. */
+static int walk(hk_scope *innermost, int64_t *now, bool *ret_shield)
+{
+    int reason = 0;
+    *ret_shield = false;
+    for (hk_scope *s = innermost; s; s = s->outer) {
+        if (s->kind == HK_SCOPE_SHIELD) {
+            *ret_shield = true;
+            break;
+        }
+        if (s->deadline == INT64_MAX)
+            continue;
+        if (*now == 0)
+            *now = hk_os_now();
+        if (s->deadline <= *now) {
+            s->fired = true;
+            reason = -ETIMEDOUT;
+        }
+    }
+    return reason;
+}
+
+/* Everyone between `t` and `outermost`, who is stopped, waits for children and cannot act: the
+ * other children of their joins are stopped here. */
+static void pass_on(hk_task *t, hk_task *outermost)
+{
+    while (t != outermost) {
+        t = t->under;
+        if (t->joining && !t->stop_passed_on) {
+            t->stop_passed_on = true;
+            hk_join_cancel(t->joining, NULL);
+        }
+    }
+}
+
+static int task_stop_reason(hk_task *task)
+{
+    int64_t now = 0;
+    int reason = 0;
+    hk_task *outermost = task;
+    for (hk_task *t = task; t; t = t->under) {
+        bool shield = false;
+        int here = t->scopes ? walk(t->scopes, &now, &shield) : 0;
+        if (!shield && hk_task_cancelled(t))
+            here = -ECANCELED;
+        if (here) {
+            outermost = t;
+            reason = t == task ? here : -ECANCELED;
+        }
+        if (shield)
+            break;
+    }
+    if (HK_UNLIKELY(outermost != task))
+        pass_on(task, outermost);
+    return reason;
+}
+
+int hk_scope_stop_reason(hk_sleeper *s)
+{
+    if (s->kind == HK_SLEEPER_TASK)
+        return task_stop_reason(hk_task_of(s));
+    int64_t now = 0;
+    bool shield;
+    return walk(hk_container_of(s, hk_thread, sleeper)->scopes, &now, &shield);
+}
+
+/* The earliest deadline up to the first shield; *ret_shield: there is one. */
+static int64_t earliest(hk_scope *innermost, bool *ret_shield)
+{
+    int64_t deadline = INT64_MAX;
+    *ret_shield = false;
+    for (hk_scope *s = innermost; s; s = s->outer) {
+        if (s->kind == HK_SCOPE_SHIELD) {
+            *ret_shield = true;
+            break;
+        }
+        deadline = s->deadline < deadline ? s->deadline : deadline;
+    }
+    return deadline;
+}
+
+int64_t hk_scope_deadline(hk_sleeper *s)
+{
+    bool shield = false;
+    if (s->kind == HK_SLEEPER_THREAD)
+        return earliest(hk_container_of(s, hk_thread, sleeper)->scopes, &shield);
+    int64_t deadline = INT64_MAX;
+    for (hk_task *t = hk_task_of(s); t && !shield; t = t->under) {
+        int64_t its = earliest(t->scopes, &shield);
+        deadline = its < deadline ? its : deadline;
+    }
+    return deadline;
+}
+
+unsigned hk_scope_wait_state(hk_sleeper *s)
+{
+    if (s->kind == HK_SLEEPER_THREAD)
+        return HK_WAITING; /* nobody cancels a thread */
+    bool shield = false;
+    hk_task *task = hk_task_of(s);
+    for (hk_task *t = task; t; t = t->under) {
+        if (t->scopes)
+            (void)earliest(t->scopes, &shield);
+        if (shield)
+            return t == task ? HK_WAITING_FIRMLY : HK_WAITING_SELF;
+    }
+    return HK_WAITING;
+}
+
+void hk_scope_show_chain(hk_sleeper *s)
+{
+    if (s->kind == HK_SLEEPER_THREAD)
+        return;
+    for (hk_task *t = hk_task_of(s); t->under; t = t->under) {
+        if (t->chain_shown) /* then so is everyone's beneath */
+            return;
+        t->chain_shown = true;
+        /* seq_cst: out before we look at the flags below us; a canceller sets its flag and then
+         * looks here. */
+        hk_store_seqcst(&t->under->nested, t);
+        if (t->under->joining)
+            hk_join_show(t->under->joining);
+    }
+}
+
+/* --- the public pairs ---------------------------------------------------------------------- */
+
+static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
+{
+    hk_scope *s = (hk_scope *)(void *)public;
+    hk_scope **place = hk_scope_place();
+    *s = (hk_scope){.outer = *place, .deadline = deadline, .kind = kind};
+    *place = s;
+}
+
+static bool end(hank_scope *public, uint8_t kind)
+{
+    hk_scope *s = (hk_scope *)(void *)public;
+    hk_scope **place = hk_scope_place();
+    if (*place == NULL || (s && *place != s) || (*place)->kind != kind)
+        hk_panic("a %s is ended that is not the innermost scope",
+                 kind == HK_SCOPE_SHIELD ? "shield" : "timeout");
+    s = *place;
+    *place = s->outer;
+    return s->fired;
+}
+
+void hank_timeout_begin(hank_scope *s, hank_ns timeout)
+{
+    int64_t deadline = INT64_MAX;
+    if (timeout != HANK_FOREVER) {
+        int64_t now = hk_os_now();
+        deadline = timeout >= INT64_MAX - now ? INT64_MAX : now + timeout;
+        if (timeout <= 0)
+            deadline = now;
+    }
+    begin(s, HK_SCOPE_TIMEOUT, deadline);
+}
+
+bool hank_timeout_end(hank_scope *s)
+{
+    HK_CHECK(s != NULL);
+    return end(s, HK_SCOPE_TIMEOUT);
+}
+
+void hank_shield_begin(hank_scope *s)
+{
+    begin(s, HK_SCOPE_SHIELD, INT64_MAX);
+}
+
+void hank_shield_end(hank_scope *s)
+{
+    HK_CHECK(s != NULL);
+    (void)end(s, HK_SCOPE_SHIELD); /* a shield has no deadline of its own */
+}
+
+int hank_within_end_(int64_t result)
+{
+    bool fired = end(NULL, HK_SCOPE_TIMEOUT);
+    if (fired && result == -ECANCELED && hank_stopped() != -ECANCELED)
+        return -ETIMEDOUT; /* what it called was stopped by this timeout */
+    return (int)result;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* scope.h - why a wait may end early: cancellation, deadlines, shields. */
+#ifndef HK_SCHED_SCOPE_H
+#define HK_SCHED_SCOPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hank/scope.h>
+
+#include "base/waiter.h"
+
+/* What hank_scope really is; on the stack of its task, linked from the innermost outwards.
+ * fired  set by the owner when this deadline has stopped one of its waits */
+typedef struct hk_scope {
+    struct hk_scope *outer;
+    int64_t deadline; /* INT64_MAX for a shield */
+    uint8_t kind;
+    bool fired;
+} hk_scope;
+
+enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2 };
+
+/* The innermost scope of the calling task or thread. */
+hk_scope **hk_scope_place(void);
+
+/* The earliest deadline that would stop a wait of `s` now, INT64_MAX if none. */
+int64_t hk_scope_deadline(hk_sleeper *s);
+
+/* 0, or why waits of `s` (the calling task or thread) fail now. Marks the scopes that did it. */
+int hk_scope_stop_reason(hk_sleeper *s);
+
+/* The state in which a wait of `s` that may be stopped begins, given the shields that are up. */
+unsigned hk_scope_wait_state(hk_sleeper *s);
+
+/* Make sure that whoever cancels a task below `s` on the same stack finds s: called before s
+ * parks for the first time while nested. */
+void hk_scope_show_chain(hk_sleeper *s);
+
+#endif

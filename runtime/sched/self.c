@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* self.c - which worker is this thread?
+ *
+ * A file of its own, so that no caller can be compiled together with it: a task may go on on
+ * another thread after any wait, and a compiler that knew this function would keep its answer, or
+ * the address behind it, across the wait. */
+#include "sched/worker.h"
+
+static _Thread_local hk_worker *self __attribute__((tls_model("initial-exec")));
+
+HK_NOINLINE hk_worker *hk_worker_self(void)
+{
+    return self;
+}
+
+HK_NOINLINE void hk_worker_set_self(hk_worker *w)
+{
+    self = w;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* task.c - spawn, run, end, await: the life of a task. */
+#include "sched/task.h"
+
+#include <hank/task.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "fiber/stack.h"
+#include "sched/group.h"
+#include "sched/join.h"
+#include "sched/park.h"
+#include "sched/runtime.h"
+#include "sched/scope.h"
+#include "sched/worker.h"
+
+enum { COPY_MAX = 64 * 1024, SETTLE_BATCH = 32 };
+
+static void init_slot(void *slot)
+{
+    hk_task *t = slot;
+    t->sleeper.kind = HK_SLEEPER_TASK;
+    hk_store_relaxed(&t->control, UINT64_C(1) << 32); /* generation 0 is nobody's */
+    hk_store_relaxed(&t->on_stack, 1u);               /* published with the slot */
+}
+
+hk_slab hk_task_slab = {.bytes =
+                            (sizeof(hk_task) + HK_CACHE_LINE - 1) / HK_CACHE_LINE * HK_CACHE_LINE,
+                        .init = init_slot};
+
+/* --- making and giving back ---------------------------------------------------------------- */
+
+/* Everything a task starts with, in a slot of its own. NULL: no memory. */
+static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, void *site)
+{
+    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
+    if (HK_UNLIKELY(!t))
+        return NULL;
+    /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
+    t->fn = fn;
+    t->arg = arg;
+    hk_store_relaxed(&t->join, HK_JOIN_NONE);
+    t->size_class = w->stack_class;
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
+    hk_store_relaxed(&t->extras, (uint8_t)0);
+    t->site = site;
+    t->runtime = w->runtime;
+    t->under = NULL;
+    t->scopes = NULL;
+    t->children.next = NULL;
+    hk_count(w->counters.spawned);
+    return t;
+}
+
+static bool copy_argument(hk_task *t, const hk_spawn *how)
+{
+    void *copy = hk_alloc(how->copy);
+    if (!copy)
+        return false;
+    t->arg = memcpy(copy, how->arg, how->copy);
+    t->copy = copy;
+    t->copy_bytes = how->copy;
+    hk_store_relaxed(&t->extras, (uint8_t)HK_EXTRA_COPY); /* published with the task */
+    return true;
+}
+
+hk_task *hk_task_new(hk_worker *w, const hk_spawn *how)
+{
+    hk_task *t = take_slot(w, how->fn, how->arg, how->site);
+    if (!t)
+        return NULL;
+    if (how->copy > 0 && !copy_argument(t, how)) {
+        hk_task_discard(w, t);
+        return NULL;
+    }
+    if (how->size_class >= 0)
+        t->size_class = (uint8_t)how->size_class;
+    if (how->name) {
+        uint8_t extras = hk_load_relaxed(&t->extras);
+        hk_store_relaxed(&t->name, how->name); /* published with the task */
+        hk_store_relaxed(&t->extras, (uint8_t)(extras | HK_EXTRA_NAME));
+    }
+    return t;
+}
+
+void hk_task_free(hk_worker *w, hk_task *t)
+{
+    uint64_t control = hk_load_relaxed(&t->control);
+    uint64_t next = (uint64_t)(HK_GENERATION(control) + 1) << 32;
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_FREE); /* a hint */
+    /* A canceller's CAS on the old value fails from here on; one that came before is moot. Release,
+     * and [task:turn]: who sees a turn of the slot's next task sees that it is another task. */
+    hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
+    hk_slab_put(&hk_task_slab, &w->tasks, t);
+}
+
+static void free_copy(hk_task *t)
+{
+    uint8_t extras = hk_load_relaxed(&t->extras); /* ours alone by now */
+    if (!(extras & HK_EXTRA_COPY))
+        return;
+    hk_free(t->copy, t->copy_bytes);
+    hk_store_relaxed(&t->extras, (uint8_t)(extras & ~HK_EXTRA_COPY));
+}
+
+void hk_task_discard(hk_worker *w, hk_task *t)
+{
+    free_copy(t);
+    hk_count(w->counters.ended);
+    hk_task_free(w, t);
+}
+
+static hank_task failed(int error)
+{
+    return (hank_task){.slot_ = NULL, .generation_ = 1, .error_ = error};
+}
+
+static inline hank_task start_child(hk_worker *w, hk_task *t)
+{
+    if (HK_UNLIKELY(!t))
+        return failed(-ENOMEM);
+    hk_task *parent = w->current;
+    t->kind = HK_CHILD;
+    t->parent = parent;
+    hk_list_push_back(&parent->children, &t->siblings);
+    hank_task handle = {.slot_ = t, /* before it can end: no one else changes the generation */
+                        .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
+                        .error_ = 0};
+    hk_worker_push_new(w, t);
+    return handle;
+}
+
+hank_task hank_spawn(hank_fn fn, void *arg)
+{
+    hk_worker *w = hk_worker_self();
+    if (HK_UNLIKELY(!w || !w->current))
+        return failed(-EPERM);
+    if (HK_UNLIKELY(!fn))
+        return failed(-EINVAL);
+    return start_child(w, take_slot(w, fn, arg, __builtin_return_address(0)));
+}
+
+hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *options)
+{
+    static const hank_spawn_options defaults;
+    const hank_spawn_options *o = options ? options : &defaults;
+    hk_worker *w = hk_worker_self();
+    if (!w || !w->current)
+        return failed(-EPERM);
+    int size_class = o->stack_size ? hk_stack_class(o->stack_size) : -1;
+    bool bad_class = o->stack_size != 0 && size_class < 0;
+    if (!fn || bad_class || o->copy > COPY_MAX || (o->copy > 0 && !arg))
+        return failed(-EINVAL);
+    hk_spawn how = {.fn = fn,
+                    .arg = arg,
+                    .name = o->name,
+                    .site = __builtin_return_address(0),
+                    .copy = o->copy,
+                    .size_class = size_class};
+    return start_child(w, hk_task_new(w, &how));
+}
+
+/* --- running and ending -------------------------------------------------------------------- */
+
+void hk_task_report(hk_task *t, int result)
+{
+    bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
+    if (result < 0 && !asked_to)
+        hk_runtime_report(t->runtime, hk_task_name(t), result);
+}
+
+/* The children that were not awaited end first; if their parent failed they are cancelled. */
+static void settle(hk_task *t, int result)
+{
+    hank_task batch[SETTLE_BATCH];
+    if (result < 0)
+        for (hk_node *n = t->children.next; n != &t->children; n = n->next) {
+            hk_task *c = hk_container_of(n, hk_task, siblings);
+            (void)hk_task_cancel(c, HK_GENERATION(hk_load_relaxed(&c->control))); /* it lives */
+        }
+    while (!hk_list_empty(&t->children)) {
+        hk_join j = {.tasks = batch, .mode = HK_JOIN_ALL};
+        hk_node *n = t->children.next;
+        for (; n != &t->children && j.n < SETTLE_BATCH; n = n->next) {
+            hk_task *c = hk_container_of(n, hk_task, siblings);
+            batch[j.n++] = (hank_task){c, HK_GENERATION(hk_load_relaxed(&c->control)), 0};
+        }
+        (void)hk_join_wait(&j); /* a stop has been passed on to them; the task is over anyway */
+        for (size_t i = 0; i < j.n; i++) {
+            hk_task *c = batch[i].slot_;
+            hk_task_report(c, c->result);
+            (void)hk_task_collect(hk_worker_self(), c);
+        }
+    }
+}
+
+int hk_task_body(hk_task *t)
+{
+    bool cancelled =
+        hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
+    int result = HK_UNLIKELY(cancelled) ? -ECANCELED : t->fn(t->arg);
+    if (HK_UNLIKELY(t->scopes != NULL))
+        hk_panic("a task returned inside a timeout or shield that it had begun");
+    if (HK_UNLIKELY(!hk_list_empty(&t->children)))
+        settle(t, result);
+    if (HK_UNLIKELY(hk_load_relaxed(&t->extras) != 0)) /* written before the task was published */
+        free_copy(t);
+    return result;
+}
+
+void hk_task_finish(hk_worker *w, hk_task *t, int result)
+{
+    hk_count(w->counters.ended);
+    t->result = result;
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
+    if (t->kind == HK_MEMBER) {
+        hk_group_member_end(w, t);
+        return;
+    }
+    /* [task:done] release: who sees DONE sees the result. Acquire: we see the join we find. */
+    struct hk_join *j = hk_swap_acqrel(&t->join, HK_JOIN_DONE);
+    if (j == HK_JOIN_DETACHED)
+        hk_group_member_end(w, t);
+    else if (j != HK_JOIN_NONE)
+        hk_join_arrive(j, t, result);
+}
+
+/* --- handles ------------------------------------------------------------------------------- */
+
+hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error)
+{
+    hk_task *c = handle.slot_;
+    if (!c) {
+        *ret_error = handle.generation_ ? handle.error_ : -ESTALE;
+        return NULL;
+    }
+    uint64_t control = hk_load_relaxed(&c->control); /* the owner's own doing; others only ask */
+    *ret_error = 0;
+    if (HK_GENERATION(control) != handle.generation_)
+        *ret_error = -ESTALE;
+    else if (c == parent)
+        *ret_error = -EDEADLK;
+    else if (c->parent != parent)
+        *ret_error = -EPERM;
+    return *ret_error ? NULL : c;
+}
+
+int hk_task_collect(hk_worker *w, hk_task *child)
+{
+    int result = child->result;
+    hk_list_remove(&child->siblings);
+    hk_task_free(w, child);
+    return result;
+}
+
+/* A child that was stopped because we were says -ECANCELED; what we say is why we were. */
+static int own_reason(hk_task *t, int result)
+{
+    if (HK_LIKELY(result != -ECANCELED) || t->scopes == NULL)
+        return result;
+    int reason = hk_scope_stop_reason(&t->sleeper);
+    return reason ? reason : result;
+}
+
+/* Wait for one child the long way; the worker this ends on. */
+HK_NOINLINE static hk_worker *await_running(hank_task handle)
+{
+    hk_join j = {.tasks = &handle, .n = 1, .mode = HK_JOIN_ALL};
+    (void)hk_join_wait(&j); /* a stop shows in the child's result */
+    return hk_worker_self();
+}
+
+int hank_await(hank_task handle)
+{
+    hk_worker *w = hk_worker_self();
+    if (HK_UNLIKELY(!w || !w->current))
+        return handle.slot_ ? -EPERM : handle.error_;
+    int error;
+    hk_task *me = w->current;
+    hk_task *c = hk_task_child(me, handle, &error);
+    if (HK_UNLIKELY(!c))
+        return error;
+    /* The usual case of divide and conquer: nobody took it, and nothing stops us. A child that is
+     * called learns who stopped us by itself, when it first waits. */
+    if (me->scopes == NULL && !(hk_load_relaxed(&me->control) & HK_TASK_CANCELLED) &&
+        hk_worker_claim(w, c)) {
+        (void)hk_worker_call(w, c); /* collected below */
+        w = hk_worker_self();
+    } else if (!hk_task_done(c)) {
+        w = await_running(handle);
+    }
+    return own_reason(me, hk_task_collect(w, c));
+}
+
+/* Wait for n children in one join and use their handles up. */
+static void join_all(hk_join *j, hk_task *me, int *ret_results)
+{
+    (void)hk_join_wait(j); /* a stop shows in the children's results */
+    hk_worker *w = hk_worker_self();
+    for (size_t i = 0; i < j->n; i++) {
+        int result;
+        hk_task *c = hk_task_child(me, j->tasks[i], &result);
+        if (c)
+            result = hk_task_collect(w, c);
+        if (ret_results)
+            ret_results[i] = result;
+    }
+}
+
+int hank_gather_n(const hank_task *tasks, size_t n, int *ret_results)
+{
+    hk_worker *w = hk_worker_self();
+    if (n > HK_JOIN_MAX)
+        return -E2BIG;
+    if (n > 0 && (!w || !w->current))
+        return -EPERM;
+    if (n == 0)
+        return 0;
+    hk_task *me = w->current;
+    hk_join j = {.tasks = tasks, .n = n, .mode = HK_JOIN_FAIL_FAST};
+    join_all(&j, me, ret_results);
+    return hk_join_decided(&j) ? own_reason(me, j.first_result) : 0;
+}
+
+ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
+{
+    hk_worker *w = hk_worker_self();
+    if (n == 0)
+        return -EINVAL;
+    if (n > HK_JOIN_MAX)
+        return -E2BIG;
+    if (!w || !w->current)
+        return -EPERM;
+    hk_task *me = w->current;
+    hk_join j = {.tasks = tasks, .n = n, .mode = HK_JOIN_FIRST};
+    int stop = hk_join_wait(&j);
+    ssize_t winner = hk_join_winner(&j);
+    join_all(&j, me, NULL);
+    if (stop && j.first_result == -ECANCELED)
+        return own_reason(me, -ECANCELED);
+    if (ret_result)
+        *ret_result = j.first_result;
+    return winner;
+}
+
+int hank_detach(hank_task handle)
+{
+    hk_worker *w = hk_worker_self();
+    int error;
+    if (!w || !w->current)
+        return -EPERM;
+    hk_task *c = hk_task_child(w->current, handle, &error);
+    if (!c)
+        return error;
+    hk_list_remove(&c->siblings);
+    hk_group_adopt(w, c, &w->runtime->detached);
+    return 0;
+}
+
+/* --- cancelling ---------------------------------------------------------------------------- */
+
+/* End the wait of `t`, if it is in one that may be ended. `direct`: see hk_sleeper_claim_stop. */
+static void stop_wait(hk_task *t, uint32_t generation, bool direct)
+{
+    uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [task:turn] acquire */
+    /* The word was read while t was still that task: turns of a later one are larger. */
+    if (HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
+        hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED))
+        hk_wake_claimed(&t->sleeper);
+}
+
+int hk_task_cancel(hk_task *t, uint32_t generation)
+{
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    do {
+        if (HK_GENERATION(control) != generation)
+            return -ESTALE;
+        if (control & HK_TASK_CANCELLED)
+            return 0;
+        /* seq_cst: the flag is out before we look at the wait; see hk_sleeper_begin. */
+    } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_CANCELLED));
+    stop_wait(t, generation, true);
+
+    /* Children that t called are above it on its stack; the topmost is the one that waits. */
+    for (;;) {
+        /* seq_cst: after our flag; hk_scope_show_chain writes nested and then looks for flags. */
+        hk_task *above = hk_load_seqcst(&t->nested);
+        if (!above)
+            return 0;
+        uint32_t its = HK_GENERATION(hk_load_seqcst(&above->control)); /* between the two looks */
+        /* Still above us, and we still we: so `its` is the generation of that child. */
+        if (hk_load_seqcst(&t->nested) != above ||
+            HK_GENERATION(hk_load_seqcst(&t->control)) != generation)
+            return 0; /* it returned: t runs, and finds its flag at its next wait */
+        stop_wait(above, its, false);
+        t = above;
+        generation = its;
+    }
+}
+
+int hank_cancel(hank_task handle)
+{
+    if (!handle.slot_)
+        return handle.generation_ ? 0 : -ESTALE; /* it had failed at once */
+    return hk_task_cancel(handle.slot_, handle.generation_);
+}

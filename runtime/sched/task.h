@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* task.h - what a task is, and who may touch which part of it.
+ *
+ *   NEW ------first run------> RUNNING --hk_park--> PARKED --hk_wake--> READY --picked--> RUNNING
+ *   in a deque or the inbox       |                 its ticket is where       in a ring, a LIFO
+ *   (no stack)                    |                 its waker will look       slot or the inbox
+ *                              returns
+ *                                 v
+ *                  ENDING (its children end first) --> DONE --used up by its parent--> free
+ *
+ * A task that has not started has no stack: the worker's loop calls its function on the stack it is
+ * itself running on. Only when the task first waits does that stack become the task's.
+ *
+ * Nesting. A parent that awaits a child which has not started calls it like a function, on the
+ * parent's own stack. The child's `under` is then the parent. If the child waits, both are parked
+ * on one fiber: right, because the parent can do nothing before the child ends, and because what
+ * stops the parent stops the child (scope.c walks `under`).
+ *
+ * Field access
+ *   next                    whoever owns the task: free list, inbox
+ *   fn arg kind copy name   written by the spawner before the task is published; then constant
+ *   parent                  the same; tells whose handle it is
+ *   siblings                CHILD: the parent only.  MEMBER, DETACHED: group's lock
+ *   children                the task itself only
+ *   result                  the task; read by others after DONE (acquire)
+ *   join                    the finisher (swap), the parent (CAS); see join.h
+ *   control                 anyone (CAS): generation and flags
+ *   sleeper, fiber          the task, before it is parked; then whoever claimed it
+ *   on_stack                1 while its fiber is in use; cleared by whoever runs next there
+ *   scopes under joining    the task, or a child nested above it on the same fiber
+ *   nested                  the same; read by cancellers */
+#ifndef HK_SCHED_TASK_H
+#define HK_SCHED_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hank/group.h>
+#include <hank/scope.h>
+#include <hank/task.h>
+
+#include "base/atomic.h"
+#include "base/list.h"
+#include "base/slab.h"
+#include "base/waiter.h"
+
+struct hk_fiber;
+struct hk_join;
+struct hk_group;
+struct hk_runtime;
+struct hk_scope;
+struct hk_worker;
+
+typedef enum hk_task_kind {
+    HK_CHILD,  /* its parent awaits it, or waits for it at its own end */
+    HK_MEMBER, /* of a group: its slot goes when it ends */
+} hk_task_kind;
+
+/* Where a task is in its life, for the owner's shortcuts and for dumps: a hint to all others. */
+typedef enum hk_phase {
+    HK_PHASE_FREE,
+    HK_PHASE_NEW,
+    HK_PHASE_STARTED,
+    HK_PHASE_DONE,
+} hk_phase;
+
+/* control = [ generation : 32 | flags : 32 ] */
+#define HK_TASK_CANCELLED UINT64_C(1)
+#define HK_GENERATION(c)  ((uint32_t)((c) >> 32))
+
+/* join: nobody yet, or the hk_join of who waits, or one of these */
+#define HK_JOIN_NONE     ((struct hk_join *)0)
+#define HK_JOIN_DONE     ((struct hk_join *)1)
+#define HK_JOIN_DETACHED ((struct hk_join *)2)
+
+/* What was asked for beyond the usual; so that spawning and ending the usual task touch no more
+ * than its first two cache lines. */
+enum { HK_EXTRA_NAME = 1, HK_EXTRA_COPY = 2 };
+
+typedef struct hk_task {
+    /* What spawning writes and a first run reads: two cache lines. */
+    struct hk_task *next; /* first: the slab's link while free */
+    hank_fn fn;
+    void *arg;
+    struct hk_task *parent;
+    hk_node siblings;
+    HK_ATOMIC(struct hk_join *) join;
+    int32_t result;
+    uint8_t kind;
+    uint8_t size_class;
+    HK_ATOMIC(uint8_t) phase;
+    HK_ATOMIC(uint8_t) extras;
+
+    HK_ATOMIC(uint64_t) control;
+    void *site;
+    struct hk_worker *home; /* whose deque it was pushed to */
+    struct hk_runtime *runtime;
+    struct hk_task *under;
+    struct hk_scope *scopes;
+    hk_node children;
+
+    /* What waiting and the extras need. Spawning does not write these: on_stack is 1 and joining,
+     * nested and the two flags are zero whenever a slot is free; who changes them changes them
+     * back. */
+    hk_sleeper sleeper;
+    struct hk_fiber *fiber;
+    HK_ATOMIC(uint32_t) on_stack;
+    bool chain_shown;
+    bool stop_passed_on;
+    HK_ATOMIC(struct hk_task *) nested;
+    struct hk_join *joining;
+    struct hk_group *group;
+    HK_ATOMIC(const char *) name;
+    void *copy;
+    size_t copy_bytes;
+} hk_task;
+
+_Static_assert(offsetof(hk_task, sleeper) == 2 * HK_CACHE_LINE, "see the comment");
+
+extern hk_slab hk_task_slab;
+
+static inline hk_task *hk_task_of(hk_sleeper *s)
+{
+    return hk_container_of(s, hk_task, sleeper);
+}
+
+static inline bool hk_task_cancelled(hk_task *t)
+{
+    /* seq_cst: see hk_sleeper_begin in base/waiter.h. */
+    return (hk_load_seqcst(&t->control) & HK_TASK_CANCELLED) != 0;
+}
+
+static inline bool hk_task_done(hk_task *t)
+{
+    return hk_load_acquire(&t->join) == HK_JOIN_DONE; /* [task:done] acquire: sees the result */
+}
+
+/* What spawning needs to know beyond fn and arg. */
+typedef struct hk_spawn {
+    hank_fn fn;
+    void *arg;
+    const char *name;
+    void *site;
+    size_t copy;
+    int size_class; /* -1: the runtime's */
+} hk_spawn;
+
+/* A task in phase NEW, in nobody's queue or list yet. NULL: no memory. */
+hk_task *hk_task_new(struct hk_worker *w, const hk_spawn *how);
+
+/* Give the slot back; handles of it are stale from here on. */
+void hk_task_free(struct hk_worker *w, hk_task *t);
+
+/* The same for a task that was made and will not be started after all. */
+void hk_task_discard(struct hk_worker *w, hk_task *t);
+
+/* Run t's function and settle its children, on the calling stack; the result. The caller has set
+ * it as current. Returns maybe on another worker. */
+int hk_task_body(hk_task *t);
+
+/* The loop's way to end a task that nobody called: publish the result, wake who waits for it.
+ * After this t may be gone. */
+void hk_task_finish(struct hk_worker *w, hk_task *t, int result);
+
+/* Make `t` (of that generation) stop. 0, or -ESTALE. Any thread. */
+int hk_task_cancel(hk_task *t, uint32_t generation);
+
+/* Its name, NULL if it was given none. */
+static inline const char *hk_task_name(hk_task *t)
+{
+    bool named = hk_load_relaxed(&t->extras) & HK_EXTRA_NAME; /* for dumps: may be a moment old */
+    return named ? hk_load_relaxed(&t->name) : NULL;
+}
+
+/* Report a failure nobody will see otherwise. */
+void hk_task_report(hk_task *t, int result);
+
+/* The calling task's child behind a handle; NULL and *ret_error says why not. */
+hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error);
+
+/* Use the handle of an ended child up. */
+int hk_task_collect(struct hk_worker *w, hk_task *child);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.c - how a thread that is no worker waits: on a futex, in a slot like a task's.
+ *
+ * The slot is type-stable, so a waker that comes late, even after the thread has ended and the slot
+ * belongs to another one, bumps a counter and wakes somebody who looks and sleeps again. */
+#include "sched/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/check.h"
+#include "base/os.h"
+#include "base/slab.h"
+#include "sched/park.h"
+
+static void init_slot(void *slot)
+{
+    ((hk_thread *)slot)->sleeper.kind = HK_SLEEPER_THREAD;
+}
+
+static hk_slab threads = {.bytes = (sizeof(hk_thread) + HK_CACHE_LINE - 1) / HK_CACHE_LINE *
+                                   HK_CACHE_LINE,
+                          .init = init_slot};
+
+static _Thread_local hk_thread *self __attribute__((tls_model("initial-exec")));
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t at_exit;
+
+static void give_back(void *slot)
+{
+    hk_slab_put_shared(&threads, slot);
+}
+
+static void make_key(void)
+{
+    if (pthread_key_create(&at_exit, give_back) != 0)
+        hk_panic("no thread-specific key is left for threads that wait");
+}
+
+HK_NOINLINE hk_thread *hk_thread_self(void)
+{
+    if (HK_LIKELY(self != NULL))
+        return self;
+    (void)pthread_once(&once, make_key); /* cannot fail */
+    self = hk_slab_get_shared(&threads);
+    if (!self || pthread_setspecific(at_exit, self) != 0)
+        hk_panic("no memory for a thread that wants to wait");
+    self->scopes = NULL;
+    return self;
+}
+
+static bool is_awake(hk_thread *t)
+{
+    return hk_word_state(hk_load_seqcst(&t->sleeper.word)) == HK_AWAKE; /* [waiter:claim] */
+}
+
+void hk_thread_wait(hk_thread *t, int64_t deadline)
+{
+    while (!is_awake(t)) {
+        uint32_t seen = hk_load_acquire(&t->futex); /* [thread:futex] acquire */
+        if (is_awake(t)) /* claimed before we read the counter: the bump may be behind us */
+            return;
+        int64_t left = deadline == HK_FOREVER ? -1 : deadline - hk_os_now();
+        if (deadline != HK_FOREVER && left <= 0) {
+            uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [waiter:claim] our own turn */
+            if (hk_ticket_claim((hk_ticket){&t->sleeper, hk_word_turn(word)}, -ETIMEDOUT))
+                return;
+            continue;
+        }
+        (void)hk_os_futex_wait(&t->futex, seen, left); /* why it returned shows in the word */
+    }
+}
+
+void hk_thread_wake(hk_thread *t)
+{
+    (void)hk_add_acqrel(&t->futex, 1u); /* [thread:futex] release: the claim is out */
+    (void)hk_os_futex_wake(&t->futex, 1);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.h - threads that are no workers but wait for tasks all the same. */
+#ifndef HK_SCHED_THREAD_H
+#define HK_SCHED_THREAD_H
+
+#include "base/atomic.h"
+#include "base/waiter.h"
+
+struct hk_scope;
+
+/* Type-stable, as every sleeper. futex is 1 while the thread sleeps or is about to; the waker
+ * stores 0 and wakes.
+ * scopes  the thread itself only */
+typedef struct hk_thread {
+    struct hk_thread *next; /* first: the slab's link while free */
+    hk_sleeper sleeper;
+    HK_ATOMIC(uint32_t) futex;
+    struct hk_scope *scopes;
+} hk_thread;
+
+/* The calling thread's record, made at its first wait. Panics when there is no memory for it. */
+hk_thread *hk_thread_self(void);
+
+/* Sleep until the turn begun last is claimed or `deadline` has passed. */
+void hk_thread_wait(hk_thread *t, int64_t deadline);
+
+/* The other side: the turn has been claimed. */
+void hk_thread_wake(hk_thread *t);
+
+#endif

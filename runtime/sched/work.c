@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* work.c - where a worker puts tasks, and where it looks for them.
+ *
+ * Order of looking: the LIFO slot (who was woken just now, and whose data is warm), the ring
+ * (finish what has started), the own deque from the newest end (depth first, so that a parent finds
+ * its child), the inbox, then other workers' rings and deques. One dispatch in 61 looks elsewhere
+ * first, so that nothing waits for ever behind something newer. */
+#include "sched/worker.h"
+
+#include "base/os.h"
+#include "sched/idle.h"
+#include "sched/inbox.h"
+#include "sched/runtime.h"
+#include "sched/task.h"
+#include "sched/thread.h"
+
+enum {
+    INBOX_BATCH = 32,           /* tasks taken from the inbox at once */
+    POLL_EVERY_NS = 100 * 1000, /* a busy worker asks the kernel at least this often */
+};
+
+/* --- queueing ------------------------------------------------------------------------------ */
+
+/* Say that there is something new to take. seq_cst: the count must be out before we look for
+ * sleepers, as a worker that goes to sleep says so before it looks at the counts (idle.c). */
+static void publish(hk_worker *w)
+{
+    if (w->alone)
+        return;
+    /* See above. */
+    hk_store_seqcst(&w->published, hk_load_relaxed(&w->published) + 1);
+    hk_idle_notify(w->runtime);
+}
+
+void hk_worker_push_new(hk_worker *w, hk_task *t)
+{
+    t->home = w;
+    if (HK_UNLIKELY(hk_deque_push(&w->deque, t) < 0))
+        hk_inbox_push(&w->runtime->inbox, t, t, 1); /* no memory to grow: slower, not lost */
+    publish(w);
+}
+
+/* The ring is full: its older half goes to the inbox in one chain, and t behind it. */
+HK_COLD static void overflow(hk_worker *w, hk_task *t)
+{
+    hk_task *first = hk_ring_pop(&w->ring);
+    hk_task *last = first;
+    uint32_t n = first ? 1 : 0;
+    while (n > 0 && n < HK_RING_SLOTS / 2) {
+        hk_task *more = hk_ring_pop(&w->ring);
+        if (!more)
+            break;
+        last->next = more;
+        last = more;
+        n++;
+    }
+    if (last)
+        last->next = t;
+    hk_inbox_push(&w->runtime->inbox, first ? first : t, t, n + 1);
+}
+
+void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
+{
+    if (soon) {
+        if (hk_load_relaxed(&w->lifo) == NULL) { /* only we fill it */
+            hk_store_release(&w->lifo, t);       /* [worker:lifo] release: a thief sees the task */
+            return;
+        }
+        t = hk_swap_acqrel(&w->lifo, t); /* [worker:lifo] the displaced one has to queue */
+        if (!t)
+            return;
+    }
+    if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
+        overflow(w, t);
+    publish(w);
+}
+
+int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
+{
+    int queued = 0;
+    for (int i = 0; i < n; i++) {
+        if (!hk_ticket_claim(ready[i].ticket, ready[i].result))
+            continue;
+        hk_sleeper *s = ready[i].ticket.sleeper;
+        if (s->kind == HK_SLEEPER_THREAD) {
+            hk_thread_wake(hk_container_of(s, hk_thread, sleeper));
+            continue;
+        }
+        if (!hk_ring_push(&w->ring, hk_task_of(s)))
+            overflow(w, hk_task_of(s));
+        queued++;
+    }
+    if (queued > HK_POLL_KEEP)
+        publish(w);
+    return queued;
+}
+
+/* --- finding work -------------------------------------------------------------------------- */
+
+static hk_task *take_inbox(hk_worker *w)
+{
+    uint32_t n;
+    hk_task *first = hk_inbox_take(&w->runtime->inbox, INBOX_BATCH, &n);
+    if (!first)
+        return NULL;
+    for (hk_task *t = first->next, *after; t; t = after) {
+        after = t->next;
+        if (!hk_ring_push(&w->ring, t))
+            overflow(w, t);
+    }
+    if (n > 1)
+        publish(w);
+    return first;
+}
+
+static void poll_now(hk_worker *w)
+{
+    hk_count(w->counters.polls);
+    int n = hk_reactor_wait(&w->reactor, 0, w->ready);
+    (void)hk_worker_take_ready(w, w->ready, n);
+}
+
+/* Every so often a busy worker looks beyond its own newest work. */
+static hk_task *look_around(hk_worker *w)
+{
+    int64_t now = hk_os_now();
+    if (now - w->polled_at >= POLL_EVERY_NS) {
+        w->polled_at = now;
+        poll_now(w);
+    }
+    hk_task *t = take_inbox(w);
+    if (!t && hk_deque_size(&w->deque) > 0) /* else a stream of new children starves the first */
+        t = hk_deque_take_oldest(&w->deque);
+    return t;
+}
+
+hk_task *hk_worker_find(hk_worker *w)
+{
+    hk_task *t = NULL;
+    hk_count(w->beat);
+    if (++w->tick % HK_TICKS_PER_ROUND == 0 && (t = look_around(w)) != NULL)
+        return t;
+    if (hk_load_relaxed(&w->lifo) != NULL &&
+        (w->lifo_run++ < HK_LIFO_RUN_MAX || hk_ring_seems_empty(&w->ring)))
+        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] */
+    if (t)
+        return t;
+    w->lifo_run = 0;
+    t = hk_ring_pop(&w->ring);
+    if (!t)
+        t = hk_deque_pop(&w->deque);
+    return t ? t : take_inbox(w);
+}
+
+bool hk_worker_has_work(hk_worker *w)
+{
+    return hk_deque_size(&w->deque) > 0 || !hk_ring_seems_empty(&w->ring);
+}
+
+static hk_task *steal_from(hk_worker *w, hk_worker *victim)
+{
+    if (hk_ring_steal_half(&victim->ring, &w->ring) > 0)
+        return hk_ring_pop(&w->ring);
+    hk_task *t = NULL;
+    for (;;) {
+        switch (hk_deque_steal(&victim->deque, &t)) {
+        case HK_STEAL_TAKEN: return t;
+        case HK_STEAL_EMPTY: break;
+        case HK_STEAL_LOST: continue; /* somebody else got one: progress was made */
+        }
+        break;
+    }
+    return NULL;
+}
+
+/* LIFO slots are left alone: the owner takes its own within a microsecond, and a thief would tear
+ * apart two tasks that talk to each other. What a held-up owner leaves there the monitor moves. */
+hk_task *hk_worker_steal(hk_worker *w)
+{
+    unsigned others = w->runtime->n - 1;
+    for (unsigned i = 0; i < others; i++) {
+        hk_task *t = steal_from(w, &w->runtime->workers[w->victims[i]]);
+        if (t) {
+            hk_count(w->counters.steals);
+            return t;
+        }
+    }
+    return NULL;
+}

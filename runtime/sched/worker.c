@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.c - a worker repeats: my queues, the inbox, steal, poll, sleep.
+ *
+ * There is no scheduler fiber. The loop below runs on an ordinary stack from the cache and calls
+ * tasks that have not started, there and then. When such a task waits, the stack, with the loop's
+ * frame at its bottom, is the task's; the worker goes on with the next woken task, or, if there is
+ * none, with a fresh loop on another stack. The loop holds no state, so nothing is lost; when the
+ * task returns it falls back into a loop, on whatever worker, that simply continues.
+ *
+ * A switch away from a task ends with the *next* context saying that the stack is free
+ * (finish_switch). Nobody ever waits for that while standing on a task's stack: two workers could
+ * wait for each other's. Only a loop does, and a loop's stack nobody waits for. */
+#include "sched/worker.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/os.h"
+#include "sched/idle.h"
+#include "sched/inbox.h"
+#include "sched/runtime.h"
+#include "sched/task.h"
+
+enum {
+    CLAIM_DEPTH = 8, /* how far from the end of the deque an awaited child is looked for */
+    OFF_STACK_SPINS = 128,
+    DEQUE_CAPACITY = 256,
+};
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
+{
+    w->runtime = rt;
+    w->index = index;
+    w->alone = rt->n == 1;
+    w->stack_class = rt->stack_class;
+    w->usual_headroom = hk_stack_class_bytes(rt->stack_class) / 2;
+    w->dice = hk_os_random() | 1;
+    int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
+    if (rc < 0)
+        return rc;
+    rc = hk_reactor_open(&w->reactor, NULL);
+    if (rc < 0)
+        hk_deque_done(&w->deque);
+    return rc;
+}
+
+void hk_worker_done(hk_worker *w)
+{
+    hk_reactor_close(&w->reactor);
+    hk_deque_done(&w->deque);
+}
+
+/* --- switching ----------------------------------------------------------------------------- */
+
+/* What the context before this one could not do for itself. */
+static void finish_switch(void)
+{
+    hk_worker *w = hk_worker_self();
+    hk_fiber_note_turn_begins(w);
+    hk_task *t = w->left_task;
+    if (t) {
+        w->left_task = NULL;
+        hk_store_release(&t->on_stack, 0u); /* [task:off] release: its registers are saved */
+    }
+    hk_fiber *f = w->left_fiber;
+    if (HK_UNLIKELY(f != NULL)) {
+        w->left_fiber = NULL;
+        hk_stack_give(&w->stacks, f);
+    }
+}
+
+/* Make the calling worker run `t`, which is off its stack; the caller switches to t->fiber. */
+static void set_current(hk_worker *w, hk_task *t)
+{
+    hk_store_relaxed(&t->on_stack, 1u); /* ours alone since we took it from its queue */
+    w->current = t;
+    w->fiber = t->fiber;
+    w->budget = HK_BUDGET;
+    hk_count(w->counters.switches);
+}
+
+static bool is_off_stack(hk_task *t)
+{
+    return hk_load_acquire(&t->on_stack) == 0; /* [task:off] acquire: pairs with finish_switch */
+}
+
+static void loop(hk_fiber *self);
+
+/* A fiber that starts a loop, or the thread's own context if there is no memory for one. */
+static hk_fiber *fresh_loop(hk_worker *w, int size_class)
+{
+    hk_fiber *f;
+    if (HK_UNLIKELY(hk_stack_take(&w->stacks, size_class, &f) < 0))
+        return &w->thread;
+    hk_fiber_make(f, loop);
+    return f;
+}
+
+/* The next dispatch is the one that looks around. It is a loop's: the tick is left for
+ * hk_worker_find to count, or tasks that only ever switch to each other would never let the worker
+ * look at its timers and descriptors. */
+static bool is_round_over(const hk_worker *w)
+{
+    return (w->tick + 1) % HK_TICKS_PER_ROUND == 0;
+}
+
+/* Next for a worker that is about to leave a task: only what is quickly at hand. NULL: let a
+ * loop look around. */
+static hk_task *pick_quickly(hk_worker *w)
+{
+    hk_count(w->beat);
+    if (is_round_over(w))
+        return NULL;
+    w->tick++;
+    hk_task *t = NULL;
+    if (w->lifo_run < HK_LIFO_RUN_MAX && hk_load_relaxed(&w->lifo) != NULL)
+        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] thieves swap too */
+    if (t) {
+        w->lifo_run++;
+        return t;
+    }
+    w->lifo_run = 0;
+    return hk_ring_pop(&w->ring);
+}
+
+static bool is_new(hk_task *t)
+{
+    return hk_load_relaxed(&t->phase) == HK_PHASE_NEW; /* whoever took it from its queue owns it */
+}
+
+static void leave_task_for(hk_worker *w, hk_task *t, hk_task *next)
+{
+    hk_fiber *from = w->fiber;
+    t->fiber = from;
+    from->owner = t;
+    w->left_task = t;
+    if (next && !is_new(next) && is_off_stack(next)) {
+        set_current(w, next);
+    } else {
+        w->first = next;
+        w->current = NULL;
+        w->fiber = fresh_loop(w, w->stack_class);
+        hk_count(w->counters.switches);
+    }
+    hk_fiber *to = w->fiber;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_switch(from, to);
+    finish_switch();
+}
+
+void hk_worker_leave_task(hk_worker *w, hk_task *t)
+{
+    leave_task_for(w, t, pick_quickly(w));
+}
+
+void hk_worker_yield(hk_worker *w)
+{
+    hk_task *t = w->current;
+    /* The oldest unstarted task first, or a task that yields in a loop would never let its
+     * children begin: woken tasks go before new ones everywhere else. */
+    hk_task *next = hk_deque_size(&w->deque) > 0 ? hk_deque_take_oldest(&w->deque) : NULL;
+    if (!next && hk_ring_seems_empty(&w->ring) && hk_load_relaxed(&w->lifo) == NULL &&
+        !is_round_over(w)) {
+        w->tick++;
+        hk_count(w->beat);
+        w->budget = HK_BUDGET;
+        return; /* nobody else is here */
+    }
+    t->fiber = w->fiber; /* before a thief can see it */
+    hk_worker_push_ready(w, t, false);
+    if (!next)
+        next = pick_quickly(w);
+    if (next == t) { /* everybody else was stolen meanwhile */
+        w->budget = HK_BUDGET;
+        return;
+    }
+    leave_task_for(w, t, next);
+}
+
+/* --- the loop ------------------------------------------------------------------------------ */
+
+/* The next task to run; sleeps until there is one. NULL: the runtime stops. */
+static hk_task *next_task(hk_worker *w)
+{
+    bool searching = false;
+    for (;;) {
+        hk_task *t = hk_worker_find(w);
+        if (!t && !searching)
+            searching = hk_idle_start_search(w);
+        if (!t && searching)
+            t = hk_worker_steal(w);
+        bool stopping = hk_load_acquire(&w->runtime->stopping); /* [runtime:stopping] acquire */
+        if (t || stopping) {
+            if (searching)
+                hk_idle_found(w);
+            return t;
+        }
+        searching = hk_idle_sleep(w, searching);
+    }
+}
+
+/* From a loop's stack to a task that has one: this stack goes back to the cache. */
+HK_NORETURN static void resume(hk_worker *w, hk_fiber *self, hk_task *t)
+{
+    for (int spins = 0; !is_off_stack(t); spins++) {
+        if (spins < OFF_STACK_SPINS)
+            hk_spin_pause();
+        else
+            hk_os_yield(); /* whoever stands on it has lost its CPU */
+    }
+    set_current(w, t);
+    w->left_fiber = self;
+    hk_fiber *to = t->fiber;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_leave(self, to);
+}
+
+HK_NORETURN static void move_loop(hk_worker *w, hk_fiber *self, hk_fiber *to)
+{
+    w->left_fiber = self;
+    w->fiber = to;
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_leave(self, to);
+}
+
+static void run_new(hk_worker *w, hk_task *t)
+{
+    w->current = t;
+    w->budget = HK_BUDGET;
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_STARTED); /* a hint */
+    int result = hk_task_body(t);
+    w = hk_worker_self();
+    w->current = NULL;
+    hk_task_finish(w, t, result);
+}
+
+/* Run t, which has not started, here or on a stack of the size it asked for. */
+static void start(hk_worker *w, hk_fiber *self, hk_task *t)
+{
+    if (HK_UNLIKELY(t->size_class > self->size_class)) {
+        hk_fiber *f = fresh_loop(w, t->size_class);
+        if (f == &w->thread) {
+            hk_task_finish(w, t, -ENOMEM);
+            return;
+        }
+        w->first = t;
+        move_loop(w, self, f);
+    }
+    run_new(w, t);
+}
+
+static void loop(hk_fiber *self)
+{
+    finish_switch();
+    for (;;) {
+        hk_worker *w = hk_worker_self();
+        hk_task *t = w->first;
+        w->first = NULL;
+        if (!t && self->size_class != w->stack_class) /* back from a task that wanted more */
+            move_loop(w, self, fresh_loop(w, w->stack_class));
+        if (!t)
+            t = next_task(w);
+        if (!t)
+            move_loop(w, self, &w->thread);
+        if (is_new(t))
+            start(w, self, t);
+        else
+            resume(w, self, t);
+    }
+}
+
+/* The thread's own context: only to start the first loop, to stop, and to get by while there is
+ * no memory for a stack. Then woken tasks go on, and tasks that would need a stack fail. */
+void hk_worker_main(hk_worker *w)
+{
+    hk_worker_set_self(w);
+    hk_fiber_adopt_thread(&w->thread);
+    for (;;) {
+        w->fiber = fresh_loop(w, w->stack_class);
+        if (w->fiber == &w->thread) {
+            hk_task *t = w->first ? w->first : next_task(w);
+            w->first = NULL;
+            if (!t)
+                break;
+            if (is_new(t)) {
+                hk_task_finish(w, t, -ENOMEM);
+                continue;
+            }
+            while (!is_off_stack(t))
+                hk_os_yield();
+            set_current(w, t);
+        }
+        hk_fiber *to = w->fiber;
+        hk_fiber_note_turn_ends(w);
+        hk_fiber_switch(&w->thread, to);
+        finish_switch();
+        if (hk_load_acquire(&w->runtime->stopping)) /* [runtime:stopping] acquire */
+            break;
+    }
+    hk_fiber_forget_thread(&w->thread);
+    hk_stack_cache_drain(&w->stacks);
+    hk_slab_spill(&hk_task_slab, &w->tasks, 0);
+    hk_worker_set_self(NULL);
+}
+
+/* --- calling a child ----------------------------------------------------------------------- */
+
+/* `t` is not the newest: look a little further, and put back what is in front of it. */
+HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
+{
+    hk_task *aside[CLAIM_DEPTH];
+    int n = 0;
+    hk_task *found = newest;
+    while (found != NULL && found != t) {
+        aside[n++] = found;
+        found = n < CLAIM_DEPTH ? hk_deque_pop(&w->deque) : NULL;
+    }
+    while (n > 0) {
+        hk_task *back = aside[--n];
+        if (HK_UNLIKELY(hk_deque_push(&w->deque, back) < 0))
+            hk_inbox_push(&w->runtime->inbox, back, back, 1);
+    }
+    return found == t;
+}
+
+bool hk_worker_claim(hk_worker *w, hk_task *t)
+{
+    if (t->home != w || !is_new(t))
+        return false;
+    /* Who asked for no size is promised half of the usual one. */
+    size_t wanted =
+        t->size_class == w->stack_class ? w->usual_headroom : hk_stack_class_bytes(t->size_class);
+    size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
+    if (HK_UNLIKELY(left < wanted))
+        return false;
+    hk_task *newest = hk_deque_pop(&w->deque);
+    return HK_LIKELY(newest == t) || claim_further(w, t, newest);
+}
+
+int hk_worker_call(hk_worker *w, hk_task *t)
+{
+    hk_task *parent = w->current;
+    t->under = parent;
+    w->current = t;
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_STARTED); /* a hint */
+    int result = hk_task_body(t);
+    w = hk_worker_self();
+    w->current = parent;
+    hk_count(w->counters.ended);
+    t->result = result;
+    if (HK_UNLIKELY(t->chain_shown)) {
+        t->chain_shown = false;
+        /* seq_cst like every write of it: see hk_scope_show_chain. */
+        hk_store_seqcst(&parent->nested, (hk_task *)NULL);
+    }
+    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
+    hk_store_relaxed(&t->join, HK_JOIN_DONE);            /* only this stack looks */
+    return result;
+}

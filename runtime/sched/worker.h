@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.h - one thread that runs tasks, and what it owns.
+ *
+ * Everything a worker owns is touched by its thread alone, except where said:
+ *   ring, deque, lifo   pushed by the owner, also taken by thieves
+ *   published           counts the owner's pushes; read by whoever is about to sleep (idle.c)
+ *   beat                counts dispatches; read by the monitor, which takes a standing beat of a
+ *                       worker that is awake for one task holding it up
+ *   hurry               set by the monitor, cleared by the owner
+ *   idle_state          idle.c
+ *   reactor             its own rules
+ * The counters are written by the owner and read by anyone. */
+#ifndef HK_SCHED_WORKER_H
+#define HK_SCHED_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/slab.h"
+#include "fiber/fiber.h"
+#include "fiber/stack.h"
+#include "reactor/reactor.h"
+#include "sched/deque.h"
+#include "sched/ring.h"
+
+struct hk_runtime;
+struct hk_task;
+
+enum {
+    HK_TICKS_PER_ROUND = 61, /* dispatches between two looks at the inbox, the clock, the oldest */
+    HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
+    HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
+    HK_POLL_KEEP = 8, /* of one poll's tasks: more than that, and somebody is woken to help */
+};
+
+typedef struct hk_counters {
+    HK_ATOMIC(uint64_t) spawned;
+    HK_ATOMIC(uint64_t) ended;
+    HK_ATOMIC(uint64_t) switches;
+    HK_ATOMIC(uint64_t) steals;
+    HK_ATOMIC(uint64_t) parks;
+    HK_ATOMIC(uint64_t) polls;
+} hk_counters;
+
+typedef struct hk_worker {
+    /* the running task, and the stack it runs on */
+    struct hk_task *current;
+    hk_fiber *fiber;
+    struct hk_runtime *runtime;
+    int budget;
+    uint32_t tick;
+    bool alone; /* the only worker: nobody to publish to */
+
+    /* what the next context has to finish for the one before it (worker.c) */
+    struct hk_task *left_task;
+    hk_fiber *left_fiber;
+    struct hk_task *first; /* for a fresh loop: run this before looking around */
+
+    hk_slab_cache tasks;
+    hk_stack_cache stacks;
+    uint8_t stack_class;
+    size_t usual_headroom; /* stack that must be left to call a child */
+
+    unsigned index;
+    unsigned lifo_run;
+    uint64_t dice; /* state of the cheap generator that spreads victims */
+    int64_t polled_at;
+    hk_fiber thread; /* the thread's own stack */
+    pthread_t handle;
+    uint16_t *victims; /* the other workers, nearest first */
+    unsigned cpu;
+    uint64_t beat_seen;           /* the monitor's */
+    hk_ready ready[HK_READY_MAX]; /* not on a stack: it would cost every parked task a page */
+
+    _Alignas(HK_NO_SHARING) HK_ATOMIC(struct hk_task *) lifo;
+    HK_ATOMIC(uint64_t) published;
+    HK_ATOMIC(uint64_t) beat;
+    HK_ATOMIC(bool) hurry;
+    HK_ATOMIC(uint32_t) idle_state;
+    hk_counters counters;
+
+    hk_deque deque;
+    hk_ring ring;
+    hk_reactor reactor;
+} hk_worker;
+
+/* The calling thread's worker, or NULL. A real call on purpose: a task may be on another thread
+ * after any wait, so no compiler may keep what this returned, or the address it came from. */
+hk_worker *hk_worker_self(void);
+void hk_worker_set_self(hk_worker *w);
+
+/* The owner counts: no other thread writes. */
+#define hk_count(counter) hk_store_relaxed(&(counter), hk_load_relaxed(&(counter)) + 1)
+
+int hk_worker_init(hk_worker *w, struct hk_runtime *rt, unsigned index);
+void hk_worker_done(hk_worker *w);
+
+/* The body of a worker's thread: runs tasks until the runtime stops. */
+void hk_worker_main(hk_worker *w);
+
+/* Queue a task that has never run. */
+void hk_worker_push_new(hk_worker *w, struct hk_task *t);
+
+/* Queue a woken task. `soon`: next, if the LIFO slot may be used. */
+void hk_worker_push_ready(hk_worker *w, struct hk_task *t, bool soon);
+
+/* Leave the current task's stack for whatever is to run next. Returns when the task is resumed. */
+void hk_worker_leave_task(hk_worker *w, struct hk_task *t);
+
+/* Let everything else that is ready have a turn. */
+void hk_worker_yield(hk_worker *w);
+
+/* Call a task that has not started and is owned by the caller, on the caller's stack. */
+int hk_worker_call(hk_worker *w, struct hk_task *t);
+
+/* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, and
+ * if the stack that is left will do for it. */
+bool hk_worker_claim(hk_worker *w, struct hk_task *t);
+
+/* Claim what a poll of some reactor found ready, and queue it with w. The number queued. */
+int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n);
+
+/* Work for w from anywhere but its own thread's current task; NULL: none at the moment. */
+struct hk_task *hk_worker_find(hk_worker *w);
+
+/* One round over everybody else, nearest first. NULL: nothing there. */
+struct hk_task *hk_worker_steal(hk_worker *w);
+
+/* Is there anything in w's queues that another worker could take? */
+bool hk_worker_has_work(hk_worker *w);
+
+#endif

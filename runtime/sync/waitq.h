@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* waitq.h - a queue of those who wait, first come first served, under its owner's lock.
+ *
+ * A waker takes waiters off the front until one lets itself be claimed. One that does not has been
+ * stopped in that moment: it counts as gone, and the next in the queue gets what it would have got.
+ * So nothing that is granted can be lost to a stop, in any of the objects built on this.
+ *
+ * Between claim and run a waiter is still parked: its frame, its payload included, may be read and
+ * written. Running comes after the owner's lock is dropped, and the owner's object is not touched
+ * after that, because the waiter may free it. */
+#ifndef HK_SYNC_WAITQ_H
+#define HK_SYNC_WAITQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/waiter.h"
+
+/* Zeroed is empty. Everything is guarded by lock, which guards the owner's own fields too. */
+typedef struct hk_waitq {
+    hk_lock lock;
+    uint32_t spare; /* for the owner: saves it a word */
+    hk_node waiters;
+} hk_waitq;
+
+static inline void hk_waitq_lock(hk_waitq *q)
+{
+    hk_lock_take(&q->lock, HK_RANK_SYNC);
+}
+
+static inline void hk_waitq_unlock(hk_waitq *q)
+{
+    hk_lock_drop(&q->lock);
+}
+
+/* Called with the lock held, and drops it: wait at the end of the queue. What the waker said, or
+ * the stop that came first; then the caller is in the queue no more and was granted nothing.
+ * `state`, `why` as in sched/park.h. */
+int hk_waitq_wait(hk_waitq *q, void *payload, unsigned state, const char *why);
+
+/* The same for two locks, one of which is the caller's to drop in between: join the queue now, wait
+ * later. */
+void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state);
+int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why);
+
+/* Called with the lock held: claim the first waiter that can be claimed. NULL: there is none. */
+hk_waiter *hk_waitq_claim_first(hk_waitq *q, int result);
+
+/* Called with the lock held: claim everybody, onto `ret_claimed`. */
+void hk_waitq_claim_all(hk_waitq *q, int result, hk_node *ret_claimed);
+
+/* Called without the lock: let a claimed waiter, or all of them, run. NULL is nobody. */
+void hk_waitq_run(hk_waiter *claimed);
+void hk_waitq_run_all(hk_node *claimed);
+
+#endif

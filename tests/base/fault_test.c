@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* fault_test.c - a plan fails exactly the call it names, and only that one. */
+#include "base/fault.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/os.h"
+
+#if HK_FAULTS
+
+Test(fault, without_a_plan_nothing_fails)
+{
+    void *memory = hk_alloc(16);
+    cr_expect_not_null(memory);
+    hk_free(memory, 16);
+    cr_expect_not(hk_fault_hit());
+}
+
+Test(fault, only_the_nth_call_of_the_kind_fails)
+{
+    hk_fault_plan(HK_FAULT_ALLOC, 2, -ENOMEM);
+    void *first = hk_alloc(16);
+    void *second = hk_alloc_zeroed(16);
+    void *third = hk_alloc_aligned(64, 64);
+    cr_expect_not_null(first);
+    cr_expect_null(second);
+    cr_expect_not_null(third);
+    cr_expect(hk_fault_hit());
+    cr_expect_eq(hk_fault_count(HK_FAULT_ALLOC), 3);
+    hk_fault_clear();
+    hk_free(first, 16);
+    hk_free_aligned(third, 64, 64);
+}
+
+Test(fault, another_kind_is_left_alone)
+{
+    hk_fault_plan(HK_FAULT_SOCKET, 1, -EMFILE);
+    int fd = hk_os_eventfd();
+    cr_expect_geq(fd, 0);
+    cr_expect_not(hk_fault_hit());
+    hk_fault_clear();
+    cr_expect_eq(hk_os_close(fd), 0);
+}
+
+Test(fault, the_planned_error_is_what_the_caller_gets)
+{
+    hk_fault_plan(HK_FAULT_SOCKET, 1, -EMFILE);
+    int fds[2] = {-7, -7};
+    cr_expect_eq(hk_os_pipe(fds), -EMFILE);
+    cr_expect_eq(fds[0], -7, "nothing may be written on failure");
+    hk_fault_clear();
+    cr_expect_eq(hk_os_pipe(fds), 0);
+    cr_expect_eq(hk_os_close(fds[0]), 0);
+    cr_expect_eq(hk_os_close(fds[1]), 0);
+}
+
+#endif

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""docs_test.py - the documents say what is true.
+
+Three things rot in prose: programs, names and links. So every ```c block marked `complete` is
+compiled against include/, every hank_ or HANK_ name anywhere in the documents must be in a public
+header or in the list below, and every relative link must lead to a file.
+
+    tests/docs_test.py [file.md ...]        all documents by default; CC chooses one compiler
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Wconversion", "-Werror",
+         "-fsyntax-only", "-x", "c", "-I", str(ROOT / "include"), "-"]
+STANDARDS = ["c99", "c11"]
+# Names of the build, not of the headers.
+BUILD_NAMES = {"HANK_UCONTEXT", "hank_sim"}
+
+FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```\s*$", re.S | re.M)
+NAME = re.compile(r"\b(?:hank|HANK)_\w+")
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def documents():
+    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def public_names():
+    headers = [ROOT / "include/hank.h", *ROOT.glob("include/hank/*.h")]
+    return set(NAME.findall("\n".join(h.read_text() for h in headers)))
+
+
+def compilers():
+    chosen = os.environ.get("CC")
+    found = [chosen] if chosen else [c for c in ("gcc", "clang") if shutil.which(c)]
+    return found or sys.exit("docs_test: no compiler")
+
+
+def line_of(text, offset):
+    return text.count("\n", 0, offset) + 1
+
+
+def programs(text):
+    """Line number and source of each block that claims to be a complete program."""
+    for block in FENCE.finditer(text):
+        if block[1] == "c" and "complete" in block[2].split():
+            yield line_of(text, block.start()) + 1, block[3]
+
+
+def compile_errors(path, line, source):
+    source = f'#line {line} "{path}"\n{source}'
+    for compiler in compilers():
+        for standard in STANDARDS:
+            run = subprocess.run([compiler, f"-std={standard}", *FLAGS], input=source,
+                                 capture_output=True, text=True, check=False)
+            if run.returncode != 0:
+                yield f"{path}:{line}: {compiler} -std={standard}:\n{run.stderr}"
+
+
+def name_errors(path, text, known):
+    for match in NAME.finditer(text):
+        if match[0] not in known and not match[0].endswith("_"):
+            yield f"{path}:{line_of(text, match.start())}: no such name: {match[0]}"
+
+
+def link_errors(path, text):
+    for match in LINK.finditer(FENCE.sub("", text)):
+        if "://" not in match[1] and not (ROOT / path).parent.joinpath(match[1]).exists():
+            yield f"{path}: dead link: {match[1]}"
+
+
+def main(arguments):
+    known = public_names() | BUILD_NAMES
+    files = [pathlib.Path(a).resolve() for a in arguments] or documents()
+    errors, compiled = [], 0
+    for file in files:
+        text = file.read_text()
+        path = os.path.relpath(file, ROOT)
+        for line, source in programs(text):
+            errors += compile_errors(path, line, source)
+            compiled += 1
+        errors += name_errors(path, text, known)
+        errors += link_errors(path, text)
+    if compiled == 0 and not arguments:
+        errors.append("docs_test: not one program found: has the mark changed?")
+    print("\n".join(errors) or f"{compiled} programs in {len(files)} documents compile")
+    return bool(errors)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

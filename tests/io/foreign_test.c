@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* foreign_test.c - waiting for descriptors that are not hank's. */
+#include "io/io_support.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/os.h"
+
+enum { BOTH = HANK_READABLE | HANK_WRITABLE };
+
+static int nonsense_app(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    MUST_OK(hk_os_pipe(fds));
+    MUST(hank_fd_wait(fds[0], 0) == -EINVAL);
+    MUST(hank_fd_wait(fds[0], 4 | HANK_READABLE) == -EINVAL);
+    MUST(hank_fd_wait(-1, HANK_READABLE) == -EBADF);
+    close(fds[0]);
+    MUST(hank_fd_wait(fds[0], HANK_READABLE) == -EBADF);
+    close(fds[1]);
+    return 0;
+}
+
+Test(foreign, nonsense_is_refused, .timeout = 60)
+{
+    run_with_each_size(nonsense_app, NULL);
+    cr_assert_eq(nonsense_app(NULL), 0); /* and outside a task too */
+}
+
+static int ready_app(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    MUST_OK(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds));
+    MUST(hank_fd_wait(fds[0], BOTH) == HANK_WRITABLE);
+    MUST(write(fds[1], "x", 1) == 1);
+    MUST(hank_fd_wait(fds[0], BOTH) == BOTH);
+    MUST(hank_fd_wait(fds[0], HANK_READABLE) == HANK_READABLE);
+    MUST(hank_fd_wait(fds[0], HANK_READABLE) == HANK_READABLE); /* a level, not an edge */
+    close(fds[1]);
+    MUST(hank_fd_wait(fds[0], BOTH) == BOTH); /* gone counts as ready */
+    close(fds[0]);
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    MUST(hank_fd_wait(file, HANK_READABLE) == HANK_READABLE); /* a file always is */
+    close(file);
+    return 0;
+}
+
+Test(foreign, what_is_ready_is_told_at_once_and_again, .timeout = 60)
+{
+    run_with_each_size(ready_app, NULL);
+    cr_assert_eq(ready_app(NULL), 0);
+}
+
+typedef struct wait {
+    int fd;
+    int events;
+} wait;
+
+static int wait_for(void *arg)
+{
+    wait *w = arg;
+    return hank_fd_wait(w->fd, w->events);
+}
+
+static int two_waiters_app(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char block[4096] = {0};
+    for (int i = 0; i < 100; i++) {
+        MUST_OK(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds));
+        while (write(fds[0], block, sizeof block) > 0)
+            ;
+        wait in = {fds[0], HANK_READABLE}, out = {fds[0], HANK_WRITABLE}, all = {fds[0], BOTH};
+        hank_task reader = hank_spawn(wait_for, &in);
+        hank_task writer = hank_spawn(wait_for, &out);
+        hank_task either = hank_spawn(wait_for, &all);
+        for (int j = 0; j < i % 4; j++)
+            (void)hank_yield();
+        MUST(write(fds[1], "x", 1) == 1);
+        MUST(hank_within(HANK_SEC(10), hank_await(reader)) == HANK_READABLE);
+        MUST(hank_within(HANK_SEC(10), hank_await(either)) == HANK_READABLE);
+        while (read(fds[1], block, sizeof block) > 0)
+            ;
+        MUST(hank_within(HANK_SEC(10), hank_await(writer)) == HANK_WRITABLE);
+        close(fds[0]);
+        close(fds[1]);
+    }
+    return 0;
+}
+
+Test(foreign, several_tasks_may_wait_for_one_descriptor, .timeout = 60)
+{
+    run_with_each_size(two_waiters_app, NULL);
+}
+
+/* The owner closes the moment the wait is over, and the next one has the same number. */
+static int reuse_app(void *arg)
+{
+    (void)arg;
+    int before = open_fds();
+    for (int i = 0; i < 1000; i++) {
+        int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        uint64_t one = 1;
+        wait w = {fd, HANK_READABLE};
+        MUST(fd >= 0);
+        if (i % 3 == 0) {
+            MUST(hank_within(i % 2 ? HANK_US(100) : 0, wait_for(&w)) == -ETIMEDOUT);
+        } else {
+            hank_task waiter = hank_spawn(wait_for, &w);
+            if (i % 2)
+                (void)hank_yield();
+            MUST(write(fd, &one, sizeof one) == sizeof one);
+            MUST(hank_await(waiter) == HANK_READABLE);
+        }
+        close(fd);
+    }
+    MUST(open_fds() == before);
+    return 0;
+}
+
+Test(foreign, a_number_that_is_used_again_is_a_new_descriptor, .timeout = 60)
+{
+    run_with_each_size(reuse_app, NULL);
+}
+
+#if HK_FAULTS
+static int no_room_app(void *arg)
+{
+    (void)arg;
+    static const hk_fault kinds[] = {HK_FAULT_OPEN, HK_FAULT_EPOLL_CTL, HK_FAULT_POLL};
+    int fds[2];
+    MUST_OK(hk_os_pipe(fds));
+    int before = open_fds();
+    for (int i = 0; i < 3; i++) {
+        hk_fault_plan(kinds[i], 1, -ENOMEM);
+        int rc = hank_within(HANK_SEC(10), hank_fd_wait(fds[0], HANK_READABLE));
+        hk_fault_clear();
+        MUST(rc == -ENOMEM);
+        MUST(open_fds() == before);
+    }
+    close(fds[0]);
+    close(fds[1]);
+    return 0;
+}
+
+Test(foreign, a_failure_leaves_nothing_behind, .timeout = 60)
+{
+    run_with_each_size(no_room_app, NULL);
+}
+#endif
+
+static void *write_soon(void *arg)
+{
+    for (int i = 0; i < 1000; i++)
+        hk_os_yield();
+    return write(*(int *)arg, "x", 1) == 1 ? arg : NULL;
+}
+
+Test(foreign, a_plain_thread_blocks_until_ready_or_timed_out, .timeout = 20)
+{
+    int fds[2];
+    pthread_t thread;
+    void *ok = NULL;
+    cr_assert_eq(hk_os_pipe(fds), 0);
+    cr_expect_eq(hank_within(HANK_MS(5), hank_fd_wait(fds[0], HANK_READABLE)), -ETIMEDOUT);
+    cr_assert_eq(pthread_create(&thread, NULL, write_soon, &fds[1]), 0);
+    cr_expect_eq(hank_fd_wait(fds[0], HANK_READABLE), HANK_READABLE);
+    pthread_join(thread, &ok);
+    cr_expect(ok != NULL);
+    close(fds[0]);
+    close(fds[1]);
+}

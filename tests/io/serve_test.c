@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_test.c - a server that is asked, stopped, starved and closed. */
+#include "io/io_support.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/fault.h"
+#include "base/os.h"
+
+#define TCP "tcp://127.0.0.1:0"
+
+typedef struct server {
+    hank_listener *listener;
+    char name[64];
+    int (*handler)(hank_stream *s, void *arg);
+    void *arg;
+    HK_ATOMIC(int) inside; /* handlers that run */
+    HK_ATOMIC(int) served;
+    hank_task task;
+} server;
+
+static int serve(void *arg)
+{
+    server *v = arg;
+    return hank_serve(v->listener, v->handler, v->arg ? v->arg : v);
+}
+
+static int server_start(server *v, int (*handler)(hank_stream *s, void *arg))
+{
+    v->handler = handler;
+    int rc = hank_listen(TCP, &v->listener);
+    if (rc == 0)
+        rc = hank_listener_name(v->listener, v->name, sizeof v->name);
+    v->task = hank_spawn(serve, v);
+    return rc;
+}
+
+/* Stop it; what hank_serve returned. */
+static int server_stop(server *v)
+{
+    hank_cancel(v->task);
+    int rc = hank_await(v->task);
+    hank_listener_close(v->listener);
+    return rc;
+}
+
+static int echo(hank_stream *s, void *arg)
+{
+    server *v = arg;
+    char buf[256];
+    ssize_t n;
+    (void)hk_add_relaxed(&v->inside, 1);
+    while ((n = hank_read(s, buf, sizeof buf)) > 0)
+        if ((n = hank_write(s, buf, (size_t)n)) < 0)
+            break;
+    (void)hk_add_relaxed(&v->served, 1);
+    (void)hk_sub_relaxed(&v->inside, 1);
+    return (int)n;
+}
+
+static int ask_echo(void *arg)
+{
+    server *v = arg;
+    char buf[16];
+    hank_stream *s;
+    MUST_OK(hank_connect(v->name, &s));
+    for (int i = 0; i < 10; i++) {
+        snprintf(buf, sizeof buf, "%07d", i);
+        MUST_OK(hank_write(s, buf, 7));
+        memset(buf, 0, sizeof buf);
+        MUST_OK(hank_read_exact(s, buf, 7));
+        MUST(strtol(buf, NULL, 10) == i);
+    }
+    hank_close(s);
+    return 0;
+}
+
+static int many_clients_app(void *arg)
+{
+    (void)arg;
+    server v = {0};
+    MUST_OK(server_start(&v, echo));
+    hank_group clients = {0};
+    for (int i = 0; i < 100; i++)
+        MUST_OK(hank_group_spawn(&clients, ask_echo, &v));
+    MUST_OK(hank_group_wait(&clients));
+    YIELD_UNTIL(hk_load_relaxed(&v.served) == 100);
+    MUST(server_stop(&v) == -ECANCELED);
+    return 0;
+}
+
+Test(serve, every_client_gets_its_own_handler, .timeout = 60)
+{
+    run_with_each_size(many_clients_app, NULL);
+}
+
+/* --- stopping -------------------------------------------------------------------------------- */
+
+static int stop_app(void *arg)
+{
+    (void)arg;
+    server v = {0};
+    hank_stream *clients[5];
+    char byte;
+    int fds = open_fds();
+    MUST_OK(server_start(&v, echo));
+    for (int i = 0; i < 5; i++)
+        MUST_OK(hank_connect(v.name, &clients[i]));
+    YIELD_UNTIL(hk_load_relaxed(&v.inside) == 5);
+    MUST(server_stop(&v) == -ECANCELED);
+    MUST(hk_load_relaxed(&v.inside) == 0); /* cancelled, and joined */
+    for (int i = 0; i < 5; i++) {
+        MUST(hank_read(clients[i], &byte, 1) == 0); /* and their streams closed */
+        hank_close(clients[i]);
+    }
+    MUST(open_fds() == fds);
+    return 0;
+}
+
+Test(serve, a_stop_cancels_the_handlers_and_waits_for_them, .timeout = 60)
+{
+    run_with_each_size(stop_app, NULL);
+}
+
+static int timeout_app(void *arg)
+{
+    (void)arg;
+    hank_listener *l;
+    server v = {0};
+    MUST_OK(hank_listen(TCP, &l));
+    MUST(hank_within(HANK_MS(10), hank_serve(l, echo, &v)) == -ETIMEDOUT);
+    hank_listener_close(l);
+    return 0;
+}
+
+Test(serve, a_timeout_ends_it_as_a_timeout, .timeout = 60)
+{
+    run_with_each_size(timeout_app, NULL);
+}
+
+static int close_app(void *arg)
+{
+    (void)arg;
+    server v = {0};
+    hank_stream *client;
+    char buf[4];
+    MUST_OK(server_start(&v, echo));
+    MUST_OK(hank_connect(v.name, &client));
+    YIELD_UNTIL(hk_load_relaxed(&v.inside) == 1);
+    hank_listener_close(v.listener);
+    MUST_OK(hank_write(client, "ping", 4)); /* the handler is in the middle of its work: */
+    MUST_OK(hank_read_exact(client, buf, 4));
+    hank_close(client);
+    MUST(hank_await(v.task) == -EBADF);
+    MUST(hk_load_relaxed(&v.served) == 1); /* it was let finish */
+    return 0;
+}
+
+Test(serve, closing_the_listener_ends_it_when_the_handlers_have_finished, .timeout = 60)
+{
+    run_with_each_size(close_app, NULL);
+}
+
+/* --- misuse and misfortune ------------------------------------------------------------------- */
+
+static int misuse_app(void *arg)
+{
+    (void)arg;
+    server v = {0};
+    MUST_OK(server_start(&v, echo));
+    MUST(hank_serve(v.listener, NULL, NULL) == -EINVAL);
+    MUST_OK(ask_echo(&v)); /* the first is accepting for sure */
+    int rc;
+    hank_ns give_up = hank_now() + HANK_SEC(10);
+    do
+        rc = hank_within(HANK_MS(1), hank_serve(v.listener, echo, &v));
+    while (rc == -ETIMEDOUT && hank_now() < give_up); /* the first was just between two */
+    MUST(rc == -EBUSY);
+    MUST(server_stop(&v) == -ECANCELED || true); /* we may have been in its way */
+    return 0;
+}
+
+Test(serve, one_server_a_listener, .timeout = 60)
+{
+    run_with_each_size(misuse_app, NULL);
+}
+
+static int fail_or_echo(hank_stream *s, void *arg)
+{
+    char byte;
+    if (hank_read(s, &byte, 1) == 1 && byte == 'f')
+        return -EPROTO;
+    return echo(s, arg);
+}
+
+static int failing_handler_app(void *arg)
+{
+    (void)arg;
+    server v = {0};
+    hank_stream *bad, *good;
+    char byte;
+    MUST_OK(server_start(&v, fail_or_echo));
+    MUST_OK(hank_connect(v.name, &good));
+    MUST_OK(hank_write(good, "g", 1));
+    YIELD_UNTIL(hk_load_relaxed(&v.inside) == 1);
+    MUST_OK(hank_connect(v.name, &bad));
+    MUST_OK(hank_write(bad, "f", 1));
+    MUST(hank_read(bad, &byte, 1) == 0);
+    MUST_OK(hank_write(good, "x", 1));
+    MUST_OK(hank_read_exact(good, &byte, 1));
+    hank_close(bad);
+    hank_close(good);
+    MUST(server_stop(&v) == -ECANCELED);
+    return 0;
+}
+
+Test(serve, a_handler_that_fails_is_its_own_affair, .timeout = 60)
+{
+    run_with_each_size(failing_handler_app, NULL);
+}
+
+/* All descriptors are in use: accepting pauses, those served go on, and when there are descriptors
+ * again, whoever waited is served. */
+static int starved_app(void *arg)
+{
+    (void)arg;
+    enum { HOARD = 2000 };
+    static int hoard[HOARD];
+    int n = 0;
+    char byte;
+    server v = {0};
+    hank_stream *first, *second;
+    MUST_OK(server_start(&v, echo));
+    MUST_OK(hank_connect(v.name, &first));
+    YIELD_UNTIL(hk_load_relaxed(&v.inside) == 1);
+    int spare = hk_os_duplicate(0);
+    MUST(spare >= 0);
+    /* accept(2) takes a number before it looks whether there is anybody: wait until it is back. */
+    for (int round = 0; round < 200; round++) {
+        while (n < HOARD && (hoard[n] = hk_os_duplicate(0)) >= 0)
+            n++;
+        (void)hank_yield();
+    }
+    MUST(n < HOARD && hoard[n] == -EMFILE);
+
+    (void)hk_os_close(spare); /* one is left: the client's; none for the server */
+    MUST_OK(hank_connect(v.name, &second));
+    MUST_OK(hank_write(second, "s", 1));
+#if HK_FAULTS
+    hk_fault_plan(HK_FAULT_ACCEPT, UINT64_MAX, -EIO); /* only counts */
+#endif
+    MUST(hank_within(HANK_MS(100), hank_read(second, &byte, 1)) == -ETIMEDOUT);
+#if HK_FAULTS
+    uint64_t tries = hk_fault_count(HK_FAULT_ACCEPT);
+    hk_fault_clear();
+    MUST(tries >= 1 && tries <= 10);
+#endif
+    MUST_OK(hank_write(first, "f", 1));
+    MUST_OK(hank_read_exact(first, &byte, 1));
+    while (n > 0)
+        (void)hk_os_close(hoard[--n]);
+    MUST_OK(hank_read_exact(second, &byte, 1));
+    MUST(byte == 's');
+    hank_close(first);
+    hank_close(second);
+    MUST(server_stop(&v) == -ECANCELED);
+    return 0;
+}
+
+Test(serve, without_descriptors_it_pauses_and_recovers, .timeout = 60)
+{
+    struct rlimit few = {.rlim_cur = 200, .rlim_max = 200};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    run_with_each_size(starved_app, NULL);
+}
+
+#if HK_FAULTS
+static int aborted_app(void *arg)
+{
+    (void)arg;
+    server v = {0};
+    hk_fault_plan(HK_FAULT_ACCEPT, 1, -ECONNABORTED);
+    MUST_OK(server_start(&v, echo));
+    int rc = ask_echo(&v);
+    bool hit = hk_fault_hit();
+    hk_fault_clear();
+    MUST(hit);
+    MUST(server_stop(&v) == -ECANCELED);
+    return rc;
+}
+
+Test(serve, a_connection_that_broke_in_line_is_passed_over, .timeout = 60)
+{
+    run_with_each_size(aborted_app, NULL);
+}
+
+static int no_memory_app(void *arg)
+{
+    (void)arg;
+    for (uint64_t n = 1; n < 6; n++) {
+        server v = {0};
+        MUST_OK(server_start(&v, echo));
+        MUST_OK(ask_echo(&v));
+        hank_stream *s;
+        char byte;
+        MUST_OK(hank_connect(v.name, &s));
+        hk_fault_plan(HK_FAULT_ALLOC, n, -ENOMEM);
+        (void)hank_write(s, "x", 1);
+        (void)hank_read_exact(s, &byte, 1); /* served, or closed: whichever call failed */
+        hank_close(s);
+        hk_fault_clear();
+        MUST_OK(ask_echo(&v)); /* it goes on in any case */
+        MUST(server_stop(&v) == -ECANCELED);
+    }
+    return 0;
+}
+
+Test(serve, running_out_of_memory_once_does_not_end_it, .timeout = 60)
+{
+    run_with_each_size(no_memory_app, NULL);
+}
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* mc_main.c - runs the models of one program and judges each in one line. */
+#include "model/mc_core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GOOD = 0, VIOLATED = 1, MISCOUNTED = 2 };
+
+typedef struct arguments {
+    const char *only;
+    const char *replay;
+    const char *seed;
+    bool list;
+    bool mutant;
+} arguments;
+
+static const char *verdict(const mc_model *model, const mc_result *r)
+{
+    if (r->failed)
+        return model->must_fail ? "found" : "VIOLATED";
+    if (model->must_fail)
+        return "MISSED";
+    return r->complete ? "complete" : "bounded";
+}
+
+static bool counted_right(const mc_model *model, const mc_result *r)
+{
+    return model->golden == 0 || r->failed || (r->complete && r->executions == model->golden);
+}
+
+bool mc_report(const mc_model *model, const mc_result *r)
+{
+    bool good = r->failed == model->must_fail;
+    printf("%-56s %-9s %9ld executions %7.2f s", model->name, verdict(model, r), r->executions,
+           r->seconds);
+    if (!counted_right(model, r))
+        printf("  EXPECTED %ld", model->golden);
+    printf("\n");
+    if (r->failed && !good)
+        printf("    %s\n    --replay %s\n", r->why, r->choices);
+    fflush(stdout);
+    return good;
+}
+
+static arguments parse(int argc, char **argv)
+{
+    arguments a = {0};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--mutant") == 0)
+            a.mutant = true;
+        else if (strcmp(argv[i], "--list") == 0)
+            a.list = true;
+        else if (strcmp(argv[i], "--replay") == 0 && i + 1 < argc)
+            a.replay = argv[++i];
+        else if (strcmp(argv[i], "--random") == 0 && i + 1 < argc)
+            a.seed = argv[++i];
+        else
+            a.only = argv[i];
+    }
+    return a;
+}
+
+static mc_model adapted(const mc_model *model, const arguments *a)
+{
+    mc_model m = *model;
+    m.quiet = m.quiet || m.must_fail || (a->mutant && !a->replay);
+    m.replay = a->replay;
+    if (a->replay || a->mutant)
+        m.golden = 0;
+    if (a->seed) {
+        m.search = MC_RANDOM;
+        m.seed = strtoull(a->seed, NULL, 0);
+        m.bound = 3;
+        m.golden = 0;
+        m.executions_max = 100 * 1000;
+    }
+    return m;
+}
+
+int mc_main(int argc, char **argv, const mc_model *models, size_t n)
+{
+    int rc = GOOD;
+    arguments a = parse(argc, argv);
+    for (size_t i = 0; i < n; i++) {
+        if (a.only && strcmp(a.only, models[i].name) != 0)
+            continue;
+        if (a.mutant && models[i].must_fail)
+            continue; /* a canary is not the code under test */
+        if (a.list) {
+            printf("%s\n", models[i].name);
+            continue;
+        }
+        mc_model m = adapted(&models[i], &a);
+        mc_result r = mc_run(&m);
+        if (!mc_report(&m, &r))
+            rc = VIOLATED;
+        else if (!counted_right(&m, &r) && rc == GOOD)
+            rc = MISCOUNTED;
+        if (rc == VIOLATED && a.mutant)
+            break;
+    }
+    return rc;
+}

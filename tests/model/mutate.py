@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""mutate.py - do the models notice? Weakens one order or removes one step of the real code at a
+time (mutations.txt), in a copy, and runs the model against it.
+
+    mutate.py --build DIR [--source DIR] [--cc CC] [--jobs N] [NAME ...]
+
+NAME is a part of a mutation's name. Fails if one that must be killed survives, if one that is
+listed as not needed is killed, if a text is no longer found exactly once, or if an unchanged
+program fails (which also compares its golden counts). Needs nothing but Python and a C compiler.
+"""
+import argparse
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+
+CHECKER = ["mc_data", "mc_fiber", "mc_main", "mc_memory", "mc_os", "mc_run", "mc_search",
+           "mc_trace", "mc_wait"]
+# A model program and the files of runtime/ compiled into it.
+PROGRAMS = {
+    "litmus": [],
+    "search": [],
+    "waiter": [],
+    "lock": ["base/lock.c"],
+    "deque": ["sched/deque.c"],
+}
+TIMEOUT_SECONDS = 90
+VIOLATED = 1
+
+
+class Broken(Exception):
+    """Not a survivor: the list or the build is wrong."""
+
+
+def parse_list(text):
+    mutations = []
+    for stanza in re.split(r"\n\s*\n", text):
+        fields, key = {}, None
+        for line in stanza.splitlines():
+            if line.startswith("#") or not line.strip():
+                continue
+            if line.startswith("    "):
+                fields[key] += "\n" + line.strip()
+            else:
+                key, _, value = line.partition(" ")
+                fields[key] = value.strip()
+        if fields:
+            mutations.append(fields)
+    return mutations
+
+
+def check_list(mutations):
+    names = set()
+    for m in mutations:
+        name = m.get("name", "?")
+        missing = {"name", "file", "model", "from", "to", "expect"} - m.keys()
+        if missing or name in names or m["expect"] not in ("killed", "survives"):
+            raise Broken(f"{name}: missing {missing}, or a second one, or a strange expectation")
+        if m["expect"] == "survives" and "why" not in m:
+            raise Broken(f"{name}: survives without a reason")
+        names.add(name)
+
+
+def mutated(text, m):
+    """The text with one place replaced; blanks at line breaks do not count."""
+    lines = [re.escape(line.strip()) for line in m["from"].splitlines()]
+    places = list(re.finditer(r"\s*\n\s*".join(lines), text))
+    if len(places) != 1:
+        raise Broken(f"{m['name']}: its text is {len(places)} times in {m['file']}")
+    return text[: places[0].start()] + m["to"] + text[places[0].end():]
+
+
+class Workshop:
+    def __init__(self, options):
+        self.source = options.source.resolve()
+        self.build = options.build.resolve()
+        self.cc = options.cc
+
+    def compile(self, source, target, first=None):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        include = [first] if first else []
+        include += [self.source / "runtime", self.source / "tests", self.source / "include"]
+        command = [self.cc, "-std=gnu11", "-D_GNU_SOURCE", "-DHK_MODEL", "-O1", "-w"]
+        command += [f"-I{i}" for i in include] + ["-c", source, "-o", target]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Broken(f"{source} does not compile:\n{done.stderr}")
+        return target
+
+    def checker(self, pool):
+        """The checker's own objects, shared by all programs."""
+        jobs = [pool.submit(self.compile, self.source / f"tests/model/{name}.c",
+                            self.build / f"checker/{name}.o") for name in CHECKER]
+        self.objects = [job.result() for job in jobs]
+
+    def program(self, name, place, first=None):
+        objects = [self.compile(self.source / f"tests/model/{name}_model.c",
+                                place / f"{name}_model.o", first)]
+        for file in PROGRAMS[name]:
+            changed = first / file if first else None
+            source = changed if changed and changed.exists() else self.source / "runtime" / file
+            objects.append(self.compile(source, place / (file.replace("/", "_") + ".o"), first))
+        target = place / name
+        subprocess.run([self.cc, *objects, *self.objects, "-o", target], check=True)
+        return target
+
+    def baseline(self, name):
+        target = self.program(name, self.build / "unchanged" / name)
+        done = subprocess.run([target], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+        if done.returncode != 0:
+            raise Broken(f"the unchanged {name} model fails:\n{done.stdout}")
+
+    def judge(self, m):
+        """'killed' and by which model, or 'survives'."""
+        place = self.build / re.sub(r"\W+", "-", m["name"])
+        copy = place / "runtime" / m["file"]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(mutated((self.source / "runtime" / m["file"]).read_text(), m))
+        target = self.program(m["model"], place, place / "runtime")
+        try:
+            done = subprocess.run([target, "--mutant"], capture_output=True, text=True,
+                                  timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "out of time", ""
+        if done.returncode == VIOLATED:
+            line = next(l for l in done.stdout.splitlines() if "VIOLATED" in l)
+            return "killed", re.sub(r"\s{2,}", "  ", line)
+        if done.returncode == 0:
+            return "survives", ""
+        return f"exit {done.returncode}", ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description="mutation test of the models")
+    here = pathlib.Path(__file__).resolve().parent
+    parser.add_argument("--source", type=pathlib.Path, default=here.parent.parent)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--cc", default="cc")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    shop = Workshop(options)
+    mutations = parse_list((here / "mutations.txt").read_text())
+    wrong = 0
+    try:
+        check_list(mutations)
+        mutations = [m for m in mutations
+                     if not options.names or any(n in m["name"] for n in options.names)]
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            shop.checker(pool)
+            list(pool.map(shop.baseline, {m["model"] for m in mutations}))
+            for m, (got, by) in zip(mutations, pool.map(shop.judge, mutations)):
+                right = got == m["expect"]
+                wrong += not right
+                print(f"{'ok   ' if right else 'WRONG'} {m['name']:<58} {got}  {by}", flush=True)
+    except Broken as problem:
+        print(f"mutate.py: {problem}", file=sys.stderr)
+        return 1
+    killed = sum(m["expect"] == "killed" for m in mutations)
+    print(f"{len(mutations)} mutations: {killed} to be killed, "
+          f"{len(mutations) - killed} not needed; {wrong} wrong")
+    return wrong != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# symbols_test.sh - the shared library exports exactly runtime/hank.symbols, all of it hank_*, and
+# no data anyone could write to.
+#
+#   symbols_test.sh LIBRARY            compare
+#   symbols_test.sh LIBRARY --update   write the list anew; the diff is what a reviewer looks at
+set -u
+
+library=$1
+list=$(dirname "$0")/../runtime/hank.symbols
+exported=$(nm -D --defined-only --format=posix "$library") || exit 1
+failed=0
+
+names() {
+    echo "$exported" | awk '$1 != "" { print $1 }' | LC_ALL=C sort
+}
+
+if [ "${2:-}" = --update ]; then
+    names >"$list"
+    exit 0
+fi
+
+strangers=$(echo "$exported" | awk '$1 != "" && $1 !~ /^hank_/ { print $1 }')
+if [ -n "$strangers" ]; then
+    echo "exported, but not named hank_*: $strangers"
+    failed=1
+fi
+writable=$(echo "$exported" | awk '$2 ~ /^[BbDdCcGgSsVvu]$/ { print $1 }')
+if [ -n "$writable" ]; then
+    echo "exported data that can be written to: $writable"
+    failed=1
+fi
+
+if ! names | diff -u "$list" - >/dev/null; then
+    echo "what the library exports is not what runtime/hank.symbols says (- list, + library):"
+    names | diff -U0 "$list" - | grep '^[-+][^-+]'
+    echo "If it is meant: tests/symbols_test.sh $library --update"
+    failed=1
+fi
+
+# Section permissions and flags that are promised to users.
+headers=$(readelf -lWd "$library")
+for promise in GNU_RELRO 'BIND_NOW|NOW'; do
+    if ! echo "$headers" | grep -Eq "$promise"; then
+        echo "the library lacks $promise"
+        failed=1
+    fi
+done
+if echo "$headers" | grep 'GNU_STACK' | grep -q 'RWE'; then
+    echo "the library asks for an executable stack"
+    failed=1
+fi
+[ $failed -eq 0 ]
