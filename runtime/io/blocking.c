@@ -82,7 +82,7 @@ static void lane_unlock(struct lane *lane)
 
 static void pool_release(struct pool *pool)
 {
-    /* [pool:owners] acquire and release: the last one comes after all others. */
+    /* Acquire and release in one: the last one comes after all others. */
     if (hk_sub_acqrel(&pool->owners, 1u) == 1)
         hk_free(pool, sizeof *pool);
 }
@@ -348,7 +348,7 @@ static int after_stop(struct lane *lane, hk_job *job, int stop)
     lane_unlock(lane);
 
     if (wait) {
-        (void)hk_park(&w, HK_FOREVER, "blocking call, to its end"); /* firm: only its thread ends it */
+        (void)hk_park(&w, HK_FOREVER, "blocking call"); /* firm: only its thread ends it */
     } else {
         bool over = hk_park_abandon(&w);
         HK_CHECK(over); /* nobody knew the ticket */

@@ -36,10 +36,10 @@ typedef struct hk_job {
     int result;
 } hk_job;
 
-/* Have job->run called and wait for it. 0: it has been, and job->result is what it returned. -EAGAIN,
- * -ENOMEM (no thread to be had), -ECANCELED, -ETIMEDOUT: it has not been; or it still is, if the
- * job has `abandoned`, which in all these cases is or will be called: the job is not the caller's
- * any more. Outside a task it is called right here. */
+/* Have job->run called and wait for it. 0: it has been, and job->result is what it returned.
+ * -EAGAIN, -ENOMEM (no thread to be had), -ECANCELED, -ETIMEDOUT: it has not been; or it still is,
+ * if the job has `abandoned`, which in all these cases is or will be called: the job is not the
+ * caller's any more. Outside a task it is called right here. */
 HK_MUST_CHECK int hk_blocking_run(hk_job *job, hk_lane lane);
 
 #endif

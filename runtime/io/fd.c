@@ -218,7 +218,7 @@ static ssize_t try_send(int fd, const struct iovec *memory, bool *did_less)
 }
 
 /* A connection that broke while it stood in line is nobody's failure: take the next. The list is
- * accept(2)'s, which hands over errors of the network that are already pending on the new socket. */
+ * accept(2)'s, which hands over network errors that are already pending on the new socket. */
 static bool is_stillborn(ssize_t rc)
 {
     switch (rc) {

@@ -46,7 +46,7 @@ static int look(int fd, int wanted, int64_t timeout_ns)
     return ready;
 }
 
-/* A thread that is no worker blocks, in slices: nothing can interrupt poll(2) when it is stopped. */
+/* A thread that is no worker blocks, in slices: nothing can interrupt poll(2) for a stop. */
 static int wait_outside(int fd, int wanted)
 {
     int64_t slice_ns = SLICE_MIN_NS;

@@ -62,7 +62,7 @@ static void remove_file(hank_listener *l)
     if (l->inode == 0 || hk_os_stat(l->address.socket.un.sun_path, &file) < 0)
         return;
     if (file.st_dev == l->device && file.st_ino == l->inode)
-        (void)hk_os_unlink(l->address.socket.un.sun_path); /* if not: it is stale, as after a crash */
+        (void)hk_os_unlink(l->address.socket.un.sun_path); /* or it is stale, as after a crash */
 }
 
 /* --- life ---------------------------------------------------------------------------------- */

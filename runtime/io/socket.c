@@ -59,7 +59,7 @@ void hk_socket_adopt(hank_stream *s, int fd, int family)
 
 enum { CROWDED_MIN_NS = 1000 * 1000, CROWDED_MAX_NS = 100 * 1000 * 1000 };
 
-/* A Unix listener whose line is full answers EAGAIN, and nothing tells when it is not: ask again. */
+/* A Unix listener whose line is full answers EAGAIN, and nothing tells when it has room. */
 static int connect_patiently(hk_fd *f, const hk_address *address)
 {
     int64_t pause_ns = CROWDED_MIN_NS;

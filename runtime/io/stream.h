@@ -48,7 +48,7 @@ struct hank_stream {
 /* What an idle connection costs beside its source. */
 _Static_assert(sizeof(struct hank_stream) <= 256, "an idle stream is small");
 
-/* A stream of that kind, zeroed beyond the hank_stream, without a descriptor yet. NULL: no memory. */
+/* A stream of that kind, zeroed beyond the hank_stream, without a descriptor. NULL: no memory. */
 HK_MUST_CHECK hank_stream *hk_stream_new(const hk_stream_kind *kind);
 
 extern const hk_stream_kind hk_stream_socket;

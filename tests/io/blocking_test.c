@@ -79,7 +79,8 @@ static int be_inside(void *arg)
     int most = hk_load_relaxed(&c->most);
     while (now > most && !hk_cas_relaxed(&c->most, &most, now))
         ;
-    hk_os_sleep(200 * 1000);
+    for (int i = 0; i < 100; i++)
+        hk_os_yield(); /* let others come in too */
     (void)hk_sub_relaxed(&c->inside, 1);
     return hk_add_relaxed(&c->done, 1);
 }
@@ -115,8 +116,9 @@ static int meet(void *arg)
 {
     crowd *c = arg;
     (void)hk_add_relaxed(&c->inside, 1);
-    for (int i = 0; i < 100000 && hk_load_relaxed(&c->inside) < 8; i++)
-        hk_os_sleep(100 * 1000);
+    hank_ns give_up = hank_now() + HANK_SEC(10);
+    while (hk_load_relaxed(&c->inside) < 8 && hank_now() < give_up)
+        hk_os_yield();
     return hk_load_relaxed(&c->inside) >= 8 ? 0 : -ETIME;
 }
 
@@ -210,7 +212,8 @@ Test(blocking, a_call_that_is_stopped_before_its_turn_is_not_made, .timeout = 60
 
 static void *open_later(void *arg)
 {
-    hk_os_sleep(20 * 1000 * 1000);
+    for (int i = 0; i < 1000; i++)
+        hk_os_yield(); /* most likely the caller is waiting by then; right either way */
     (void)sem_post(&((gate *)arg)->open);
     return NULL;
 }
@@ -326,8 +329,9 @@ Test(blocking, a_lookup_that_hangs_is_left_behind_and_ends_itself, .timeout = 60
             cr_assert_eq(rc, 0);
             if (when)
                 (void)sem_post(&left_open);
-            for (int i = 0; i < 10000 && hk_load_relaxed(&left_freed) == 0; i++)
-                hk_os_sleep(1000 * 1000);
+            hank_ns give_up = hank_now() + HANK_SEC(10);
+            while (hk_load_relaxed(&left_freed) == 0 && hank_now() < give_up)
+                hk_os_yield();
             cr_assert_eq(hk_load_relaxed(&left_freed), 1);
         }
     }

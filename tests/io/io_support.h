@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Run `app` to the end with 1, 2 and 8 workers; each time it must return 0. */
 static inline void run_with_each_size(hank_fn app, void *arg)
@@ -69,12 +70,36 @@ static inline void pair_close(pair *p)
     hank_listener_close(p->listener);
 }
 
+/* A test whose body is a task with a connected pair `p`. */
+#define PAIR_TEST(suite, name, where)                                                     \
+    static int name##_body(pair *p);                                                      \
+    static int name##_app(void *arg)                                                      \
+    {                                                                                     \
+        (void)arg;                                                                        \
+        pair p;                                                                           \
+        int rc = pair_open(where, &p);                                                    \
+        if (rc == 0)                                                                      \
+            rc = name##_body(&p);                                                         \
+        pair_close(&p);                                                                   \
+        return rc;                                                                        \
+    }                                                                                     \
+    Test(suite, name, .timeout = 60)                                                      \
+    {                                                                                     \
+        run_with_each_size(name##_app, NULL);                                             \
+    }                                                                                     \
+    static int name##_body(pair *p)
+
+/* Descriptors, without the one by which the process names itself: it comes when it is needed. */
 static inline int open_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     int n = 0;
-    while (dir && readdir(dir))
-        n++;
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)) != NULL) {
+        char target[32] = "";
+        (void)!readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+        n += strstr(target, "pidfd") == NULL;
+    }
     if (dir)
         closedir(dir);
     return n;
