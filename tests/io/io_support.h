@@ -89,7 +89,8 @@ static inline void pair_close(pair *p)
     }                                                                                     \
     static int name##_body(pair *p)
 
-/* Descriptors, without the one by which the process names itself: it comes when it is needed. */
+/* Descriptors, without those by which the process names itself: it opens one when it needs it, and
+ * for a moment maybe two. So compare with <=. */
 static inline int open_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
