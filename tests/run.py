@@ -112,7 +112,8 @@ def build(preset):
         done = subprocess.run(command, cwd=ROOT, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
-            return failed_build(preset, step, done.stdout[-20000:])
+            said = re.sub(r"^\[\d+/\d+\] .*\n", "", done.stdout, flags=re.M)
+            return failed_build(preset, step, said[-20000:])
     return None
 
 

@@ -84,7 +84,7 @@ static int REAL_FRAME recurse(int depth)
     volatile char frame[256];
     frame[0] = (char)depth;
     sink = depth;
-    return sink < 0 ? 0 : recurse(depth + 1) + frame[0]; /* never negative */
+    return sink < 0 ? 0 : recurse(depth + 1) + frame[0]; /* never, but gcc need not know */
 }
 
 static void recurse_for_ever(hk_fiber *self)
