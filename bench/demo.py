@@ -35,7 +35,7 @@ def exchange(port, path):
 
 
 def show(server):
-    print(f"docs/examples/http_server.c listens on 127.0.0.1:{server.port}, one task a connection.\n"
+    print(f"docs/examples/http_server.c listens on 127.0.0.1:{server.port}, a task a connection.\n"
           "A page, and one that gathers three computing tasks and a sleeping one:\n")
     exchange(server.port, "/")
     exchange(server.port, "/fanout")
@@ -59,8 +59,8 @@ def print_rows(connections, seen):
     for system in SYSTEMS:
         s = seen[system]
         name = "bare epoll" if system == "epoll" else system
-        print(f"  {connections:>11}  {name:<10} {median(s, 'rate'):>12,.0f} {median(s, 'p50'):>9,.0f} "
-              f"{median(s, 'p99'):>9,.0f} {median(s, 'cpu_us'):>15.2f}")
+        print(f"  {connections:>11}  {name:<10} {median(s, 'rate'):>12,.0f} "
+              f"{median(s, 'p50'):>9,.0f} {median(s, 'p99'):>9,.0f} {median(s, 'cpu_us'):>15.2f}")
     ratios = [median(seen["hank"], k) / median(seen["epoll"], k)
               for k in ("rate", "p50", "p99", "cpu_us")]
     print(f"  {'':>11}  {'hank/epoll':<10} {ratios[0]:>12.2f} {ratios[1]:>9.2f} {ratios[2]:>9.2f} "
@@ -82,8 +82,8 @@ def main():
         servers = {"hank": hank, "epoll": epoll}
         print(f"wrk -t1, {TURNS} turns of {seconds} s each; "
               f"{'server and wrk on a CPU each' if pinned else 'all on one CPU'}:\n")
-        print(f"  {'connections':>11}  {'server':<10} {'requests/s':>12} {'p50 us':>9} {'p99 us':>9} "
-              f"{'CPU us/request':>15}")
+        print(f"  {'connections':>11}  {'server':<10} {'requests/s':>12} {'p50 us':>9} "
+              f"{'p99 us':>9} {'CPU us/request':>15}")
         for connections in LOADS:
             print_rows(connections, measure(servers, connections, seconds, pinned))
     print("The ratio of CPU us/request is the one to trust; ./dev bench http has more systems.")
