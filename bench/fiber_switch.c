@@ -20,11 +20,11 @@ enum { ROUNDS = 60, RING_MAX = 4096 };
 enum { SWITCHES = HK_UCONTEXT ? 10 * 1000 : 300 * 1000 };
 
 /* The asm keeps the call from becoming a jump; its text keeps the functions from being one. */
-#define PASS_ON(name, next, text)                                                    \
-    __attribute__((noinline)) static void name(hk_fiber *from, hk_fiber *to)         \
-    {                                                                                \
-        next(from, to);                                                              \
-        __asm__ volatile(text ::: "memory");                                         \
+#define PASS_ON(name, next, text)                                                                  \
+    __attribute__((noinline)) static void name(hk_fiber *from, hk_fiber *to)                       \
+    {                                                                                              \
+        next(from, to);                                                                            \
+        __asm__ volatile(text ::: "memory");                                                       \
     }
 
 PASS_ON(deep, hk_fiber_switch, "")
@@ -41,12 +41,12 @@ static hk_fiber *ring[RING_MAX];
 static long left;
 static uintptr_t ring_size;
 
-#define SWITCH_ALONG(name, by, to)                 \
-    static void name(hk_fiber *self)               \
-    {                                              \
-        while (left-- > 0)                         \
-            by(self, to);                          \
-        hk_fiber_leave(self, &thread_fiber);       \
+#define SWITCH_ALONG(name, by, to)                                                                 \
+    static void name(hk_fiber *self)                                                               \
+    {                                                                                              \
+        while (left-- > 0)                                                                         \
+            by(self, to);                                                                          \
+        hk_fiber_leave(self, &thread_fiber);                                                       \
     }
 
 SWITCH_ALONG(loop_0, hk_fiber_switch, ring[1])

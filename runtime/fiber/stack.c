@@ -59,8 +59,8 @@ static unsigned batch_of(int size_class)
     return size_class < LARGE_CLASS ? BATCH_SMALL : BATCH_LARGE;
 }
 
-/* Counts have one writer at a time, a cache's owner or the holder of a depot's lock: relaxed, and no
- * read-modify-write. */
+/* Counts have one writer at a time, a cache's owner or the holder of a depot's lock: relaxed, and
+ * no read-modify-write. */
 #define ADD(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) + (uint32_t)(n))
 #define SUB(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) - (uint32_t)(n))
 
@@ -219,7 +219,7 @@ void hk_stack_cache_drain(hk_stack_cache *cache)
 /* --- trimming ------------------------------------------------------------------------------ */
 
 /* Take up to HK_RELEASE_MAX off the cold end of `list`. Out of the lists, they are ours. */
-static size_t cut_cold(depot *d, hk_node *list, HK_ATOMIC(uint32_t) *count, uint32_t keep,
+static size_t cut_cold(depot *d, hk_node *list, HK_ATOMIC(uint32_t) * count, uint32_t keep,
                        hk_fiber **ret_fibers)
 {
     size_t n = 0;
