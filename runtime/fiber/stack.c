@@ -59,7 +59,7 @@ static unsigned batch_of(int size_class)
     return size_class < LARGE_CLASS ? BATCH_SMALL : BATCH_LARGE;
 }
 
-/* Counts have one writer at a time (a cache's owner, a depot's lock): relaxed, no read-modify-write. */
+/* Counts have one writer at a time (a cache's owner, a depot's lock): relaxed, plain. */
 #define ADD(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) + (uint32_t)(n))
 #define SUB(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) - (uint32_t)(n))
 
@@ -301,7 +301,7 @@ void hk_stack_get_stats(hk_stack_stats *ret_stats)
 {
     uint64_t idle = count_idle();
     hk_arena_get_stats(ret_stats);
-    ret_stats->live = ret_stats->live > idle ? ret_stats->live - idle : 0; /* counts may be moving */
+    ret_stats->live = ret_stats->live > idle ? ret_stats->live - idle : 0; /* they may be moving */
 }
 
 size_t hk_stack_high_water(const hk_fiber *f)
