@@ -60,7 +60,7 @@ void hk_thread_wait(hk_thread *t, int64_t deadline)
     while ((runs = hk_load_acquire(&t->runs)) == t->runs_seen) {
         int64_t left = deadline == HK_FOREVER ? -1 : deadline - hk_os_now();
         if (deadline != HK_FOREVER && left <= 0) {
-            uint64_t word = hk_load_seqcst(&t->sleeper.word);
+            uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [waiter:claim] or ours to claim */
             if (hk_ticket_claim((hk_ticket){&t->sleeper, hk_word_turn(word)}, -ETIMEDOUT))
                 return; /* by us: nobody will run us */
             deadline = HK_FOREVER;

@@ -221,3 +221,25 @@ Test(waitq, a_thread_whose_wait_timed_out_can_wait_again)
         cr_expect_eq(s.guests[0].result, i);
     }
 }
+
+static void *wait_for_event(void *arg)
+{
+    cr_expect_eq(hank_event_wait(arg), 0);
+    hk_store_release(&gone, true); /* the event is ours to free */
+    return arg;
+}
+
+/* Who waits for an event may free it, on a stack for one: so not before its setter is done with it.
+ * Here the setter stands between its store and its unlock. */
+Test(waitq, an_event_is_not_left_before_its_setter_has_left_it)
+{
+    hank_event e = {{0}};
+    hank_event_set(&e);
+    hk_waitq_lock((hk_waitq *)(void *)&e);
+    pthread_t thread = start_thread(wait_for_event, &e);
+    for (int i = 0; i < 2000 && !hk_load_acquire(&gone); i++) /* it would have left */
+        hk_os_yield();
+    cr_expect_not(hk_load_acquire(&gone)); /* it has left */
+    hk_waitq_unlock((hk_waitq *)(void *)&e);
+    join_thread(thread);
+}
