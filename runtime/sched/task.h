@@ -79,10 +79,10 @@ typedef enum hk_phase {
 enum { HK_EXTRA_NAME = 1, HK_EXTRA_COPY = 2 };
 
 typedef struct hk_task {
-    /* What spawning writes and a first run reads: two cache lines. */
+    /* What spawning writes and a first run reads: two cache lines, of which awaiting a task that
+     * has ended needs only the first. */
     struct hk_task *next; /* first: the slab's link while free */
-    hank_fn fn;
-    void *arg;
+    HK_ATOMIC(uint64_t) control;
     struct hk_task *parent;
     hk_node siblings;
     HK_ATOMIC(struct hk_join *) join;
@@ -91,8 +91,9 @@ typedef struct hk_task {
     uint8_t size_class;
     HK_ATOMIC(uint8_t) phase;
     HK_ATOMIC(uint8_t) extras;
+    hank_fn fn;
 
-    HK_ATOMIC(uint64_t) control;
+    void *arg;
     void *site;
     struct hk_worker *home; /* whose deque it was pushed to */
     struct hk_runtime *runtime;
