@@ -196,9 +196,10 @@ def print_table(name, case, records):
 def say_how_quiet(records, load_before):
     disturbed = sum(r["foreign"] > DISTURBED for r in records)
     if disturbed or load_before > 0.5:
-        print(f"\nThis machine was not quiet: load average {load_before:.1f} before the first round; "
-              f"other processes used more than {DISTURBED:.0%} of a CPU during some round of "
-              f"{disturbed} of {len(records)} rows.\nTrust ratios more than figures, and run again.")
+        print(f"\nThis machine was not quiet: load average {load_before:.1f} before the first "
+              f"round; other processes used more than {DISTURBED:.0%} of a CPU during some round "
+              f"of {disturbed} of {len(records)} rows.\n"
+              "Trust ratios more than figures, and run again.")
 
 
 # --- the command ---------------------------------------------------------------------------------

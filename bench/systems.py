@@ -74,7 +74,7 @@ class Peer:
 
 
 def build_environment():
-    return dict(os.environ, CARGO_TARGET_DIR=str(PEERS / "cargo"), GOFLAGS="-mod=mod",
+    return dict(os.environ, CARGO_TARGET_DIR=str(PEERS / "cargo"),
                 GOPROXY="off", GOCACHE=str(PEERS / "gocache"))
 
 

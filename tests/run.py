@@ -30,7 +30,6 @@ CONFIGURATIONS = {
     "tsan": (True, ["-L", "stress|canary|example"]),
     "ubsan": (False, ["-LE", "house"]),
     "fuzz": (False, ["-L", "fuzz|canary"]),
-    "release": (False, ["-LE", "house|canary|model"]),
 }
 CPUS = str(os.cpu_count() or 1)
 
@@ -112,7 +111,8 @@ def build(preset):
         done = subprocess.run(command, cwd=ROOT, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0:
-            return failed_build(preset, step, done.stdout[-20000:])
+            said = re.sub(r"^\[\d+/\d+\] .*\n", "", done.stdout, flags=re.M)
+            return failed_build(preset, step, said[-20000:])
     return None
 
 

@@ -12,6 +12,13 @@
 
 #define HK_COLD       __attribute__((cold, noinline))
 #define HK_NOINLINE   __attribute__((noinline))
+
+/* A function that touches what belongs to the running thread: thread-local storage, errno. Never
+ * inlined, because a compiler remembers where that is across a switch to another thread; and not
+ * watched by ThreadSanitizer, which takes the fibers that use it in turn for so many threads. */
+#define HK_THREAD_ACCESSOR __attribute__((noinline)) HK_UNWATCHED
+#define HK_UNWATCHED       __attribute__((no_sanitize("thread")))
+
 #define HK_MUST_CHECK __attribute__((warn_unused_result))
 #define HK_NORETURN   __attribute__((noreturn))
 #define HK_PRINTF(text, first) __attribute__((format(printf, text, first)))

@@ -39,7 +39,7 @@ static _Thread_local int held_count;
 
 /* Never inlined: a task changes threads only while it holds no lock, so the address of `held` may
  * be kept within one of these calls but not across two. */
-HK_NOINLINE void hk_lock_note_take(hk_lock *l, hk_lock_rank rank)
+HK_THREAD_ACCESSOR void hk_lock_note_take(hk_lock *l, hk_lock_rank rank)
 {
     HK_CHECK(held_count < HELD_MAX);
     if (held_count > 0 && held[held_count - 1].rank >= rank)
@@ -50,7 +50,7 @@ HK_NOINLINE void hk_lock_note_take(hk_lock *l, hk_lock_rank rank)
     held_count++;
 }
 
-HK_NOINLINE void hk_lock_note_drop(hk_lock *l)
+HK_THREAD_ACCESSOR void hk_lock_note_drop(hk_lock *l)
 {
     for (int i = held_count - 1; i >= 0; i--) {
         if (held[i].lock != l)

@@ -446,13 +446,12 @@ int hk_os_eventfd(void)
 
 /* --- errno --------------------------------------------------------------------------------- */
 
-/* Never inlined: a compiler may remember where errno is across a switch to another thread. */
-HK_NOINLINE int hk_os_errno(void)
+HK_THREAD_ACCESSOR int hk_os_errno(void)
 {
     return errno;
 }
 
-HK_NOINLINE void hk_os_set_errno(int value)
+HK_THREAD_ACCESSOR void hk_os_set_errno(int value)
 {
     errno = value;
 }

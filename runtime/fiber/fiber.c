@@ -128,9 +128,6 @@ void hk_fiber_adopt_thread(hk_fiber *ret_thread)
 void hk_fiber_forget_thread(hk_fiber *thread)
 {
     HK_CHECK(thread->is_thread);
-#if HK_TSAN
-    __tsan_acquire(thread); /* pairs with the last switch to it */
-#endif
     *thread = (hk_fiber){.is_thread = true};
 }
 
@@ -158,6 +155,7 @@ void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry)
     HK_DCHECK((uintptr_t)f % 16 == 0);
 #if HK_TSAN
     __tsan_acquire(f); /* made anew on the spot: pairs with hk_fiber_leave */
+    f->is_fresh = true;
     if (++f->tsan_makes == TSAN_MAKES_MAX) {
         __tsan_destroy_fiber(f->tsan);
         tsan_fiber_new(f);
@@ -171,26 +169,27 @@ void hk_fiber_make(hk_fiber *f, hk_fiber_entry *entry)
 }
 
 #if HK_TSAN
-/* Everything we read of `to` is read here and released, so that whoever makes it anew later, after
- * it has been left, is seen to come after us. */
-static void *depart_tsan(hk_fiber *to)
+/* Unwatched, like the switch itself: what we read of `to` was published by other means, or belongs
+ * to the thread we are on. */
+HK_UNWATCHED static void depart_tsan(hk_fiber *to)
 {
-    void *tsan = to->tsan;
-    __tsan_release(to); /* pairs with begin, giving back, making anew */
-    return tsan;
+    if (to->is_fresh) {
+        to->is_fresh = false;
+        __tsan_release(to); /* pairs with begin */
+    }
 }
-#define SWITCH_TSAN(tsan) __tsan_switch_to_fiber((tsan), __tsan_switch_to_fiber_no_sync)
+#define SWITCH_TSAN(to) __tsan_switch_to_fiber((to)->tsan, __tsan_switch_to_fiber_no_sync)
 #endif
 
 #if HK_ASAN || HK_TSAN
-void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
+HK_UNWATCHED void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
 {
 #if HK_ASAN
     __sanitizer_start_switch_fiber(&from->asan_fake, to->stack_low, to->stack_bytes);
 #endif
 #if HK_TSAN
-    void *tsan = depart_tsan(to);
-    SWITCH_TSAN(tsan);
+    depart_tsan(to);
+    SWITCH_TSAN(to);
 #endif
     hk_fiber_swap(from, to);
 #if HK_ASAN
@@ -199,15 +198,15 @@ void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
 }
 #endif
 
-void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
+HK_UNWATCHED void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
 {
 #if HK_ASAN
     __sanitizer_start_switch_fiber(NULL, to->stack_low, to->stack_bytes); /* frees the fake one */
 #endif
 #if HK_TSAN
     __tsan_release(from); /* pairs with giving back or making anew */
-    void *tsan = depart_tsan(to);
-    SWITCH_TSAN(tsan);
+    depart_tsan(to);
+    SWITCH_TSAN(to);
 #endif
     hk_fiber_swap(from, to);
     hk_panic("a fiber was entered again after its last switch");

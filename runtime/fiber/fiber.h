@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* fiber.h - a stack one can leave and come back to.
  *
- * The contract is ucontext's: make (an entry on a given stack) and switch; unlike ucontext the hand-
- * written switches leave the signal mask alone, which saves two system calls. Two implementations
- * stand behind it: switch_<cpu>.S, and the portable one on <ucontext.h> (-DHANK_UCONTEXT=ON).
+ * The contract is ucontext's: make (an entry on a given stack) and switch; unlike ucontext, the
+ * hand-written switches leave the signal mask alone, which saves two system calls. Two
+ * implementations stand behind it: switch_<cpu>.S, and the portable one on <ucontext.h>
+ * (-DHANK_UCONTEXT=ON).
  *
  * A fiber lives at the top end of its own stack slot, on the page that is touched anyway:
  *
@@ -45,6 +46,7 @@ struct hk_fiber {
     uint8_t size_class;
     bool is_thread;       /* stands for a thread's own stack, not for a slot */
     bool has_canary;      /* instead of a guard */
+    bool is_fresh;        /* made and not yet switched to; kept for ThreadSanitizer */
     unsigned tsan_makes;  /* how often `tsan` was started from the top */
     unsigned valgrind_id; /* the registered stack */
     void *asan_fake;      /* AddressSanitizer's fake stack while we are away */

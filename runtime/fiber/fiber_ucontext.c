@@ -21,7 +21,7 @@ typedef struct first_frame {
 
 /* errno after the switch is that of another thread, and the compiler must not know its address:
  * hence the two accessors, which are never inlined. */
-void hk_fiber_swap(hk_fiber *from, hk_fiber *to)
+HK_UNWATCHED void hk_fiber_swap(hk_fiber *from, hk_fiber *to)
 {
     ucontext_t here;
     int error = hk_os_errno();
@@ -31,7 +31,7 @@ void hk_fiber_swap(hk_fiber *from, hk_fiber *to)
 }
 
 /* makecontext passes ints: a pointer arrives in two halves. */
-static void start(unsigned high, unsigned low)
+HK_UNWATCHED static void start(unsigned high, unsigned low)
 {
     first_frame *first = (first_frame *)((uintptr_t)high << 16 << 16 | low);
     (void)fesetenv(FE_DFL_ENV); /* not the maker's: cannot fail for this one */

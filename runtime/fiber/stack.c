@@ -59,7 +59,8 @@ static unsigned batch_of(int size_class)
     return size_class < LARGE_CLASS ? BATCH_SMALL : BATCH_LARGE;
 }
 
-/* Counts have one writer at a time (a cache's owner, a depot's lock): relaxed, no read-modify-write. */
+/* Counts have one writer at a time, a cache's owner or the holder of a depot's lock: relaxed, and
+ * no read-modify-write. */
 #define ADD(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) + (uint32_t)(n))
 #define SUB(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) - (uint32_t)(n))
 
@@ -80,9 +81,9 @@ static void move_last_to_front(hk_node *from, hk_node *to)
 static void register_cache(hk_stack_cache *cache)
 {
     hk_lock_take(&caches_lock, HK_RANK_STACK);
-    hk_list_push_back(&caches, &cache->registered);
-    cache->is_registered = true;
+    hk_list_push_back(&caches, &cache->link);
     hk_lock_drop(&caches_lock);
+    cache->is_linked = true;
 }
 
 /* The `n` least recently used of a class go to the depot. */
@@ -142,7 +143,7 @@ static hk_fiber *pop_cache(hk_stack_cache *cache, int size_class)
 
 static int take(hk_stack_cache *cache, int size_class, hk_fiber **ret_fiber)
 {
-    if (cache && !cache->is_registered)
+    if (cache && !cache->is_linked)
         register_cache(cache);
     hk_fiber *f = cache ? pop_cache(cache, size_class) : NULL;
     if (!f)
@@ -176,7 +177,7 @@ static void give_to_depot(hk_fiber *f)
 static void give_to_cache(hk_stack_cache *cache, hk_fiber *f)
 {
     unsigned batch = batch_of(f->size_class);
-    if (!cache->is_registered)
+    if (!cache->is_linked)
         register_cache(cache);
     hk_list_push_front(&cache->classes[f->size_class].idle, &f->link);
     ADD(cache->classes[f->size_class].count, 1);
@@ -206,11 +207,11 @@ void hk_stack_cache_drain(hk_stack_cache *cache)
     for (int c = 0; c < HK_STACK_CLASSES; c++)
         if (hk_load_relaxed(&cache->classes[c].count) > 0)
             spill(cache, c, hk_load_relaxed(&cache->classes[c].count));
-    if (cache->is_registered) {
+    if (cache->is_linked) {
         hk_lock_take(&caches_lock, HK_RANK_STACK);
-        hk_list_remove(&cache->registered);
-        cache->is_registered = false;
+        hk_list_remove(&cache->link);
         hk_lock_drop(&caches_lock);
+        cache->is_linked = false;
     }
     hk_fiber_note_turn_ends(cache);
 }
@@ -218,7 +219,7 @@ void hk_stack_cache_drain(hk_stack_cache *cache)
 /* --- trimming ------------------------------------------------------------------------------ */
 
 /* Take up to HK_RELEASE_MAX off the cold end of `list`. Out of the lists, they are ours. */
-static size_t cut_cold(depot *d, hk_node *list, HK_ATOMIC(uint32_t) *count, uint32_t keep,
+static size_t cut_cold(depot *d, hk_node *list, HK_ATOMIC(uint32_t) * count, uint32_t keep,
                        hk_fiber **ret_fibers)
 {
     size_t n = 0;
@@ -289,7 +290,7 @@ static uint64_t count_idle(void)
 
     hk_lock_take(&caches_lock, HK_RANK_STACK);
     for (hk_node *n = hk_list_first(&caches); n && n != &caches; n = n->next) {
-        hk_stack_cache *cache = hk_container_of(n, hk_stack_cache, registered);
+        hk_stack_cache *cache = hk_container_of(n, hk_stack_cache, link);
         for (int c = 0; c < HK_STACK_CLASSES; c++)
             idle += hk_load_relaxed(&cache->classes[c].count);
     }
@@ -301,7 +302,8 @@ void hk_stack_get_stats(hk_stack_stats *ret_stats)
 {
     uint64_t idle = count_idle();
     hk_arena_get_stats(ret_stats);
-    ret_stats->live = ret_stats->live > idle ? ret_stats->live - idle : 0; /* counts may be moving */
+    /* The counts may be moving while they are added up. */
+    ret_stats->live = ret_stats->live > idle ? ret_stats->live - idle : 0;
 }
 
 size_t hk_stack_high_water(const hk_fiber *f)

@@ -132,7 +132,7 @@ unsigned hk_scope_wait_state(hk_sleeper *s)
         return HK_WAITING; /* nobody cancels a thread */
     bool shield = false;
     hk_task *task = hk_task_of(s);
-    for (hk_task *t = task; t; t = t->under) {
+    for (hk_task *t = task; t; t = t->under) { /* one turn, for the usual task */
         if (t->scopes)
             (void)earliest(t->scopes, &shield);
         if (shield)

@@ -131,6 +131,13 @@ static inline bool hk_task_cancelled(hk_task *t)
     return (hk_load_seqcst(&t->control) & HK_TASK_CANCELLED) != 0;
 }
 
+/* The usual task has no scope, no parent beneath it and no cancel: nothing can stop it. False says
+ * only that scope.c has to look. */
+static inline bool hk_task_is_free(hk_task *t)
+{
+    return t->scopes == NULL && t->under == NULL && !hk_task_cancelled(t);
+}
+
 static inline bool hk_task_done(hk_task *t)
 {
     return hk_load_acquire(&t->join) == HK_JOIN_DONE; /* [task:done] acquire: sees the result */

@@ -182,7 +182,7 @@ ON_EACH_BACKEND(an_interrupted_poke_is_made_again)
     hk_reactor_interrupt(r);
     cr_expect(hk_fault_hit());
     hk_fault_clear();
-    int n = r->backend->wait(r, 5000 * MS, ready, 8); /* the kernel's part alone */
+    int n = r->backend->wait(r, 5000 * MS, ready, HK_READY_MAX); /* the kernel's part alone */
     cr_expect_eq(n, 0);
     (void)hk_reactor_wait(r, INT64_MAX, ready);
 }

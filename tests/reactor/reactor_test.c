@@ -356,18 +356,21 @@ ON_EACH_BACKEND(more_than_one_list_full_is_handed_out_over_several_waits_each_on
         close_pair(p[i]);
 }
 
+/* Each descriptor wakes a reader and a writer, so that they alone could fill the list. */
 ON_EACH_BACKEND(due_timers_and_ready_descriptors_do_not_starve_each_other)
 {
     enum { COUNT = HK_READY_MAX };
     static pair p[COUNT];
-    static hk_sleeper sleepers[COUNT];
+    static hk_sleeper readers[COUNT], writers[COUNT];
     static hk_timer timers[2 * COUNT];
     hk_reactor *r = open_reactor(backend);
     hk_ready ready[HK_READY_MAX];
     for (int i = 0; i < COUNT; i++) {
         p[i] = open_pair();
-        wait_armed(r, p[i].source, HK_IN, &sleepers[i]);
-        say(p[i].peer, "x");
+        fill(p[i].fd);
+        wait_armed(r, p[i].source, HK_OUT, &writers[i]);
+        wait_armed(r, p[i].source, HK_IN, &readers[i]);
+        close_peer(&p[i]);
     }
     for (int i = 0; i < 2 * COUNT; i++)
         (void)hk_timers_add(&r->timers, &timers[i], 0, (hk_ticket){0});
@@ -380,6 +383,7 @@ ON_EACH_BACKEND(due_timers_and_ready_descriptors_do_not_starve_each_other)
         (void)hk_timers_remove(&timers[i]);
     for (int i = 0; i < COUNT; i++) {
         hk_source_stop(p[i].source, HK_IN);
+        hk_source_stop(p[i].source, HK_OUT);
         close_pair(p[i]);
     }
 }

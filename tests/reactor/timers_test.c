@@ -325,3 +325,16 @@ Test(timers, what_is_due_before_a_crowd_is_handed_out_while_that_is_sorted)
     cr_expect_eq(ready[0].ticket.turn, 77u);
     free(t);
 }
+
+Test(timers, a_far_timer_in_a_crowd_does_not_call_for_the_owner_now)
+{
+    enum { CROWD = 1000 };
+    static hk_timer t[CROWD], far;
+    int64_t second = INT64_C(1000) * 1000 * 1000, hour = 3600 * second;
+    for (int i = 0; i < CROWD; i++)
+        (void)hk_timers_add(&heap, &t[i], 3 * hour, ticket(0));
+    cr_expect_eq(expire(hour, (hk_ready[1]){{ticket(0), 0}}, 1), 0);
+    (void)hk_timers_add(&heap, &far, hour + 10 * second, ticket(1));
+    cr_expect_gt(hk_load_relaxed(&heap.earliest), hour);
+    cr_expect_leq(hk_load_relaxed(&heap.earliest), hour + 10 * second);
+}

@@ -6,7 +6,8 @@
  *     fiber_migration [fibers [switches of each]]
  *
  * Each fiber checks on every return that its locals, its errno and its rounding mode came along.
- * What orders one thread's use of a fiber before another's is the queue's lock alone. */
+ * What orders one thread's use of a fiber before another's is the queue's lock alone; what orders
+ * a fiber before the thread it switches to is is_done. */
 #include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
@@ -23,13 +24,13 @@
 
 enum { THREADS = 3 };
 
-/* own      the fiber's alone          link     queue_lock
- * fiber    set before it is queued    is_done  written by the fiber, read by whom it switches to */
+/* link      queue_lock              fiber     set before it is queued
+ * left      the fiber's alone       is_done   the fiber writes, whom it switches to reads */
 typedef struct walker {
     hk_node link;
     hk_fiber *fiber;
     long left;
-    bool is_done;
+    HK_ATOMIC(bool) is_done;
 } walker;
 
 /* What the thread that currently runs a walker lends it. */
@@ -45,20 +46,24 @@ static HK_ATOMIC(long) alive;
 static HK_ATOMIC(long) failures;
 static _Thread_local home *current_home;
 
-/* Not inlined: a compiler may remember where thread-local storage is across a switch. */
-static HK_NOINLINE home *get_home(void)
+static HK_THREAD_ACCESSOR home *get_home(void)
 {
     __asm__ volatile("" ::: "memory");
     return current_home;
 }
 
-static HK_NOINLINE int get_errno(void)
+static HK_THREAD_ACCESSOR void set_home(home *h)
+{
+    current_home = h;
+}
+
+static HK_THREAD_ACCESSOR int get_errno(void)
 {
     __asm__ volatile("" ::: "memory");
     return errno;
 }
 
-static HK_NOINLINE void put_errno(int value)
+static HK_THREAD_ACCESSOR void put_errno(int value)
 {
     errno = value;
 }
@@ -95,14 +100,14 @@ static void walk(hk_fiber *self)
         if (!same || get_errno() != error || fegetround() != mode)
             hk_add_relaxed(&failures, 1L);
     }
-    me->is_done = true;
+    hk_store_release(&me->is_done, true); /* [walk:done] release: nothing is left to do here */
     hk_fiber_leave(self, &get_home()->fiber);
 }
 
 static void *run(void *arg)
 {
     home *h = arg;
-    current_home = h;
+    set_home(h);
     hk_fiber_adopt_thread(&h->fiber);
     while (hk_load_relaxed(&alive) > 0) {
         walker *w = pop();
@@ -112,9 +117,8 @@ static void *run(void *arg)
         }
         hk_fiber_switch(&h->fiber, w->fiber);
         h->switches++;
-        /* The walker has written is_done before it switched here, on this thread. */
-        hk_fiber_note_turn_begins(w);
-        if (!w->is_done) {
+        /* [walk:done] acquire: what the walker did is over. */
+        if (!hk_load_acquire(&w->is_done)) {
             push(w);
             continue;
         }
