@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mutex_test.c - what <hank/sync.h> says of the mutex and the condition, with 1, 2 and 8 workers. */
+/* mutex_test.c - what <hank/sync.h> says of mutex and condition, with 1, 2 and 8 workers. */
 #include "sync/sync_support.h"
 
 #include "base/atomic.h"
