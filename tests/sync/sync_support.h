@@ -2,8 +2,8 @@
 /* sync_support.h - what tests of things to wait for share: a runtime of each size, a look at who
  * waits, threads, and the last words of a program that had to die.
  *
- * A look at the queue takes the object's own lock, so that nobody is counted before he can be served:
- * that is how a test knows, without letting time pass, that somebody waits. */
+ * A look at the queue takes the object's own lock, so that nobody is counted before he can be
+ * served: that is how a test knows, without letting time pass, that somebody waits. */
 #ifndef HK_TESTS_SYNC_SUPPORT_H
 #define HK_TESTS_SYNC_SUPPORT_H
 
@@ -109,7 +109,7 @@ static inline void last_words(hank_fn fn, void *arg, char *ret_words, size_t siz
     pid_t child = fork();
     cr_assert_geq(child, 0);
     if (child == 0) {
-        (void)signal(SIGABRT, SIG_DFL); /* not the test runner's */
+        (void)sigaction(SIGABRT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         (void)dup2(fds[1], 2);
         close(fds[0]);
         close(fds[1]);
