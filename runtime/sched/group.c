@@ -93,7 +93,7 @@ static int spawn_member(hank_group *group, const hk_spawn *how)
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
         return -EPERM;
-    hk_task *t = hk_task_new(w, how);
+    hk_task *t = hk_task_new(w, how, NULL);
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     int rc = 0;
     if (!t)
@@ -101,8 +101,7 @@ static int spawn_member(hank_group *group, const hk_spawn *how)
     else if (g->cancelled)
         rc = -ECANCELED;
     if (rc == 0) {
-        t->kind = HK_MEMBER;
-        t->parent = NULL;
+        hk_task_add_trait(t, HK_TRAIT_MEMBER);
         t->group = g;
         hk_list_push_back(&g->members, &t->siblings);
         g->count++;
@@ -120,7 +119,7 @@ int hank_group_spawn(hank_group *g, hank_fn fn, void *arg)
 {
     if (!g || !fn)
         return -EINVAL;
-    hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0), .size_class = -1};
+    hk_spawn how = {.fn = fn, .arg = arg};
     return spawn_member(g, &how);
 }
 
@@ -128,11 +127,7 @@ int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t siz
 {
     if (!g || !fn || size > COPY_MAX || (size > 0 && !arg))
         return -EINVAL;
-    hk_spawn how = {.fn = fn,
-                    .arg = (void *)(uintptr_t)arg,
-                    .site = __builtin_return_address(0),
-                    .copy = size,
-                    .size_class = -1};
+    hk_spawn how = {.fn = fn, .arg = (void *)(uintptr_t)arg, .copy = size};
     return spawn_member(g, &how);
 }
 

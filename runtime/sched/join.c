@@ -83,7 +83,7 @@ void hk_join_show(hk_join *j)
         int error;
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         struct hk_join *none = HK_JOIN_NONE;
-        bool called = c && c->under == me; /* it runs on our stack, or has: it will not arrive */
+        bool called = c && hk_load_relaxed(&c->join) == HK_JOIN_CALLED; /* written on this stack */
         if (c && !called && !hk_task_done(c) && hk_cas_acqrel(&c->join, &none, j)) /* [task:join] */
             continue;
         (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */

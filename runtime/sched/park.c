@@ -23,6 +23,8 @@ hk_sleeper *hk_park_self(void)
 void hk_park_begin(hk_waiter *w, unsigned state)
 {
     hk_sleeper *s = hk_park_self();
+    if (s->kind == HK_SLEEPER_TASK)
+        hk_task_of(s)->runtime = hk_worker_self()->runtime;
     w->asked = state;
     if (state == HK_WAITING)
         state = hk_scope_wait_state(s);

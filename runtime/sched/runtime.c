@@ -50,11 +50,9 @@ static int make_first_task(hk_runtime *rt, hk_task **ret_task)
     hk_worker *w = &rt->workers[0];
     hk_slab_cache its = w->tasks;
     w->tasks = one;
-    hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank", .size_class = -1};
-    t = hk_task_new(w, &how);
+    hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank"};
+    t = hk_task_new(w, &how, NULL);
     w->tasks = its;
-    t->kind = HK_CHILD;
-    t->parent = NULL;
     *ret_task = t;
     return 0;
 }

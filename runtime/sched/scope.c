@@ -161,6 +161,9 @@ static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
 {
     hk_scope *s = (hk_scope *)(void *)public;
     hk_scope **place = hk_scope_place();
+    hk_worker *w = hk_worker_self();
+    if (w && w->current)
+        hk_task_add_trait(w->current, HK_TRAIT_PARENT);
     *s = (hk_scope){.outer = *place, .deadline = deadline, .kind = kind};
     *place = s;
 }

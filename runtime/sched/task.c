@@ -34,7 +34,7 @@ hk_slab hk_task_slab = {.bytes =
 /* --- making and giving back ---------------------------------------------------------------- */
 
 /* Everything a task starts with, in a slot of its own. NULL: no memory. */
-static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, void *site)
+static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *parent)
 {
     hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
     if (HK_UNLIKELY(!t))
@@ -42,46 +42,53 @@ static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, void *site
     /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
     t->fn = fn;
     t->arg = arg;
+    t->parent = parent;
     hk_store_relaxed(&t->join, HK_JOIN_NONE);
-    t->size_class = w->stack_class;
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
-    hk_store_relaxed(&t->extras, (uint8_t)0);
-    t->site = site;
-    t->runtime = w->runtime;
-    t->under = NULL;
-    t->scopes = NULL;
-    t->children.next = NULL;
+    hk_store_relaxed(&t->traits, w->stack_class);
     hk_count(w->counters.spawned);
     return t;
 }
 
-static bool copy_argument(hk_task *t, const hk_spawn *how)
+/* The copy of an argument, behind its own size. */
+typedef struct argument_copy {
+    size_t bytes;
+    _Alignas(max_align_t) char argument[];
+} argument_copy;
+
+static bool copy_argument(hk_task *t, const void *arg, size_t bytes)
 {
-    void *copy = hk_alloc(how->copy);
+    argument_copy *copy = hk_alloc(sizeof *copy + bytes);
     if (!copy)
         return false;
-    t->arg = memcpy(copy, how->arg, how->copy);
+    copy->bytes = bytes;
+    t->arg = memcpy(copy->argument, arg, bytes);
     t->copy = copy;
-    t->copy_bytes = how->copy;
-    hk_store_relaxed(&t->extras, (uint8_t)HK_EXTRA_COPY); /* published with the task */
+    hk_task_add_trait(t, HK_TRAIT_COPIED);
     return true;
 }
 
-hk_task *hk_task_new(hk_worker *w, const hk_spawn *how)
+static void free_copy(hk_task *t)
 {
-    hk_task *t = take_slot(w, how->fn, how->arg, how->site);
+    argument_copy *copy = t->copy;
+    if (hk_task_has(t, HK_TRAIT_COPIED))
+        hk_free(copy, sizeof *copy + copy->bytes);
+}
+
+hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
+{
+    hk_task *t = take_slot(w, how->fn, how->arg, parent);
     if (!t)
         return NULL;
-    if (how->copy > 0 && !copy_argument(t, how)) {
+    if (how->stack_size > 0)
+        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see take_slot */
+    if (how->name) {
+        hk_store_relaxed(&t->name, how->name); /* see take_slot */
+        hk_task_add_trait(t, HK_TRAIT_NAMED);
+    }
+    if (how->copy > 0 && !copy_argument(t, how->arg, how->copy)) {
         hk_task_discard(w, t);
         return NULL;
-    }
-    if (how->size_class >= 0)
-        t->size_class = (uint8_t)how->size_class;
-    if (how->name) {
-        uint8_t extras = hk_load_relaxed(&t->extras);
-        hk_store_relaxed(&t->name, how->name); /* published with the task */
-        hk_store_relaxed(&t->extras, (uint8_t)(extras | HK_EXTRA_NAME));
     }
     return t;
 }
@@ -95,15 +102,6 @@ void hk_task_free(hk_worker *w, hk_task *t)
      * and [task:turn]: who sees a turn of the slot's next task sees that it is another task. */
     hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
     hk_slab_put(&hk_task_slab, &w->tasks, t);
-}
-
-static void free_copy(hk_task *t)
-{
-    uint8_t extras = hk_load_relaxed(&t->extras); /* ours alone by now */
-    if (!(extras & HK_EXTRA_COPY))
-        return;
-    hk_free(t->copy, t->copy_bytes);
-    hk_store_relaxed(&t->extras, (uint8_t)(extras & ~HK_EXTRA_COPY));
 }
 
 void hk_task_discard(hk_worker *w, hk_task *t)
@@ -122,9 +120,8 @@ static inline hank_task start_child(hk_worker *w, hk_task *t)
 {
     if (HK_UNLIKELY(!t))
         return failed(-ENOMEM);
-    hk_task *parent = w->current;
-    t->kind = HK_CHILD;
-    t->parent = parent;
+    hk_task *parent = t->parent;
+    hk_task_add_trait(parent, HK_TRAIT_PARENT);
     hk_list_push_back(&parent->children, &t->siblings);
     hank_task handle = {.slot_ = t, /* before it can end: no one else changes the generation */
                         .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
@@ -140,7 +137,7 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(-EPERM);
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    return start_child(w, take_slot(w, fn, arg, __builtin_return_address(0)));
+    return start_child(w, take_slot(w, fn, arg, w->current));
 }
 
 hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *options)
@@ -150,17 +147,11 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
         return failed(-EPERM);
-    int size_class = o->stack_size ? hk_stack_class(o->stack_size) : -1;
-    bool bad_class = o->stack_size != 0 && size_class < 0;
-    if (!fn || bad_class || o->copy > COPY_MAX || (o->copy > 0 && !arg))
+    if (!fn || o->stack_size > HK_STACK_MAX || o->copy > COPY_MAX || (o->copy > 0 && !arg))
         return failed(-EINVAL);
-    hk_spawn how = {.fn = fn,
-                    .arg = arg,
-                    .name = o->name,
-                    .site = __builtin_return_address(0),
-                    .copy = o->copy,
-                    .size_class = size_class};
-    return start_child(w, hk_task_new(w, &how));
+    hk_spawn how = {
+        .fn = fn, .arg = arg, .name = o->name, .copy = o->copy, .stack_size = o->stack_size};
+    return start_child(w, hk_task_new(w, &how, w->current));
 }
 
 /* --- running and ending -------------------------------------------------------------------- */
@@ -169,7 +160,7 @@ void hk_task_report(hk_task *t, int result)
 {
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
     if (result < 0 && !asked_to)
-        hk_runtime_report(t->runtime, hk_task_name(t), result);
+        hk_runtime_report(hk_worker_self()->runtime, hk_task_name(t), result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -202,12 +193,13 @@ int hk_task_body(hk_task *t)
     bool cancelled =
         hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
     int result = HK_UNLIKELY(cancelled) ? -ECANCELED : t->fn(t->arg);
-    if (HK_UNLIKELY(t->scopes != NULL))
-        hk_panic("a task returned inside a timeout or shield that it had begun");
-    if (HK_UNLIKELY(!hk_list_empty(&t->children)))
-        settle(t, result);
-    if (HK_UNLIKELY(hk_load_relaxed(&t->extras) != 0)) /* written before the task was published */
-        free_copy(t);
+    if (hk_task_has(t, HK_TRAIT_PARENT)) {
+        if (HK_UNLIKELY(t->scopes != NULL))
+            hk_panic("a task returned inside a timeout or shield that it had begun");
+        if (HK_UNLIKELY(!hk_list_empty(&t->children)))
+            settle(t, result);
+    }
+    free_copy(t);
     return result;
 }
 
@@ -216,7 +208,7 @@ void hk_task_finish(hk_worker *w, hk_task *t, int result)
     hk_count(w->counters.ended);
     t->result = result;
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
-    if (t->kind == HK_MEMBER) {
+    if (hk_task_has(t, HK_TRAIT_MEMBER)) {
         hk_group_member_end(w, t);
         return;
     }

@@ -34,7 +34,7 @@ static void publish(hk_worker *w)
 
 void hk_worker_push_new(hk_worker *w, hk_task *t)
 {
-    t->home = w;
+    t->home = (uint16_t)w->index;
     if (HK_UNLIKELY(hk_deque_push(&w->deque, t) < 0))
         hk_inbox_push(&w->runtime->inbox, t, t, 1); /* no memory to grow: slower, not lost */
     publish(w);
