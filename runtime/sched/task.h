@@ -83,7 +83,7 @@ enum {
 typedef struct hk_task {
     /* All that a task needs which neither waits nor has children: one cache line, so that a million
      * of them are a million lines. */
-    hank_fn fn; /* first: the slab's link while free */
+    hank_fn fn; /* first these two: the slab's links while free */
     void *arg;
     HK_ATOMIC(uint64_t) control;
     struct hk_task *parent;

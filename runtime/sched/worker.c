@@ -301,7 +301,7 @@ void hk_worker_main(hk_worker *w)
     }
     hk_fiber_forget_thread(&w->thread);
     hk_stack_cache_drain(&w->stacks);
-    hk_slab_spill(&hk_task_slab, &w->tasks, 0);
+    hk_slab_drain(&hk_task_slab, &w->tasks);
     hk_worker_set_self(NULL);
 }
 
