@@ -16,7 +16,7 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
-enum { WORKERS_MAX = 3 };
+enum { WORKERS_MAX = 3, BUDGET = 300 * 1000 };
 
 static hk_runtime runtime;
 static hk_worker workers[WORKERS_MAX];
@@ -220,27 +220,28 @@ static const mc_model models[] = {
      .setup = begin_2_workers_1_task,
      .threads = {push_1, work},
      .check = nobody_is_counted,
-     .golden = 0},
+     .golden = 905},
     {.name = "idle: one busy with two tasks, one works",
      .setup = begin_2_workers_2_tasks,
      .threads = {push_2, work},
      .check = nobody_is_counted,
      .search = MC_BOUNDED,
      .bound = 4,
-     .golden = 0},
+     .golden = 228653},
     {.name = "idle: one busy, two work",
      .setup = begin_3_workers_1_task,
      .threads = {push_1, work, work},
      .check = nobody_is_counted,
      .search = MC_BOUNDED,
-     .bound = 2,
-     .golden = 0},
+     .bound = 1,
+     .golden = 109054},
     {.name = "idle: one busy with two tasks, two work",
      .setup = begin_3_workers_2_tasks,
      .threads = {push_2, work, work},
      .check = nobody_is_counted,
      .search = MC_BOUNDED,
      .bound = 1,
+     .executions_max = BUDGET,
      .golden = 0},
     {.name = "idle: two queue and work",
      .setup = begin_2_workers_2_tasks,
@@ -248,14 +249,14 @@ static const mc_model models[] = {
      .check = nobody_is_counted,
      .search = MC_BOUNDED,
      .bound = 2,
-     .golden = 0},
+     .golden = 32542},
     {.name = "idle: two work, one from outside",
      .setup = begin_2_workers_1_task,
      .threads = {work, work, push_to_inbox},
      .check = nobody_is_counted,
      .search = MC_BOUNDED,
-     .bound = 2,
-     .golden = 0},
+     .bound = 1,
+     .golden = 77454},
 };
 
 int main(int argc, char **argv)
