@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* join_model.c - the real join.c: the last child to end wakes the turn in which the parent waits,
+ * once, and nobody touches a join that is gone.
+ *
+ * The join is freed as soon as the parent has done with it: a child that comes back to it is a use
+ * after free, or a free that is not ordered after its last access. Parking is the real waiter word
+ * and a parker; a child ends as task.c's hk_task_finish ends it. Calling children is left out:
+ * that happens on one stack. */
+#include "sched/join.h"
+
+#include <errno.h>
+
+#include "model/mc.h"
+#include "sched/park.h"
+#include "sched/scope.h"
+#include "sched/task.h"
+#include "sched/worker.h"
+
+enum { CHILDREN = 2, ANSWER = 40, FAILURE = -EPROTO };
+
+static hk_worker worker;
+static hk_task parent;
+static hk_task children[CHILDREN];
+static hank_task handles[CHILDREN];
+static mc_parker parker;
+static int answers[CHILDREN]; /* plain: written by the child */
+static int stop_flag;
+static hk_join_mode mode;
+static int stopped_with; /* what hk_join_wait said */
+static ssize_t winner;
+
+/* --- stand-ins ------------------------------------------------------------------------------- */
+
+hk_worker *hk_worker_self(void)
+{
+    return &worker;
+}
+
+bool hk_worker_claim(hk_worker *w, hk_task *t)
+{
+    (void)w;
+    (void)t;
+    return false;
+}
+
+int hk_worker_call(hk_worker *w, hk_task *t)
+{
+    (void)w;
+    (void)t;
+    mc_fail("nothing was claimed");
+}
+
+hk_task *hk_task_child(hk_task *of, hank_task handle, int *ret_error)
+{
+    MC_ASSERT(of == &parent);
+    *ret_error = handle.slot_ ? 0 : handle.error_;
+    return handle.slot_;
+}
+
+int hk_task_cancel(hk_task *t, uint32_t generation)
+{
+    (void)generation;
+    (void)hk_or_seqcst(&t->control, HK_TASK_CANCELLED);
+    return 0;
+}
+
+int hk_scope_stop_reason(hk_sleeper *s)
+{
+    MC_ASSERT(s == &parent.sleeper);
+    return hk_load_seqcst(&stop_flag) ? -ECANCELED : 0;
+}
+
+void hk_park_begin(hk_waiter *w, unsigned state)
+{
+    w->asked = state;
+    w->ticket = hk_sleeper_begin(&parent.sleeper, state);
+}
+
+bool hk_park_abandon(hk_waiter *w)
+{
+    return hk_ticket_claim(w->ticket, 0);
+}
+
+int hk_park(hk_waiter *w, int64_t deadline, const char *why)
+{
+    (void)deadline;
+    (void)why;
+    int stop = w->asked == HK_WAITING ? hk_scope_stop_reason(&parent.sleeper) : 0;
+    if (stop != 0 && hk_ticket_claim(w->ticket, stop))
+        return stop;
+    mc_sleep(&parker);
+    return hk_sleeper_result(&parent.sleeper);
+}
+
+bool hk_wake(hk_ticket t, int result)
+{
+    MC_ASSERT(t.sleeper == &parent.sleeper);
+    if (!hk_ticket_claim(t, result))
+        return false;
+    mc_wake(&parker);
+    return true;
+}
+
+/* --- threads --------------------------------------------------------------------------------- */
+
+static void begin(hk_join_mode how)
+{
+    memset(&parent, 0, sizeof parent);
+    memset(children, 0, sizeof children);
+    memset(&parker, 0, sizeof parker);
+    memset(answers, 0, sizeof answers);
+    stop_flag = stopped_with = 0;
+    winner = -1;
+    mode = how;
+    worker.current = &parent;
+    for (int i = 0; i < CHILDREN; i++) {
+        children[i].parent = &parent;
+        handles[i] = (hank_task){.slot_ = &children[i]};
+    }
+    mc_name(&parent.sleeper.word, "parent's word");
+    mc_name(&children[0].join, "join of 0");
+    mc_name(&children[1].join, "join of 1");
+}
+
+static void begin_all(void)
+{
+    begin(HK_JOIN_ALL);
+}
+
+static void begin_fail_fast(void)
+{
+    begin(HK_JOIN_FAIL_FAST);
+}
+
+static void begin_race(void)
+{
+    begin(HK_JOIN_FIRST);
+}
+
+static void wait_for_both(void)
+{
+    hk_join *j = mc_alloc(sizeof *j);
+    memset(j, 0, sizeof *j);
+    j->tasks = handles;
+    j->n = CHILDREN;
+    j->mode = (uint8_t)mode;
+    stopped_with = hk_join_wait(j);
+    for (int i = 0; i < CHILDREN; i++) {
+        MC_ASSERT(hk_load_relaxed(&children[i].join) == HK_JOIN_DONE);
+        MC_ASSERT(MC_READ(&answers[i]) != 0); /* and may be freed: nobody looks at it any more */
+    }
+    if (hk_join_decided(j)) {
+        winner = hk_join_winner(j);
+        MC_ASSERT(j->first_result == answers[winner]);
+    }
+    MC_ASSERT((mode == HK_JOIN_FIRST) <= hk_join_decided(j));
+    mc_free(j);
+}
+
+/* The parent waits for one after the other: its turns go on, in another join in the same place. */
+static void wait_for_each(void)
+{
+    for (int i = 0; i < CHILDREN; i++) {
+        hk_join *j = mc_alloc(sizeof *j);
+        memset(j, 0, sizeof *j);
+        j->tasks = &handles[i];
+        j->n = 1;
+        MC_ASSERT(hk_join_wait(j) == 0);
+        MC_ASSERT(MC_READ(&answers[i]) == ANSWER);
+        mc_free(j);
+    }
+}
+
+static void finish(hk_task *t, int result)
+{
+    MC_WRITE(&answers[t - children], result);
+    t->result = result;
+    hk_join *j = hk_swap_acqrel(&t->join, HK_JOIN_DONE);
+    if (j != HK_JOIN_NONE)
+        hk_join_arrive(j, t, result);
+}
+
+static void end_well(void)
+{
+    finish(&children[mc_self() - 1], ANSWER);
+}
+
+static void end_badly(void)
+{
+    finish(&children[mc_self() - 1], FAILURE);
+}
+
+static void stop(void)
+{
+    (void)hk_or_seqcst(&stop_flag, 1);
+    uint64_t word = hk_load_seqcst(&parent.sleeper.word);
+    if (hk_sleeper_claim_stop(&parent.sleeper, word, true, -ECANCELED))
+        mc_wake(&parker);
+}
+
+/* --- checks ---------------------------------------------------------------------------------- */
+
+static bool cancelled(int i)
+{
+    return children[i].control & HK_TASK_CANCELLED;
+}
+
+static void nobody_was_cancelled(void)
+{
+    MC_ASSERT(stopped_with == 0 && !cancelled(0) && !cancelled(1));
+}
+
+static void a_stop_was_passed_on(void)
+{
+    MC_ASSERT(stopped_with == 0 || (stopped_with == -ECANCELED && cancelled(0) && cancelled(1)));
+}
+
+static void the_failure_cancelled_the_other(void)
+{
+    MC_ASSERT(winner == 1 && cancelled(0) && !cancelled(1));
+}
+
+static void one_won_and_cancelled_the_other(void)
+{
+    MC_ASSERT(winner == 0 || winner == 1);
+    MC_ASSERT(!cancelled((int)winner) && cancelled(1 - (int)winner));
+}
+
+static const mc_model models[] = {
+    {.name = "join: two children",
+     .setup = begin_all,
+     .threads = {wait_for_both, end_well, end_well},
+     .check = nobody_was_cancelled,
+     .golden = 126},
+    {.name = "join: one after the other, in the same place",
+     .setup = begin_all,
+     .threads = {wait_for_each, end_well, end_well},
+     .check = nobody_was_cancelled,
+     .golden = 100},
+    {.name = "join: the parent is stopped and parks again",
+     .setup = begin_all,
+     .threads = {wait_for_both, end_well, end_well, stop},
+     .check = a_stop_was_passed_on,
+     .golden = 20388},
+    {.name = "join: one fails, fail fast",
+     .setup = begin_fail_fast,
+     .threads = {wait_for_both, end_well, end_badly},
+     .check = the_failure_cancelled_the_other,
+     .golden = 126},
+    {.name = "join: a race",
+     .setup = begin_race,
+     .threads = {wait_for_both, end_well, end_badly},
+     .check = one_won_and_cancelled_the_other,
+     .golden = 591},
+};
+
+int main(int argc, char **argv)
+{
+    return mc_main(argc, argv, models, sizeof models / sizeof models[0]);
+}
