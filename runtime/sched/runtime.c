@@ -54,7 +54,7 @@ static int make_first_task(hk_runtime *rt, hk_task **ret_task)
     t = hk_task_new(w, &how);
     w->tasks = its;
     t->kind = HK_CHILD;
-    t->parent = NULL;
+    hk_store_relaxed(&t->parent, (hk_task *)NULL); /* only compared */
     *ret_task = t;
     return 0;
 }

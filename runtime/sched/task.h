@@ -19,7 +19,8 @@
  * Field access
  *   next                    whoever owns the task: free list, inbox
  *   fn arg kind copy name   written by the spawner before the task is published; then constant
- *   parent                  the same; tells whose handle it is
+ *   parent                  the same, or the parent when it gives the child up; relaxed, as it is
+ *                           compared with by tasks whose child this is not
  *   siblings                CHILD: the parent only.  MEMBER, DETACHED: group's lock
  *   children                the task itself only
  *   result                  the task; read by others after DONE (acquire)
@@ -28,7 +29,7 @@
  *   sleeper, fiber          the task, before it is parked; then whoever claimed it
  *   on_stack                1 while its fiber is in use; cleared by whoever runs next there
  *   scopes under joining    the task, or a child nested above it on the same fiber
- *   nested                  the same; read by cancellers */
+ *   nested shields          the same; read by cancellers */
 #ifndef HK_SCHED_TASK_H
 #define HK_SCHED_TASK_H
 
@@ -83,7 +84,7 @@ typedef struct hk_task {
     struct hk_task *next; /* first: the slab's link while free */
     hank_fn fn;
     void *arg;
-    struct hk_task *parent;
+    HK_ATOMIC(struct hk_task *) parent;
     hk_node siblings;
     HK_ATOMIC(struct hk_join *) join;
     int32_t result;
@@ -101,14 +102,15 @@ typedef struct hk_task {
     hk_node children;
 
     /* What waiting and the extras need. Spawning does not write these: on_stack is 1 and joining,
-     * nested and the two flags are zero whenever a slot is free; who changes them changes them
-     * back. */
+     * nested, shields and the two flags are zero whenever a slot is free; who changes them changes
+     * them back. */
     hk_sleeper sleeper;
     struct hk_fiber *fiber;
     HK_ATOMIC(uint32_t) on_stack;
     bool chain_shown;
     bool stop_passed_on;
     HK_ATOMIC(struct hk_task *) nested;
+    HK_ATOMIC(uint32_t) shields; /* how many of its scopes are one */
     struct hk_join *joining;
     struct hk_group *group;
     HK_ATOMIC(const char *) name;
