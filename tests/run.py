@@ -30,7 +30,6 @@ CONFIGURATIONS = {
     "tsan": (True, ["-L", "stress|canary|example"]),
     "ubsan": (False, ["-LE", "house"]),
     "fuzz": (False, ["-L", "fuzz|canary"]),
-    "release": (False, ["-LE", "house|canary|model"]),
 }
 CPUS = str(os.cpu_count() or 1)
 

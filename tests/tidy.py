@@ -69,6 +69,7 @@ LISTED = [(r"runtime/\w+/\w+\.[cS]", "CMakeLists.txt", "{name}"),
           (r"include/.+\.h", "CMakeLists.txt", "{path}"),
           (r"tests/\w+/\w+_(?:test|fuzz|model)\.c", "tests/CMakeLists.txt", "{short}"),
           (r"tests/(?:stress|canary)/\w+\.c", "tests/CMakeLists.txt", "{stem}"),
+          (r"tests/\w+_\w*test\.\w+", "tests/CMakeLists.txt", "CMAKE_CURRENT_SOURCE_DIR}}/{name}"),
           (r"docs/examples/\w+\.c", "docs/examples/CMakeLists.txt", "{stem}")]
 
 INSIDE = r"\.(?:[chS]|py|sh)$|(?:^|/)(?:dev|run|CMakeLists\.txt)$"
@@ -364,8 +365,7 @@ def listed(files):
 
 # --- the run -------------------------------------------------------------------------------------
 
-def check(texts):
-    """Every finding in {path: text}: (path, line, rule, message), sorted."""
+def check(texts):  # {path: text}
     files = {path: File(path, text) for path, text in texts.items()}
     findings = set()
     for name, function in RULES.items():

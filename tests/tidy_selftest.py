@@ -117,7 +117,8 @@ BAD = {
          **c("runtime/base/b.h", '#include "base/c.h"\n'),
          **c("runtime/base/c.h", '#include "base/b.h"\n')}],
     "listed": [{**CMAKE, **c("runtime/base/c.c", "")}, {**CMAKE, **c("runtime/base/not.c", "")},
-               {**CMAKE, **c("tests/base/a_test.c", "")}],
+               {**CMAKE, **c("tests/base/a_test.c", "")},
+               {**CMAKE, "tests/a_test.sh": "# SPDX-License-Identifier: MIT\n"}],
 }
 
 # Things no rule may say anything about.

@@ -7,6 +7,8 @@
  *
  * Bare slots cannot be linked through their own memory, which would cost the page that was just
  * given back; their links are in an array beside the chunk. */
+#include "fiber/arena.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -15,7 +17,6 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/os.h"
-#include "fiber/arena.h"
 
 #define MIB ((size_t)1 << 20)
 

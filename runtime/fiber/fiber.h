@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fiber.h - a stack one can leave and come back to.
  *
- * The contract is ucontext's: make (an entry on a given stack) and switch; unlike ucontext the
+ * The contract is ucontext's: make (an entry on a given stack) and switch; unlike ucontext, the
  * hand-written switches leave the signal mask alone, which saves two system calls. Two
  * implementations stand behind it: switch_<cpu>.S, and the portable one on <ucontext.h>
  * (-DHANK_UCONTEXT=ON).

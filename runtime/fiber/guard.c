@@ -131,10 +131,10 @@ int hk_guard_install(hk_guard kind, char *slot, int size_class, size_t n)
 {
     HK_DCHECK(n > 0);
     switch (kind) {
-    case HK_GUARD_KERNEL:  return install_by_advice(slot, size_class, n);
+    case HK_GUARD_KERNEL: return install_by_advice(slot, size_class, n);
     case HK_GUARD_PROTECT: return install_by_protection(slot, size_class, n);
     case HK_GUARD_CANARY:
-    default:               return (int)n; /* written when the slot is taken: it costs a page */
+    default: return (int)n; /* written when the slot is taken: it costs a page */
     }
 }
 

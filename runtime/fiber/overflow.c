@@ -182,8 +182,8 @@ int hk_stack_thread_enter(void)
     if (alternate.depth++ > 0)
         return 0;
     int rc = hk_os_signal_stack(NULL, &alternate.old);
-    bool is_enough = !(alternate.old.ss_flags & SS_DISABLE) &&
-                     alternate.old.ss_size >= ALTERNATE_BYTES;
+    bool is_enough =
+        !(alternate.old.ss_flags & SS_DISABLE) && alternate.old.ss_size >= ALTERNATE_BYTES;
     if (rc == 0 && !is_enough)
         rc = map_alternate();
     if (rc < 0)
@@ -195,7 +195,7 @@ void hk_stack_thread_leave(void)
 {
     if (alternate.depth == 0 || --alternate.depth > 0 || !alternate.map)
         return;
-    (void)hk_os_signal_stack(&alternate.old, NULL); /* it was in place before: cannot fail */
+    (void)hk_os_signal_stack(&alternate.old, NULL);    /* it was in place before: cannot fail */
     (void)hk_os_unmap(alternate.map, alternate.bytes); /* ours: cannot fail */
     alternate.map = NULL;
 }

@@ -59,7 +59,8 @@ static unsigned batch_of(int size_class)
     return size_class < LARGE_CLASS ? BATCH_SMALL : BATCH_LARGE;
 }
 
-/* Counts have one writer at a time (a cache's owner, a depot's lock): relaxed, no read-modify-write. */
+/* Counts have one writer at a time, a cache's owner or the holder of a depot's lock: relaxed, and
+ * no read-modify-write. */
 #define ADD(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) + (uint32_t)(n))
 #define SUB(count, n) hk_store_relaxed(&(count), hk_load_relaxed(&(count)) - (uint32_t)(n))
 
@@ -218,7 +219,7 @@ void hk_stack_cache_drain(hk_stack_cache *cache)
 /* --- trimming ------------------------------------------------------------------------------ */
 
 /* Take up to HK_RELEASE_MAX off the cold end of `list`. Out of the lists, they are ours. */
-static size_t cut_cold(depot *d, hk_node *list, HK_ATOMIC(uint32_t) *count, uint32_t keep,
+static size_t cut_cold(depot *d, hk_node *list, HK_ATOMIC(uint32_t) * count, uint32_t keep,
                        hk_fiber **ret_fibers)
 {
     size_t n = 0;
@@ -301,7 +302,8 @@ void hk_stack_get_stats(hk_stack_stats *ret_stats)
 {
     uint64_t idle = count_idle();
     hk_arena_get_stats(ret_stats);
-    ret_stats->live = ret_stats->live > idle ? ret_stats->live - idle : 0; /* counts may be moving */
+    /* The counts may be moving while they are added up. */
+    ret_stats->live = ret_stats->live > idle ? ret_stats->live - idle : 0;
 }
 
 size_t hk_stack_high_water(const hk_fiber *f)

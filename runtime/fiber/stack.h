@@ -2,9 +2,9 @@
 /* stack.h - where fibers' stacks come from: a million of them, each with a guard.
  *
  * One arena per size class; each slot is a power of two, half of it guard (at most 64 KiB), so that
- * a frame larger than a page cannot jump it unnoticed. Guards are installed once per slot, for ever,
- * in batches, and cost no mapping (MADV_GUARD_INSTALL); older kernels get mprotect up to a budget
- * that respects vm.max_map_count, then canaries, counted in the statistics.
+ * a frame larger than a page cannot jump it unnoticed. Guards are installed once per slot, for
+ * ever, in batches, and cost no mapping (MADV_GUARD_INSTALL); older kernels get mprotect up to a
+ * budget that respects vm.max_map_count, then canaries, counted in the statistics.
  *
  * A worker keeps a cache of its own, last in first out, so that the top page is warm. */
 #ifndef HK_FIBER_STACK_H
@@ -40,11 +40,11 @@ typedef struct hk_stack_cache {
 } hk_stack_cache;
 
 typedef struct hk_stack_stats {
-    uint64_t slots;       /* ever made */
-    uint64_t live;        /* taken and not given back */
-    uint64_t guarded;     /* slots with a guard the kernel enforces without a mapping */
-    uint64_t protected_;  /* slots with an mprotect guard */
-    uint64_t canaried;    /* slots with a canary only */
+    uint64_t slots;      /* ever made */
+    uint64_t live;       /* taken and not given back */
+    uint64_t guarded;    /* slots with a guard the kernel enforces without a mapping */
+    uint64_t protected_; /* slots with an mprotect guard */
+    uint64_t canaried;   /* slots with a canary only */
     uint64_t mapped_bytes;
 } hk_stack_stats;
 

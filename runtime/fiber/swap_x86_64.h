@@ -17,10 +17,10 @@
 #define HK_FIBER_SWAP_X86_64_H
 
 #ifdef __AVX512F__ /* there are twice as many to lose */
-#define HK_LOST_VECTORS                                                                      \
-    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24",       \
-        "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3",     \
-        "k4", "k5", "k6", "k7"
+#define HK_LOST_VECTORS                                                                            \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",  \
+        "k7"
 #else
 #define HK_LOST_VECTORS
 #endif

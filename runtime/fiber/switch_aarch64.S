@@ -9,8 +9,8 @@
  * address is asked for once, the one value read and the other written through it.
  *
  * Called and left by `ret`, so that calls and returns stay in step for the predictor
- * (docs/decisions/0001-leaving-a-switch.md). x30 is not signed, for the signature would be bound to the
- * stack pointer of one stack and checked against another's; the note claims BTI only.
+ * (docs/decisions/0001-leaving-a-switch.md). x30 is not signed, for the signature would be bound
+ * to the stack pointer of one stack and checked against another's; the note claims BTI only.
  *
  * Source: AAPCS64, 6.1 "Machine registers". */
 

@@ -32,6 +32,9 @@ static int handle(void *arg)
     connection *c = arg;
     int rc = c->handler(c->stream, c->arg);
     hank_close(c->stream);
+    bool asked_to = rc == -ECANCELED && hk_stop_reason() < 0;
+    if (rc < 0 && !asked_to)
+        hk_runtime_report(NULL, "connection handler", rc);
     return rc;
 }
 

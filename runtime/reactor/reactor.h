@@ -56,8 +56,9 @@ typedef struct hk_channel_word {
  *
  * fd          constant from open to close
  * reactor     the one it is attached to; NULL until its first wait (release/acquire)
- * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves nothing.
- *             May be set without cause by an event that raced with close and open: costs a read
+ * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves
+ *             nothing. May be set without cause by an event that raced with close and open: costs
+ *             a read
  * next_free   guarded by the slab's lock */
 struct hk_source {
     /* Aligned: sources that were opened one after the other are polled by different workers. */

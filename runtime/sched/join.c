@@ -151,7 +151,7 @@ int hk_join_wait(hk_join *j)
     hk_task *me = hk_worker_self()->current;
     j->sleeper = &me->sleeper;
     me->joining = j;
-    int stop = hk_scope_stop_reason(j->sleeper);
+    int stop = hk_scope_stop_reason(j->sleeper, HK_NOW);
     if (stop && j->mode == HK_JOIN_FIRST)
         hk_join_show(j); /* one that has ended before has won */
     if (stop)

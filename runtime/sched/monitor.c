@@ -17,9 +17,9 @@
 #include "sched/worker.h"
 
 enum {
-    NAP_NS = 500 * 1000,       /* between two looks while nothing is wrong */
+    NAP_NS = 1000 * 1000,      /* between two looks while nothing is wrong */
     SHORT_NAP_NS = 200 * 1000, /* while somebody is being held up */
-    QUIET_NAPS = 20,           /* looks at a sleeping runtime before the monitor sleeps too */
+    QUIET_NAPS = 3,            /* looks at a sleeping runtime before the monitor sleeps too */
 };
 
 /* Everybody sleeps? */

@@ -24,7 +24,9 @@ void hk_park_begin(hk_waiter *w, unsigned state)
 {
     hk_sleeper *s = hk_park_self();
     w->asked = state;
-    w->ticket = hk_sleeper_begin(s, state == HK_WAITING ? hk_scope_wait_state(s) : state);
+    if (state == HK_WAITING)
+        state = hk_scope_wait_state(s);
+    w->ticket = hk_sleeper_begin(s, state);
 }
 
 bool hk_park_abandon(hk_waiter *w)
@@ -52,25 +54,26 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
     bool stoppable = w->asked == HK_WAITING;
     int64_t until = deadline;
     hk_store_relaxed(&s->why, why); /* for dumps */
-    if (stoppable) {
+    bool is_task = s->kind == HK_SLEEPER_TASK;
+    if (stoppable && !(is_task && hk_task_is_free(hk_task_of(s)))) {
         hk_scope_show_chain(s);
-        int stop = hk_scope_stop_reason(s);
+        int stop = hk_scope_stop_reason(s, is_task ? hk_worker_self()->clock : HK_NOW);
         if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop))
             return stop;
         int64_t scope = hk_scope_deadline(s);
         until = scope < until ? scope : until;
     }
-    if (s->kind == HK_SLEEPER_THREAD)
-        hk_thread_wait(hk_container_of(s, hk_thread, sleeper), until);
-    else
+    if (is_task)
         wait_as_task(hk_task_of(s), w->ticket, until);
+    else
+        hk_thread_wait(hk_container_of(s, hk_thread, sleeper), until);
 
     int result = hk_sleeper_result(s);
     if (HK_LIKELY(result != -ETIMEDOUT && result != -ECANCELED))
         return result;
     if (result == -ETIMEDOUT && deadline != HK_FOREVER && hk_os_now() >= deadline)
         return HK_EXPIRED;
-    int stop = stoppable ? hk_scope_stop_reason(s) : 0;
+    int stop = stoppable ? hk_scope_stop_reason(s, HK_NOW) : 0;
     return stop ? stop : result;
 }
 
@@ -98,7 +101,14 @@ bool hk_wake(hk_ticket t, int result)
 
 int hk_stop_reason(void)
 {
-    return hk_scope_stop_reason(hk_park_self());
+    return hk_scope_stop_reason(hk_park_self(), HK_NOW);
+}
+
+/* By the worker's clock, which is at most one round of dispatches old: a wait that is too early by
+ * that sets its timer, and a task that never waits is dispatched anew when its budget is spent. */
+static int task_stop_reason(hk_worker *w, hk_task *t)
+{
+    return HK_LIKELY(hk_task_is_free(t)) ? 0 : hk_scope_stop_reason(&t->sleeper, w->clock);
 }
 
 int hk_checkpoint(void)
@@ -106,7 +116,7 @@ int hk_checkpoint(void)
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
         return hk_stop_reason();
-    int stop = hk_scope_stop_reason(&w->current->sleeper);
+    int stop = task_stop_reason(w, w->current);
     if (HK_UNLIKELY(--w->budget <= 0 || hk_load_relaxed(&w->hurry))) { /* a hint from the monitor */
         hk_store_relaxed(&w->hurry, false);
         hk_worker_yield(w);
@@ -117,11 +127,13 @@ int hk_checkpoint(void)
 int hank_yield(void)
 {
     hk_worker *w = hk_worker_self();
-    if (w && w->current)
-        hk_worker_yield(w);
-    else
+    if (HK_UNLIKELY(!w || !w->current)) {
         hk_os_yield();
-    return hk_stop_reason();
+        return hk_stop_reason();
+    }
+    hk_task *t = w->current;
+    hk_worker_yield(w);
+    return task_stop_reason(hk_worker_self(), t);
 }
 
 int hank_stopped(void)

@@ -268,7 +268,9 @@ void hk_runtime_push(hk_runtime *rt, hk_task *t)
 
 void hk_runtime_report(hk_runtime *rt, const char *name, int result)
 {
-    const hank_hooks *hooks = rt->options.hooks;
+    if (!rt)
+        rt = current();
+    const hank_hooks *hooks = rt ? rt->options.hooks : NULL;
     if (hooks && hooks->on_error)
         hooks->on_error(hooks->context, name, result);
 }

@@ -77,7 +77,7 @@ HK_ATOMIC(void *) * hk_runtime_blocking(void);
 /* Queue a woken task of `rt` from a thread that is none of its workers. */
 void hk_runtime_push(struct hk_runtime *rt, struct hk_task *t);
 
-/* The error hook of the calling task's runtime, once for each failure nobody awaits. */
+/* The error hook, once for each failure nobody awaits. NULL: the calling task's runtime. */
 void hk_runtime_report(struct hk_runtime *rt, const char *name, int result);
 
 #endif

@@ -44,7 +44,7 @@ static int walk(hk_scope *innermost, int64_t *now, bool *ret_shield)
         }
         if (s->deadline == INT64_MAX)
             continue;
-        if (*now == 0)
+        if (*now == HK_NOW)
             *now = hk_os_now();
         if (s->deadline <= *now) {
             s->fired = true;
@@ -67,9 +67,8 @@ static void pass_on(hk_task *t, hk_task *outermost)
     }
 }
 
-static int task_stop_reason(hk_task *task)
+static int task_stop_reason(hk_task *task, int64_t now)
 {
-    int64_t now = 0;
     int reason = 0;
     hk_task *outermost = task;
     for (hk_task *t = task; t; t = t->under) {
@@ -89,13 +88,12 @@ static int task_stop_reason(hk_task *task)
     return reason;
 }
 
-int hk_scope_stop_reason(hk_sleeper *s)
+int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
 {
     if (s->kind == HK_SLEEPER_TASK)
-        return task_stop_reason(hk_task_of(s));
-    int64_t now = 0;
+        return task_stop_reason(hk_task_of(s), as_of);
     bool shield;
-    return walk(hk_container_of(s, hk_thread, sleeper)->scopes, &now, &shield);
+    return walk(hk_container_of(s, hk_thread, sleeper)->scopes, &as_of, &shield);
 }
 
 /* The earliest deadline up to the first shield; *ret_shield: there is one. */
@@ -132,7 +130,7 @@ unsigned hk_scope_wait_state(hk_sleeper *s)
         return HK_WAITING; /* nobody cancels a thread */
     bool shield = false;
     hk_task *task = hk_task_of(s);
-    for (hk_task *t = task; t; t = t->under) {
+    for (hk_task *t = task; t; t = t->under) { /* one turn, for the usual task */
         if (t->scopes)
             (void)earliest(t->scopes, &shield);
         if (shield)

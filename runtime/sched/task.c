@@ -261,7 +261,7 @@ static int own_reason(hk_task *t, int result)
 {
     if (HK_LIKELY(result != -ECANCELED) || t->scopes == NULL)
         return result;
-    int reason = hk_scope_stop_reason(&t->sleeper);
+    int reason = hk_scope_stop_reason(&t->sleeper, HK_NOW);
     return reason ? reason : result;
 }
 

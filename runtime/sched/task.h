@@ -80,10 +80,10 @@ typedef enum hk_phase {
 enum { HK_EXTRA_NAME = 1, HK_EXTRA_COPY = 2 };
 
 typedef struct hk_task {
-    /* What spawning writes and a first run reads: two cache lines. */
+    /* What spawning writes and a first run reads: two cache lines, of which awaiting a task that
+     * has ended needs only the first. */
     struct hk_task *next; /* first: the slab's link while free */
-    hank_fn fn;
-    void *arg;
+    HK_ATOMIC(uint64_t) control;
     HK_ATOMIC(struct hk_task *) parent;
     hk_node siblings;
     HK_ATOMIC(struct hk_join *) join;
@@ -92,8 +92,9 @@ typedef struct hk_task {
     uint8_t size_class;
     HK_ATOMIC(uint8_t) phase;
     HK_ATOMIC(uint8_t) extras;
+    hank_fn fn;
 
-    HK_ATOMIC(uint64_t) control;
+    void *arg;
     void *site;
     struct hk_worker *home; /* whose deque it was pushed to */
     struct hk_runtime *runtime;
@@ -131,6 +132,13 @@ static inline bool hk_task_cancelled(hk_task *t)
 {
     /* seq_cst: see hk_sleeper_begin in base/waiter.h. */
     return (hk_load_seqcst(&t->control) & HK_TASK_CANCELLED) != 0;
+}
+
+/* The usual task has no scope, no parent beneath it and no cancel: nothing can stop it. False says
+ * only that scope.c has to look. */
+static inline bool hk_task_is_free(hk_task *t)
+{
+    return t->scopes == NULL && t->under == NULL && !hk_task_cancelled(t);
 }
 
 static inline bool hk_task_done(hk_task *t)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* thread.c - how a thread that is no worker waits: on a futex, in a slot like a task's.
  *
- * The slot is type-stable, so a waker that comes late, even after the thread has ended and the slot
- * belongs to another one, bumps a counter and wakes somebody who looks and sleeps again. */
+ * A thread is not off before it has been *run*, as a task is not: the claim alone says how the wait
+ * ends, and between the two its frame is the waker's, who puts there what it grants. So the thread
+ * waits for a counter of runs, and every claim by somebody else is followed by exactly one.
+ *
+ * The slot is type-stable, so the futex call of a waker that comes late, even after the thread has
+ * ended and the slot belongs to another one, wakes somebody who looks and sleeps again. */
 #include "sched/thread.h"
 
 #include <errno.h>
@@ -49,30 +53,26 @@ HK_NOINLINE hk_thread *hk_thread_self(void)
     return self;
 }
 
-static bool is_awake(hk_thread *t)
-{
-    return hk_word_state(hk_load_seqcst(&t->sleeper.word)) == HK_AWAKE; /* [waiter:claim] */
-}
-
 void hk_thread_wait(hk_thread *t, int64_t deadline)
 {
-    while (!is_awake(t)) {
-        uint32_t seen = hk_load_acquire(&t->futex); /* [thread:futex] acquire */
-        if (is_awake(t)) /* claimed before we read the counter: the bump may be behind us */
-            return;
+    uint32_t runs;
+    /* [thread:run] acquire: the claim, and what was granted after it. */
+    while ((runs = hk_load_acquire(&t->runs)) == t->runs_seen) {
         int64_t left = deadline == HK_FOREVER ? -1 : deadline - hk_os_now();
         if (deadline != HK_FOREVER && left <= 0) {
-            uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [waiter:claim] our own turn */
+            uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [waiter:claim] or ours to claim */
             if (hk_ticket_claim((hk_ticket){&t->sleeper, hk_word_turn(word)}, -ETIMEDOUT))
-                return;
+                return; /* by us: nobody will run us */
+            deadline = HK_FOREVER;
             continue;
         }
-        (void)hk_os_futex_wait(&t->futex, seen, left); /* why it returned shows in the word */
+        (void)hk_os_futex_wait(&t->runs, runs, left); /* why it returned shows in the counter */
     }
+    t->runs_seen = runs;
 }
 
 void hk_thread_wake(hk_thread *t)
 {
-    (void)hk_add_acqrel(&t->futex, 1u); /* [thread:futex] release: the claim is out */
-    (void)hk_os_futex_wake(&t->futex, 1);
+    (void)hk_add_acqrel(&t->runs, 1u); /* [thread:run] release: what was granted is there */
+    (void)hk_os_futex_wake(&t->runs, 1);
 }

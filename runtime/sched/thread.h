@@ -8,23 +8,25 @@
 
 struct hk_scope;
 
-/* Type-stable, as every sleeper. futex is 1 while the thread sleeps or is about to; the waker
- * stores 0 and wakes.
- * scopes  the thread itself only */
+/* Type-stable, as every sleeper.
+ * runs       how often the thread was let run; its wakers add to it; a futex
+ * runs_seen  how many of those it has received; the thread itself only
+ * scopes     the thread itself only */
 typedef struct hk_thread {
     struct hk_thread *next; /* first: the slab's link while free */
     hk_sleeper sleeper;
-    HK_ATOMIC(uint32_t) futex;
+    HK_ATOMIC(uint32_t) runs;
+    uint32_t runs_seen;
     struct hk_scope *scopes;
 } hk_thread;
 
 /* The calling thread's record, made at its first wait. Panics when there is no memory for it. */
 hk_thread *hk_thread_self(void);
 
-/* Sleep until the turn begun last is claimed or `deadline` has passed. */
+/* Sleep until the turn begun last has been claimed and run, or `deadline` has passed. */
 void hk_thread_wait(hk_thread *t, int64_t deadline);
 
-/* The other side: the turn has been claimed. */
+/* The other side: run a thread whose turn the caller has claimed. */
 void hk_thread_wake(hk_thread *t);
 
 #endif

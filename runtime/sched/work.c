@@ -124,8 +124,8 @@ static void poll_now(hk_worker *w)
 static hk_task *look_around(hk_worker *w)
 {
     int64_t now = hk_os_now();
-    if (now - w->polled_at >= POLL_EVERY_NS) {
-        w->polled_at = now;
+    if (now - w->clock >= POLL_EVERY_NS) {
+        w->clock = now;
         poll_now(w);
     }
     hk_task *t = take_inbox(w);

@@ -138,11 +138,13 @@ bool hank_event_is_set(hank_event *e)
     return hk_load_acquire(&event_of(e)->set); /* [event:set] acquire: sees what came before */
 }
 
+/* Takes the lock even if the event is set: whoever sets it may still be inside, and who has waited
+ * for an event may free it. */
 int hank_event_wait(hank_event *public)
 {
     hk_event *e = event_of(public);
     int rc = hk_checkpoint();
-    if (rc < 0 || hank_event_is_set(public))
+    if (rc < 0)
         return rc;
     hk_waitq_lock(&e->q);
     if (!hk_load_relaxed(&e->set)) /* under the lock */

@@ -69,7 +69,7 @@ static void run_on_fiber(hk_fiber_entry *entry)
     hk_fiber_adopt_thread(&thread_fiber);
     if (hk_stack_take(NULL, hk_stack_class(HK_STACK_DEFAULT), &f) < 0)
         _exit(99);
-    f->owner = (void *)(uintptr_t)"Gilgamesh";
+    f->owner = (void *)(uintptr_t) "Gilgamesh";
     hk_fiber_make(f, entry);
     hk_fiber_switch(&thread_fiber, f);
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* io_stress.c - streams under everything at once: clients that ask, give up and hang up under their
+ * own readers, while blocking calls come and go.
+ *
+ * What is checked: an answer is always to one's own question, nothing hangs, nothing leaks. Run it
+ * under a sanitizer for the rest. `io_stress SEED` repeats the choices, not the schedule. */
+#include <hank.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/os.h"
+
+enum { WORKERS = 4, CLIENTS = 16, ROUNDS = 40 };
+
+static char where[64];
+static HK_ATOMIC(int) wrong;
+static HK_ATOMIC(int) answered;
+
+static uint64_t roll(uint64_t *dice)
+{
+    *dice = *dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *dice >> 33;
+}
+
+static int work(void *arg)
+{
+    unsigned *n = arg;
+    return (int)(++*n & 1);
+}
+
+/* Answer each line with itself; now and then only after a blocking call. */
+static int answer(hank_stream *s, void *arg)
+{
+    char line[64];
+    unsigned calls = 0;
+    ssize_t n;
+    (void)arg;
+    while ((n = hank_read_line(s, line, sizeof line)) > 0) {
+        if (line[0] % 8 == 0)
+            (void)hank_blocking(work, &calls);
+        if (hank_write(s, line, (size_t)n) < 0)
+            break;
+    }
+    return 0;
+}
+
+static int serve(void *arg)
+{
+    return hank_serve(arg, answer, NULL);
+}
+
+static int read_to_end(void *arg)
+{
+    char buf[64];
+    ssize_t n;
+    while ((n = hank_read(arg, buf, sizeof buf)) > 0 || n == -EBUSY) /* who looks after us is in */
+        (void)hank_yield();
+    return (int)n;
+}
+
+static void ask(hank_stream *s, uint64_t *dice)
+{
+    char question[64], line[64];
+    int n = snprintf(question, sizeof question, "%llu question\n",
+                     (unsigned long long)(roll(dice) % 1000000));
+    if (hank_write(s, question, (size_t)n) < 0)
+        return;
+    ssize_t got = hank_within(HANK_SEC(30), hank_read_line(s, line, sizeof line));
+    if (got != n || memcmp(line, question, (size_t)n) != 0)
+        (void)hk_add_relaxed(&wrong, 1);
+    (void)hk_add_relaxed(&answered, 1);
+}
+
+/* Somebody else reads while we hang up, or cancel him. */
+static void interrupt_reader(hank_stream *s, uint64_t *dice)
+{
+    hank_task reader = hank_spawn(read_to_end, s);
+    for (uint64_t i = roll(dice) % 4; i > 0; i--)
+        (void)hank_yield();
+    if (roll(dice) % 2) {
+        hank_cancel(reader);
+        if (hank_await(reader) != -ECANCELED)
+            (void)hk_add_relaxed(&wrong, 1);
+        hank_close(s);
+    } else {
+        /* The stream goes with its last user: the reader must be in before we close. */
+        char buf[1];
+        while (hank_read(s, buf, 0) != -EBUSY)
+            (void)hank_yield();
+        hank_close(s);
+        if (hank_await(reader) != -EBADF)
+            (void)hk_add_relaxed(&wrong, 1);
+    }
+}
+
+static int client(void *arg)
+{
+    uint64_t *dice = arg;
+    for (int round = 0; round < ROUNDS; round++) {
+        hank_stream *s;
+        int rc = hank_connect(where, &s);
+        if (rc < 0)
+            return rc;
+        char buf[8];
+        for (uint64_t i = roll(dice) % 4; i > 0; i--)
+            ask(s, dice);
+        if (roll(dice) % 4 == 0 &&
+            hank_within(HANK_US(50), hank_read(s, buf, sizeof buf)) != -ETIMEDOUT)
+            (void)hk_add_relaxed(&wrong, 1);
+        if (roll(dice) % 2)
+            ask(s, dice);
+        if (roll(dice) % 2)
+            interrupt_reader(s, dice);
+        else
+            hank_close(s);
+    }
+    return 0;
+}
+
+static int app(void *arg)
+{
+    uint64_t seed = *(uint64_t *)arg;
+    uint64_t dice[CLIENTS];
+    hank_listener *l;
+    int rc = hank_listen("tcp://127.0.0.1:0", &l);
+    if (rc == 0)
+        rc = hank_listener_name(l, where, sizeof where);
+    if (rc < 0)
+        return rc;
+    hank_task server = hank_spawn(serve, l);
+    hank_group clients = {0};
+    for (int i = 0; i < CLIENTS; i++) {
+        dice[i] = seed + (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15);
+        (void)hank_group_spawn(&clients, client, &dice[i]);
+    }
+    rc = hank_within(HANK_SEC(200), hank_group_wait(&clients));
+    hank_cancel(server);
+    int ended = hank_await(server);
+    hank_listener_close(l);
+    return rc < 0 ? rc : ended == -ECANCELED ? 0 : -EPROTO;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : hk_os_random();
+    printf("seed %llu\n", (unsigned long long)seed);
+    int rc = hank_run_with(app, &seed, .workers = WORKERS);
+    printf("%s: %d answered, %d wrong\n", hank_strerror(rc), hk_load_relaxed(&answered),
+           hk_load_relaxed(&wrong));
+    return rc != 0 || hk_load_relaxed(&wrong) != 0;
+}
