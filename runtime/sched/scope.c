@@ -198,8 +198,19 @@ bool hank_timeout_end(hank_scope *s)
     return end(s, HK_SCOPE_TIMEOUT);
 }
 
+/* For cancellers of tasks beneath the caller; published by the word of its next wait. */
+static void count_shields(uint32_t change)
+{
+    hk_worker *w = hk_worker_self();
+    if (w && w->current) {
+        uint32_t before = hk_load_relaxed(&w->current->shields); /* only we write it */
+        hk_store_relaxed(&w->current->shields, before + change);
+    }
+}
+
 void hank_shield_begin(hank_scope *s)
 {
+    count_shields(1);
     begin(s, HK_SCOPE_SHIELD, INT64_MAX);
 }
 
@@ -207,6 +218,7 @@ void hank_shield_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
     (void)end(s, HK_SCOPE_SHIELD); /* a shield has no deadline of its own */
+    count_shields((uint32_t)-1);
 }
 
 int hank_within_end_(int64_t result)

@@ -42,7 +42,7 @@ static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *p
     /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
     t->fn = fn;
     t->arg = arg;
-    t->parent = parent;
+    hk_store_relaxed(&t->parent, parent);
     hk_store_relaxed(&t->join, HK_JOIN_NONE);
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
     hk_store_relaxed(&t->traits, w->stack_class);
@@ -63,16 +63,16 @@ static bool copy_argument(hk_task *t, const void *arg, size_t bytes)
         return false;
     copy->bytes = bytes;
     t->arg = memcpy(copy->argument, arg, bytes);
-    t->copy = copy;
     hk_task_add_trait(t, HK_TRAIT_COPIED);
     return true;
 }
 
 static void free_copy(hk_task *t)
 {
-    argument_copy *copy = t->copy;
-    if (hk_task_has(t, HK_TRAIT_COPIED))
-        hk_free(copy, sizeof *copy + copy->bytes);
+    if (HK_LIKELY(!hk_task_has(t, HK_TRAIT_COPIED)))
+        return;
+    argument_copy *copy = hk_container_of(t->arg, argument_copy, argument);
+    hk_free(copy, sizeof *copy + copy->bytes);
 }
 
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
@@ -120,7 +120,7 @@ static inline hank_task start_child(hk_worker *w, hk_task *t)
 {
     if (HK_UNLIKELY(!t))
         return failed(-ENOMEM);
-    hk_task *parent = t->parent;
+    hk_task *parent = hk_load_relaxed(&t->parent); /* our own */
     hk_task_add_trait(parent, HK_TRAIT_PARENT);
     hk_list_push_back(&parent->children, &t->siblings);
     hank_task handle = {.slot_ = t, /* before it can end: no one else changes the generation */
@@ -235,7 +235,7 @@ hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error)
         *ret_error = -ESTALE;
     else if (c == parent)
         *ret_error = -EDEADLK;
-    else if (c->parent != parent)
+    else if (hk_load_relaxed(&c->parent) != parent) /* another's may change meanwhile */
         *ret_error = -EPERM;
     return *ret_error ? NULL : c;
 }
@@ -269,7 +269,7 @@ int hank_await(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return handle.slot_ ? -EPERM : handle.error_;
+        return handle.slot_ ? -EPERM : handle.generation_ ? handle.error_ : -ESTALE;
     int error;
     hk_task *me = w->current;
     hk_task *c = hk_task_child(me, handle, &error);
@@ -331,8 +331,8 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     int stop = hk_join_wait(&j);
     ssize_t winner = hk_join_winner(&j);
     join_all(&j, me, NULL);
-    if (stop && j.first_result == -ECANCELED)
-        return own_reason(me, -ECANCELED);
+    if (stop)
+        return stop;
     if (ret_result)
         *ret_result = j.first_result;
     return winner;
@@ -354,10 +354,21 @@ int hank_detach(hank_task handle)
 
 /* --- cancelling ---------------------------------------------------------------------------- */
 
-/* End the wait of `t`, if it is in one that may be ended. `direct`: see hk_sleeper_claim_stop. */
-static void stop_wait(hk_task *t, uint32_t generation, bool direct)
+/* Is a shield up in `from` or a task above it, beneath `t`? */
+static bool is_shielded(hk_task *from, hk_task *t)
+{
+    while (from && from != t && hk_load_relaxed(&from->shields) == 0) /* see stop_wait */
+        from = hk_load_seqcst(&from->nested); /* as in hk_task_cancel */
+    return from != t;
+}
+
+/* End the wait of `t`, if it is in one that a stop of `from`, t itself or beneath it, may end. */
+static void stop_wait(hk_task *t, uint32_t generation, hk_task *from)
 {
     uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [task:turn] acquire */
+    /* Nothing beneath t runs during this turn, so if the claim succeeds, the shields read between
+     * it and the word are those of the wait. One further down than `from` does not concern it. */
+    bool direct = hk_word_state(word) == HK_WAITING_SELF && !is_shielded(from, t);
     /* The word was read while t was still that task: turns of a later one are larger. */
     if (HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
         hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED))
@@ -374,7 +385,8 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
             return 0;
         /* seq_cst: the flag is out before we look at the wait; see hk_sleeper_begin. */
     } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_CANCELLED));
-    stop_wait(t, generation, true);
+    hk_task *from = t;
+    stop_wait(t, generation, from);
 
     /* Children that t called are above it on its stack; the topmost is the one that waits. */
     for (;;) {
@@ -387,7 +399,7 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
         if (hk_load_seqcst(&t->nested) != above ||
             HK_GENERATION(hk_load_seqcst(&t->control)) != generation)
             return 0; /* it returned: t runs, and finds its flag at its next wait */
-        stop_wait(above, its, false);
+        stop_wait(above, its, from);
         t = above;
         generation = its;
     }
@@ -396,6 +408,6 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
 int hank_cancel(hank_task handle)
 {
     if (!handle.slot_)
-        return handle.generation_ ? 0 : -ESTALE; /* it had failed at once */
+        return -ESTALE;
     return hk_task_cancel(handle.slot_, handle.generation_);
 }

@@ -18,9 +18,10 @@
  *
  * Field access
  *   next                    whoever took the task from its queue
- *   fn arg copy name group  written by the spawner before the task is published; then constant
+ *   fn arg name group       written by the spawner before the task is published; then constant
  *   traits                  the same, but for PARENT, which is the task's own
- *   parent                  tells whose handle it is; NULL for members
+ *   parent                  the same, or the parent when it gives the child up; relaxed, as it is
+ *                           compared with by tasks whose child this is not; NULL for members
  *   siblings                children: the parent only; members: their group's lock
  *   children                the task itself only
  *   result                  the task; read by others after DONE (acquire)
@@ -29,7 +30,7 @@
  *   sleeper, fiber          the task, before it is parked; then whoever claimed it
  *   on_stack                1 while its fiber is in use; cleared by whoever runs next there
  *   scopes under joining    the task, or a child nested above it on the same fiber
- *   nested                  the same; read by cancellers */
+ *   nested shields          the same; read by cancellers */
 #ifndef HK_SCHED_TASK_H
 #define HK_SCHED_TASK_H
 
@@ -76,7 +77,7 @@ enum {
     HK_TRAIT_CLASS = 0x0f,
     HK_TRAIT_MEMBER = 0x10, /* of a group: its slot goes when it ends */
     HK_TRAIT_NAMED = 0x20,
-    HK_TRAIT_COPIED = 0x40, /* its argument is a copy */
+    HK_TRAIT_COPIED = 0x40, /* its argument is a copy of its own (task.c) */
     HK_TRAIT_PARENT = 0x80, /* it has had children or a scope: look when it ends */
 };
 
@@ -86,7 +87,7 @@ typedef struct hk_task {
     hank_fn fn; /* first these two: the slab's links while free */
     void *arg;
     HK_ATOMIC(uint64_t) control;
-    struct hk_task *parent;
+    HK_ATOMIC(struct hk_task *) parent;
     hk_node siblings;
     HK_ATOMIC(struct hk_join *) join;
     int32_t result;
@@ -110,8 +111,8 @@ typedef struct hk_task {
     HK_ATOMIC(uint32_t) on_stack;
     bool chain_shown;
     bool stop_passed_on;
+    HK_ATOMIC(uint32_t) shields; /* how many of its scopes are one */
     HK_ATOMIC(const char *) name; /* if NAMED */
-    void *copy;                   /* if COPIED */
 } hk_task;
 
 _Static_assert(offsetof(hk_task, next) == HK_CACHE_LINE, "see the comment");
