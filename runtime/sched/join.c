@@ -44,7 +44,7 @@ void hk_join_cancel(hk_join *j, hk_task *except)
     for (size_t i = 0; i < j->n; i++) {
         hk_task *c = j->tasks[i].slot_;
         if (c && c != except && hk_load_relaxed(&c->parent) == me) /* ours does not change now */
-            (void)hk_task_cancel(c, j->tasks[i].generation_); /* stale: nothing to cancel */
+            (void)hk_task_cancel(c, j->tasks[i].generation_);      /* stale: nothing to cancel */
     }
 }
 

@@ -358,7 +358,7 @@ int hank_detach(hank_task handle)
 static bool is_shielded(hk_task *from, hk_task *t)
 {
     while (from && from != t && hk_load_relaxed(&from->shields) == 0) /* see stop_wait */
-        from = hk_load_seqcst(&from->nested); /* as in hk_task_cancel */
+        from = hk_load_seqcst(&from->nested);                         /* as in hk_task_cancel */
     return from != t;
 }
 

@@ -111,7 +111,7 @@ typedef struct hk_task {
     HK_ATOMIC(uint32_t) on_stack;
     bool chain_shown;
     bool stop_passed_on;
-    HK_ATOMIC(uint32_t) shields; /* how many of its scopes are one */
+    HK_ATOMIC(uint32_t) shields;  /* how many of its scopes are one */
     HK_ATOMIC(const char *) name; /* if NAMED */
 } hk_task;
 

@@ -399,7 +399,8 @@ static int fail_in_many_ways(void *arg)
     CHECK(hank_detach(hank_spawn_with(give_back, number(-EIO), .name = "d-fails")) == 0);
     CHECK(hank_detach(hank_spawn_with(yield_once, number(-EIO), .name = "d-fails later")) == 0);
     CHECK(hank_detach(hank_spawn_with(sleep_forever, NULL, .name = "d-cancelled")) == 0);
-    leave(hank_spawn_with(give_back, number(-EIO), .name = "d-left behind")); /* that is the third */
+    leave(
+        hank_spawn_with(give_back, number(-EIO), .name = "d-left behind")); /* that is the third */
     CHECK(hank_await(hank_spawn_with(give_back, number(-EIO), .name = "x")) == -EIO);
     hank_group g = {0};
     CHECK(hank_group_spawn(&g, give_back, number(-EPIPE)) == 0);

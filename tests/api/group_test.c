@@ -22,7 +22,7 @@ static int wait_for_members(void *arg)
     (void)arg;
     hank_group g = {0};
     counted c = {.g = &g};
-    CHECK(hank_group_wait(&g) == 0); /* of nobody */
+    CHECK(hank_group_wait(&g) == 0);          /* of nobody */
     for (int round = 0; round < 3; round++) { /* afterwards it is like new */
         for (int i = 0; i < 100; i++)
             CHECK(hank_group_spawn(&g, count_me, &c) == 0);
@@ -136,7 +136,7 @@ static int add_to_a_stopping_group(void *arg)
     CHECK(hank_group_spawn(&g, count_me, &ran) == -ECANCELED);
     CHECK(hank_group_spawn_copy(&g, count_me, &c, sizeof c) == -ECANCELED);
     CHECK(!is_set(&ran));
-    CHECK(hank_group_wait(&g) == -EPIPE); /* it failed in its own way */
+    CHECK(hank_group_wait(&g) == -EPIPE);           /* it failed in its own way */
     CHECK(hank_group_spawn(&g, count_me, &c) == 0); /* until it has been waited for */
     CHECK(hank_group_wait(&g) == 0);
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* support.h - what the tests of the public face share: one scenario with 1, 2 and 8 workers, checks
- * that may fail on any stack, tasks of few words, and counts that must come back to where they were.
+ * that may fail on any stack, tasks of few words, and counts that must come back to where they
+ * were.
  *
  * A failed cr_assert jumps, and a jump must not cross stacks: CHECK and MUST take notes, which
  * with_each_size() reads when the run is over. */
@@ -29,26 +30,25 @@ static inline bool note_failure_at(const char *file, int line, const char *what)
 }
 
 /* In a task: note that this is not so, and go on. */
-#define CHECK(condition) \
-    ((void)((condition) || note_failure_at(__FILE__, __LINE__, #condition)))
+#define CHECK(condition) ((void)((condition) || note_failure_at(__FILE__, __LINE__, #condition)))
 
 /* The same, and leave the task. */
-#define MUST(condition)                                   \
-    do {                                                  \
-        if (!(condition)) {                               \
-            note_failure_at(__FILE__, __LINE__, #condition); \
-            return -EPROTO;                               \
-        }                                                 \
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            note_failure_at(__FILE__, __LINE__, #condition);                                       \
+            return -EPROTO;                                                                        \
+        }                                                                                          \
     } while (0)
 
 /* Let others run until `condition`, which one of them is about to make true. */
-#define YIELD_UNTIL(condition)                            \
-    do {                                                  \
-        hank_ns give_up_ = hank_now() + HANK_SEC(20);     \
-        while (!(condition)) {                            \
-            MUST(hank_now() < give_up_);                  \
-            (void)hank_yield();                           \
-        }                                                 \
+#define YIELD_UNTIL(condition)                                                                     \
+    do {                                                                                           \
+        hank_ns give_up_ = hank_now() + HANK_SEC(20);                                              \
+        while (!(condition)) {                                                                     \
+            MUST(hank_now() < give_up_);                                                           \
+            (void)hank_yield();                                                                    \
+        }                                                                                          \
     } while (0)
 
 static inline int open_fds(void)
@@ -159,7 +159,10 @@ static inline void with_workers(unsigned workers, hank_fn app, void *arg)
 
 static const unsigned sizes[] = {1, 2, 8};
 
-#define EACH_SIZE(i) size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++
+#define EACH_SIZE(i)                                                                               \
+    size_t i = 0;                                                                                  \
+    i < sizeof sizes / sizeof sizes[0];                                                            \
+    i++
 
 static inline void with_each_size(hank_fn app, void *arg)
 {

@@ -197,7 +197,7 @@ typedef struct taker {
     hank_sem *s;
     int number;
     int *order;
-    HK_ATOMIC(int) *order_n;
+    HK_ATOMIC(int) * order_n;
 } taker;
 
 static int take(void *arg)

@@ -485,7 +485,8 @@ static int race_a_few(void *arg)
         hank_task tasks[] = {hank_spawn(sleep_forever, NULL), hank_spawn(yield_once, number(4)),
                              hank_spawn(sleep_forever, NULL)};
         CHECK(hank_race_n(tasks, 3, &result) == 1 && result == 4);
-        hank_task failing[] = {hank_spawn(sleep_forever, NULL), hank_spawn(give_back, number(-EIO))};
+        hank_task failing[] = {hank_spawn(sleep_forever, NULL),
+                               hank_spawn(give_back, number(-EIO))};
         CHECK(hank_race_n(failing, 2, &result) == 1 && result == -EIO);
         hank_task one = hank_spawn(give_back, number(2));
         CHECK(hank_race_n(&one, 1, NULL) == 0);

@@ -127,7 +127,8 @@ static void read_2(void)
     read_bytes(2);
 }
 
-/* The first wait is given up, as after a stop; whatever was handed out to it is kept for the next. */
+/* The first wait is given up, as after a stop; whatever was handed out to it is kept for the next.
+ */
 static void give_up_then_read_1(void)
 {
     hk_ticket t = hk_sleeper_begin(&sleeper, HK_WAITING);

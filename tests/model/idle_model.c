@@ -145,7 +145,7 @@ static bool steal(hk_worker *w)
     return false;
 }
 
-/* next_task of worker.c. The pause says that who may not search waits for those who do. */
+/* As worker.c does it. The pause says that who may not search waits for those who do. */
 static bool next_task(hk_worker *w)
 {
     bool searching = false;

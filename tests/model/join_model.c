@@ -64,8 +64,9 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
     return 0;
 }
 
-int hk_scope_stop_reason(hk_sleeper *s)
+int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
 {
+    (void)as_of;
     MC_ASSERT(s == &parent.sleeper);
     return hk_load_seqcst(&stop_flag) ? -ECANCELED : 0;
 }
@@ -85,7 +86,7 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
 {
     (void)deadline;
     (void)why;
-    int stop = w->asked == HK_WAITING ? hk_scope_stop_reason(&parent.sleeper) : 0;
+    int stop = w->asked == HK_WAITING ? hk_scope_stop_reason(&parent.sleeper, HK_NOW) : 0;
     if (stop != 0 && hk_ticket_claim(w->ticket, stop))
         return stop;
     mc_sleep(&parker);
