@@ -46,7 +46,7 @@ HANK_API int hank_get_stats(hank_stats *ret);
 
 /* Write to `fd` every task of the program: its name, its state, and what it waits for.
  *
- * A task without a name is called by the place that spawned it. The program goes on meanwhile, so
+ * A task without a name is called by the address of its function. The program goes on meanwhile, so
  * that a task may be seen in two states or have ended when its line is read.
  *
  *   fd          2 is stderr; what cannot be written is dropped

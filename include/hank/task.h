@@ -38,7 +38,7 @@ typedef struct hank_options {
 
 /* For hank_spawn_opt(). Zero is the default of each. */
 typedef struct hank_spawn_options {
-    const char *name;  /* for dumps; kept until the task ends; NULL: the place of the spawn */
+    const char *name;  /* for dumps; kept until the task ends; NULL: its function */
     size_t stack_size; /* bytes; 0: the runtime's; raised to 16 KiB; <= 64 MiB */
     size_t copy;       /* copy that many bytes of *arg into the task; 0: borrow it; <= 64 KiB */
 } hank_spawn_options;

@@ -37,7 +37,31 @@ static int map_aligned(size_t bytes, void **ret_base)
     return 0;
 }
 
-/* Called with the lock held. */
+/* A free slot: the link of its batch, and in a batch's first slot the link of the depot. */
+typedef struct free_slot {
+    void *next;
+    void *next_batch;
+} free_slot;
+
+/* The rest but hk_slab_drain's own loop is called with the lock held. */
+static void give_batch(hk_slab *s, void *batch)
+{
+    ((free_slot *)batch)->next_batch = s->depot;
+    s->depot = batch;
+}
+
+static void give_loose(hk_slab *s, void *slot)
+{
+    hk_slab_cache *loose = &s->loose;
+    if (loose->count == HK_SLAB_BATCH) {
+        give_batch(s, loose->free);
+        *loose = (hk_slab_cache){0};
+    }
+    *(void **)slot = loose->free;
+    loose->free = slot;
+    loose->count++;
+}
+
 static int grow(hk_slab *s)
 {
     hk_slab_chunk *newest = hk_load_relaxed(&s->chunks); /* ours to write: we hold the lock */
@@ -56,55 +80,78 @@ static int grow(hk_slab *s)
         void *slot = chunk->first + i * s->bytes;
         if (s->init)
             s->init(slot);
-        *(void **)slot = s->depot;
-        s->depot = slot;
+        give_loose(s, slot);
     }
-    s->depot_count += chunk->slots;
-    (void)hk_add_relaxed(&s->slots_made, (uint64_t)chunk->slots); /* a statistic */
     hk_store_release(&s->chunks, chunk); /* [slab:chunk] release: a walker sees whole slots */
     return 0;
 }
 
-int hk_slab_refill(hk_slab *s, hk_slab_cache *c)
+/* A batch, or the loose slots if there is nothing else. NULL: no memory. */
+static void *take_batch(hk_slab *s, uint32_t *ret_count)
 {
-    int rc = 0;
-    hk_lock_take(&s->lock, HK_RANK_SLAB);
-    if (s->depot == NULL)
-        rc = grow(s);
-    for (int i = 0; i < HK_SLAB_BATCH && s->depot; i++) {
-        void *slot = s->depot;
-        s->depot = *(void **)slot;
-        s->depot_count--;
-        *(void **)slot = c->free;
-        c->free = slot;
-        c->count++;
+    if (!s->depot && !s->loose.free && grow(s) < 0)
+        return NULL;
+    free_slot *batch = s->depot;
+    *ret_count = HK_SLAB_BATCH;
+    if (batch) {
+        s->depot = batch->next_batch;
+        return batch;
     }
-    hk_lock_drop(&s->lock);
-    return rc;
+    hk_slab_cache loose = s->loose;
+    s->loose = (hk_slab_cache){0};
+    *ret_count = loose.count;
+    return loose.free;
 }
 
-void hk_slab_spill(hk_slab *s, hk_slab_cache *c, uint32_t keep)
+int hk_slab_refill(hk_slab *s, hk_slab_cache *c)
+{
+    if (c->full) {
+        c->free = c->full;
+        c->count = HK_SLAB_BATCH;
+        c->full = NULL;
+        return 0;
+    }
+    hk_lock_take(&s->lock, HK_RANK_SLAB);
+    c->free = take_batch(s, &c->count);
+    hk_lock_drop(&s->lock);
+    return c->free ? 0 : -ENOMEM;
+}
+
+void hk_slab_make_room(hk_slab *s, hk_slab_cache *c)
+{
+    if (c->full) {
+        hk_lock_take(&s->lock, HK_RANK_SLAB);
+        give_batch(s, c->full);
+        hk_lock_drop(&s->lock);
+    }
+    c->full = c->free;
+    c->free = NULL;
+    c->count = 0;
+}
+
+void hk_slab_drain(hk_slab *s, hk_slab_cache *c)
 {
     hk_lock_take(&s->lock, HK_RANK_SLAB);
-    while (c->count > keep) {
-        void *slot = c->free;
-        c->free = *(void **)slot;
-        c->count--;
-        *(void **)slot = s->depot;
-        s->depot = slot;
-        s->depot_count++;
+    if (c->full)
+        give_batch(s, c->full);
+    for (void *slot = c->free, *next; slot; slot = next) {
+        next = *(void **)slot;
+        give_loose(s, slot);
     }
     hk_lock_drop(&s->lock);
+    *c = (hk_slab_cache){0};
 }
 
 void *hk_slab_get_shared(hk_slab *s)
 {
     hk_lock_take(&s->lock, HK_RANK_SLAB);
-    void *slot = NULL;
-    if (s->depot != NULL || grow(s) == 0) {
-        slot = s->depot;
-        s->depot = *(void **)slot;
-        s->depot_count--;
+    hk_slab_cache *loose = &s->loose;
+    if (!loose->free)
+        loose->free = take_batch(s, &loose->count);
+    void *slot = loose->free;
+    if (slot) {
+        loose->free = *(void **)slot;
+        loose->count--;
     }
     hk_lock_drop(&s->lock);
     return slot;
@@ -113,9 +160,7 @@ void *hk_slab_get_shared(hk_slab *s)
 void hk_slab_put_shared(hk_slab *s, void *slot)
 {
     hk_lock_take(&s->lock, HK_RANK_SLAB);
-    *(void **)slot = s->depot;
-    s->depot = slot;
-    s->depot_count++;
+    give_loose(s, slot);
     hk_lock_drop(&s->lock);
 }
 

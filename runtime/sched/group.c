@@ -38,8 +38,8 @@ static void cancel_members(hk_group *g)
 /* Called with the lock held. */
 static void note_failure(hk_group *g, int result)
 {
-    if (result >= 0 || result == -ECANCELED)
-        return; /* ending by a cancel is not a failure of the group */
+    if (result >= 0 || (result == -ECANCELED && g->cancelled))
+        return; /* ending by our cancel is not a failure */
     if (g->first_failure == 0)
         g->first_failure = result;
     if (!(g->flags & HANK_KEEP_GOING) && !g->cancelled)
@@ -74,7 +74,7 @@ void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
      * a flag set meanwhile must not get lost. */
     while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
         continue;
-    t->parent = NULL;
+    hk_store_relaxed(&t->parent, (hk_task *)NULL); /* only compared */
     t->group = g;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     hk_list_push_back(&g->members, &t->siblings);
@@ -91,18 +91,20 @@ static int spawn_member(hank_group *group, const hk_spawn *how)
 {
     hk_group *g = of(group);
     hk_worker *w = hk_worker_self();
+    if (!g)
+        return -EINVAL;
     if (!w || !w->current)
         return -EPERM;
-    hk_task *t = hk_task_new(w, how);
+    bool bad = !how->fn || how->copy > COPY_MAX || (how->copy > 0 && !how->arg);
+    hk_task *t = bad ? NULL : hk_task_new(w, how, NULL);
+    int rc = bad ? -EINVAL : t ? 0 : -ENOMEM;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
-    int rc = 0;
-    if (!t)
-        note_failure(g, rc = -ENOMEM);
+    if (rc < 0)
+        note_failure(g, rc);
     else if (g->cancelled)
         rc = -ECANCELED;
     if (rc == 0) {
-        t->kind = HK_MEMBER;
-        t->parent = NULL;
+        hk_task_add_trait(t, HK_TRAIT_MEMBER);
         t->group = g;
         hk_list_push_back(&g->members, &t->siblings);
         g->count++;
@@ -118,21 +120,13 @@ static int spawn_member(hank_group *group, const hk_spawn *how)
 
 int hank_group_spawn(hank_group *g, hank_fn fn, void *arg)
 {
-    if (!g || !fn)
-        return -EINVAL;
-    hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0), .size_class = -1};
+    hk_spawn how = {.fn = fn, .arg = arg};
     return spawn_member(g, &how);
 }
 
 int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t size)
 {
-    if (!g || !fn || size > COPY_MAX || (size > 0 && !arg))
-        return -EINVAL;
-    hk_spawn how = {.fn = fn,
-                    .arg = (void *)(uintptr_t)arg,
-                    .site = __builtin_return_address(0),
-                    .copy = size,
-                    .size_class = -1};
+    hk_spawn how = {.fn = fn, .arg = (void *)(uintptr_t)arg, .copy = size};
     return spawn_member(g, &how);
 }
 
@@ -144,8 +138,8 @@ void hank_group_cancel(hank_group *group)
     hk_lock_drop(&g->lock);
 }
 
-/* One wait for zero. *ret_stop: the stop that ended it early. True: the group is empty, and its
- * result taken. */
+/* One wait for zero. True: the group is empty, and its result taken. False: woken, or *ret_stop
+ * ended it early, and *ret_result is what had failed before. */
 static bool wait_once(hk_group *g, unsigned state, int *ret_result, int *ret_stop)
 {
     hk_waiter w;
@@ -155,6 +149,7 @@ static bool wait_once(hk_group *g, unsigned state, int *ret_result, int *ret_sto
         *ret_result = g->first_failure;
         g->first_failure = 0;
         g->cancelled = false;
+        g->awaited = false;
         hk_lock_drop(&g->lock);
         return true;
     }
@@ -166,6 +161,7 @@ static bool wait_once(hk_group *g, unsigned state, int *ret_result, int *ret_sto
     if (rc < 0) {
         hk_lock_take(&g->lock, HK_RANK_GROUP);
         g->waiting = false;
+        *ret_result = g->first_failure;
         hk_lock_drop(&g->lock);
         *ret_stop = rc;
     }
@@ -179,16 +175,19 @@ int hank_group_wait(hank_group *group)
     if (!w || !w->current)
         return -EPERM;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
-    bool busy = g->waiting;
+    bool busy = g->awaited;
+    g->awaited = true;
     hk_lock_drop(&g->lock);
     if (busy)
         return -EBUSY;
-    int result = 0, stop = 0, now;
-    while (!wait_once(g, stop ? HK_WAITING_FIRMLY : HK_WAITING, &result, &now)) {
-        if (now && !stop) {
-            stop = now;
-            hank_group_cancel(group);
-        }
+    int result = 0, stop = 0;
+    while (!stop) {
+        if (wait_once(g, HK_WAITING, &result, &stop))
+            return result;
     }
+    hank_group_cancel(group);
+    int later, none; /* what fails from here on is the stop's doing */
+    while (!wait_once(g, HK_WAITING_FIRMLY, &later, &none))
+        continue;
     return result ? result : stop;
 }

@@ -17,6 +17,7 @@ struct hk_worker;
 
 /* Everything is guarded by lock, except flags, which the user sets before the first spawn.
  * Equation: count == length of members.
+ * awaited    somebody is in hank_group_wait, parked or between two waits
  * waiter     the parked one to wake when count comes to zero; valid while `waiting`
  * The last thing a member does with a group is to drop the lock: then its memory may go. */
 typedef struct hk_group {
@@ -28,6 +29,7 @@ typedef struct hk_group {
     int32_t first_failure;
     bool cancelled;
     bool waiting;
+    bool awaited;
 } hk_group;
 
 _Static_assert(sizeof(hk_group) <= sizeof(hank_group), "hank_group is too small");

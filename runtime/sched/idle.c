@@ -129,7 +129,7 @@ bool hk_idle_sleep(hk_worker *w, bool was_searching)
         hk_count(w->counters.parks);
         hk_count(w->counters.polls);
         n = hk_reactor_wait(&w->reactor, INT64_MAX, w->ready);
-        w->polled_at = hk_os_now();
+        w->clock = hk_os_now();
     }
     bool woken = leave(w);
     hk_monitor_notice(rt);

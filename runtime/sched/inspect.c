@@ -19,21 +19,21 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
-/* A task's name, or the place that spawned it. Safe in a signal handler: no stdio. */
-static const char *name_of(hk_task *t, char *buffer, size_t n)
+/* A task's name, or its function. Safe in a signal handler: no stdio. */
+HK_UNWATCHED static const char *name_of(hk_task *t, char *buffer, size_t n)
 {
     const char *name = hk_task_name(t);
     if (name)
         return name;
     static const char digits[] = "0123456789abcdef";
-    uintptr_t site = (uintptr_t)t->site;
+    uintptr_t site = (uintptr_t)t->fn;
     size_t i = n;
     buffer[--i] = '\0';
     do {
         buffer[--i] = digits[site & 15];
         site >>= 4;
     } while (site && i > 8);
-    static const char prefix[] = "spawned@0x";
+    static const char prefix[] = "fn@0x";
     size_t length = sizeof prefix - 1;
     if (i < length)
         return "?";

@@ -40,9 +40,10 @@ ssize_t hk_join_winner(hk_join *j)
 
 void hk_join_cancel(hk_join *j, hk_task *except)
 {
+    hk_task *me = hk_task_of(j->sleeper);
     for (size_t i = 0; i < j->n; i++) {
         hk_task *c = j->tasks[i].slot_;
-        if (c && c != except)
+        if (c && c != except && hk_load_relaxed(&c->parent) == me) /* ours does not change now */
             (void)hk_task_cancel(c, j->tasks[i].generation_); /* stale: nothing to cancel */
     }
 }
@@ -83,7 +84,7 @@ void hk_join_show(hk_join *j)
         int error;
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         struct hk_join *none = HK_JOIN_NONE;
-        bool called = c && c->under == me; /* it runs on our stack, or has: it will not arrive */
+        bool called = c && hk_load_relaxed(&c->join) == HK_JOIN_CALLED; /* written on this stack */
         if (c && !called && !hk_task_done(c) && hk_cas_acqrel(&c->join, &none, j)) /* [task:join] */
             continue;
         (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */
@@ -126,18 +127,23 @@ static int wait_for_zero(hk_join *j, unsigned state)
     return hk_park_abandon(&w) ? 0 : hk_park(&w, HK_FOREVER, "children");
 }
 
-static int wait_for_children(hk_join *j)
+static void pass_on(hk_join *j, int stop)
 {
-    int stop = 0;
+    if (!hk_join_decided(j))
+        j->stop = stop;
+    hk_join_cancel(j, NULL);
+}
+
+static void wait_for_children(hk_join *j, bool stopped)
+{
     hk_join_show(j);
     while (left(hk_load_acquire(&j->word)) > 0) { /* [join:left] acquire: their results */
-        int rc = wait_for_zero(j, stop ? HK_WAITING_FIRMLY : HK_WAITING);
-        if (rc < 0 && !stop) {
-            stop = rc;
-            hk_join_cancel(j, NULL);
+        int rc = wait_for_zero(j, stopped ? HK_WAITING_FIRMLY : HK_WAITING);
+        if (rc < 0 && !stopped) {
+            stopped = true;
+            pass_on(j, rc);
         }
     }
-    return stop;
 }
 
 int hk_join_wait(hk_join *j)
@@ -145,13 +151,15 @@ int hk_join_wait(hk_join *j)
     hk_task *me = hk_worker_self()->current;
     j->sleeper = &me->sleeper;
     me->joining = j;
-    int stop = hk_scope_stop_reason(j->sleeper);
+    int stop = hk_scope_stop_reason(j->sleeper, HK_NOW);
+    if (stop && j->mode == HK_JOIN_FIRST)
+        hk_join_show(j); /* one that has ended before has won */
     if (stop)
-        hk_join_cancel(j, NULL);
+        pass_on(j, stop);
     if (j->mode != HK_JOIN_FIRST)
         call_children(j, me);
-    int later = wait_for_children(j);
+    wait_for_children(j, stop != 0);
     me->joining = NULL;
     me->stop_passed_on = false;
-    return stop ? stop : later;
+    return j->stop;
 }

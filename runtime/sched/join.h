@@ -42,6 +42,7 @@ enum { HK_JOIN_MAX = 1000 * 1000 }; /* children in one join; `left` has room for
 /* sleeper, tasks, n, mode  constant
  * word    parent and children, RMW
  * first   children, CAS: the first that decided the join; its result is in first_result
+ * stop    the parent: the first stop that came before the join was decided
  * shown   the parent, or a child nested above it: are we in every child's join yet? */
 typedef struct hk_join {
     HK_ATOMIC(uint64_t) word;
@@ -50,20 +51,22 @@ typedef struct hk_join {
     size_t n;
     HK_ATOMIC(struct hk_task *) first;
     int first_result;
+    int stop;
     uint8_t mode;
     bool shown;
 } hk_join;
 
 /* Wait until all n children in j->tasks have ended; children that have not started and are at hand
- * are called. Stops of the caller are passed on to them. The handles must be the caller's and not
- * used up. 0, or the stop that came while waiting (the children have ended all the same). */
+ * are called. Stops of the caller are passed on to them. Handles that are not the caller's or used
+ * up count as ended. 0, or the stop that came before anything decided the join (the children have
+ * ended all the same). */
 int hk_join_wait(hk_join *j);
 
 /* Leave j in every child that has not ended: called at the latest when the parent cannot act
  * any more, because it parks or because a child nested above it does. */
 void hk_join_show(hk_join *j);
 
-/* Cancel every child of j but `except`. */
+/* Cancel every child of j but `except`; what is no child of the caller's is left alone. */
 void hk_join_cancel(hk_join *j, struct hk_task *except);
 
 /* Has a child decided the join? And in a race, which: after hk_join_wait, handles not used up. */

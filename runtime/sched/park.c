@@ -23,6 +23,8 @@ hk_sleeper *hk_park_self(void)
 void hk_park_begin(hk_waiter *w, unsigned state)
 {
     hk_sleeper *s = hk_park_self();
+    if (s->kind == HK_SLEEPER_TASK)
+        hk_task_of(s)->runtime = hk_worker_self()->runtime;
     w->asked = state;
     if (state == HK_WAITING)
         state = hk_scope_wait_state(s);
@@ -57,7 +59,7 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
     bool is_task = s->kind == HK_SLEEPER_TASK;
     if (stoppable && !(is_task && hk_task_is_free(hk_task_of(s)))) {
         hk_scope_show_chain(s);
-        int stop = hk_scope_stop_reason(s);
+        int stop = hk_scope_stop_reason(s, is_task ? hk_worker_self()->clock : HK_NOW);
         if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop))
             return stop;
         int64_t scope = hk_scope_deadline(s);
@@ -73,7 +75,7 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
         return result;
     if (result == -ETIMEDOUT && deadline != HK_FOREVER && hk_os_now() >= deadline)
         return HK_EXPIRED;
-    int stop = stoppable ? hk_scope_stop_reason(s) : 0;
+    int stop = stoppable ? hk_scope_stop_reason(s, HK_NOW) : 0;
     return stop ? stop : result;
 }
 
@@ -101,12 +103,14 @@ bool hk_wake(hk_ticket t, int result)
 
 int hk_stop_reason(void)
 {
-    return hk_scope_stop_reason(hk_park_self());
+    return hk_scope_stop_reason(hk_park_self(), HK_NOW);
 }
 
-static int task_stop_reason(hk_task *t)
+/* By the worker's clock, which is at most one round of dispatches old: a wait that is too early by
+ * that sets its timer, and a task that never waits is dispatched anew when its budget is spent. */
+static int task_stop_reason(hk_worker *w, hk_task *t)
 {
-    return HK_LIKELY(hk_task_is_free(t)) ? 0 : hk_scope_stop_reason(&t->sleeper);
+    return HK_LIKELY(hk_task_is_free(t)) ? 0 : hk_scope_stop_reason(&t->sleeper, w->clock);
 }
 
 int hk_checkpoint(void)
@@ -114,7 +118,7 @@ int hk_checkpoint(void)
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
         return hk_stop_reason();
-    int stop = task_stop_reason(w->current);
+    int stop = task_stop_reason(w, w->current);
     if (HK_UNLIKELY(--w->budget <= 0 || hk_load_relaxed(&w->hurry))) { /* a hint from the monitor */
         hk_store_relaxed(&w->hurry, false);
         hk_worker_yield(w);
@@ -131,7 +135,7 @@ int hank_yield(void)
     }
     hk_task *t = w->current;
     hk_worker_yield(w);
-    return task_stop_reason(t);
+    return task_stop_reason(hk_worker_self(), t);
 }
 
 int hank_stopped(void)

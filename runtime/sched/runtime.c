@@ -40,25 +40,6 @@ static int first_task(void *arg)
     return 0;
 }
 
-static int make_first_task(hk_runtime *rt, hk_task **ret_task)
-{
-    hk_task *t = hk_slab_get_shared(&hk_task_slab);
-    if (!t)
-        return -ENOMEM;
-    hk_slab_cache one = {.free = t, .count = 1};
-    *(void **)t = NULL;
-    hk_worker *w = &rt->workers[0];
-    hk_slab_cache its = w->tasks;
-    w->tasks = one;
-    hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank", .size_class = -1};
-    t = hk_task_new(w, &how);
-    w->tasks = its;
-    t->kind = HK_CHILD;
-    t->parent = NULL;
-    *ret_task = t;
-    return 0;
-}
-
 /* --- starting and stopping ----------------------------------------------------------------- */
 
 static int check_options(hk_runtime *rt, const hank_options *options)
@@ -168,26 +149,27 @@ static void at_stop(hk_runtime *rt)
 
 static int run(hk_runtime *rt)
 {
-    hk_task *first;
     int rc = make_workers(rt);
     if (rc < 0)
         return rc;
     (void)hk_stack_watch_overflow(hk_inspect_overflow); /* without it an overflow is not named */
-    rc = make_first_task(rt, &first);
+    hk_worker *w = &rt->workers[0];
+    hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank"};
+    hk_task *first = hk_task_new(w, &how, NULL);
+    rc = first ? start_threads(rt) : -ENOMEM;
     if (rc == 0) {
-        rc = start_threads(rt);
-        if (rc == 0) {
-            /* Not before: a thread that cannot be started must find nothing running. */
-            hk_inbox_push(&rt->inbox, first, first, 1);
-            run_worker(&rt->workers[0]);
-            for (unsigned i = 1; i < rt->n; i++)
-                (void)hk_os_thread_join(rt->workers[i].handle); /* it was started */
-            hk_monitor_stop(rt);
-            at_stop(rt);
-            rc = rt->main_result;
-        }
-        hk_slab_put_shared(&hk_task_slab, first);
+        /* Not before: a thread that cannot be started must find nothing running. */
+        hk_inbox_push(&rt->inbox, first, first, 1);
+        run_worker(w);
+        for (unsigned i = 1; i < rt->n; i++)
+            (void)hk_os_thread_join(rt->workers[i].handle); /* it was started */
+        hk_monitor_stop(rt);
+        at_stop(rt);
+        rc = rt->main_result;
     }
+    if (first)
+        hk_task_free(w, first);
+    hk_slab_drain(&hk_task_slab, &w->tasks);
     undo_workers(rt, rt->n);
     return rc;
 }

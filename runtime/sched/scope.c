@@ -44,7 +44,7 @@ static int walk(hk_scope *innermost, int64_t *now, bool *ret_shield)
         }
         if (s->deadline == INT64_MAX)
             continue;
-        if (*now == 0)
+        if (*now == HK_NOW)
             *now = hk_os_now();
         if (s->deadline <= *now) {
             s->fired = true;
@@ -67,9 +67,8 @@ static void pass_on(hk_task *t, hk_task *outermost)
     }
 }
 
-static int task_stop_reason(hk_task *task)
+static int task_stop_reason(hk_task *task, int64_t now)
 {
-    int64_t now = 0;
     int reason = 0;
     hk_task *outermost = task;
     for (hk_task *t = task; t; t = t->under) {
@@ -89,13 +88,12 @@ static int task_stop_reason(hk_task *task)
     return reason;
 }
 
-int hk_scope_stop_reason(hk_sleeper *s)
+int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
 {
     if (s->kind == HK_SLEEPER_TASK)
-        return task_stop_reason(hk_task_of(s));
-    int64_t now = 0;
+        return task_stop_reason(hk_task_of(s), as_of);
     bool shield;
-    return walk(hk_container_of(s, hk_thread, sleeper)->scopes, &now, &shield);
+    return walk(hk_container_of(s, hk_thread, sleeper)->scopes, &as_of, &shield);
 }
 
 /* The earliest deadline up to the first shield; *ret_shield: there is one. */
@@ -163,6 +161,9 @@ static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
 {
     hk_scope *s = (hk_scope *)(void *)public;
     hk_scope **place = hk_scope_place();
+    hk_worker *w = hk_worker_self();
+    if (w && w->current)
+        hk_task_add_trait(w->current, HK_TRAIT_PARENT);
     *s = (hk_scope){.outer = *place, .deadline = deadline, .kind = kind};
     *place = s;
 }
@@ -197,8 +198,19 @@ bool hank_timeout_end(hank_scope *s)
     return end(s, HK_SCOPE_TIMEOUT);
 }
 
+/* For cancellers of tasks beneath the caller; published by the word of its next wait. */
+static void count_shields(uint32_t change)
+{
+    hk_worker *w = hk_worker_self();
+    if (w && w->current) {
+        uint32_t before = hk_load_relaxed(&w->current->shields); /* only we write it */
+        hk_store_relaxed(&w->current->shields, before + change);
+    }
+}
+
 void hank_shield_begin(hank_scope *s)
 {
+    count_shields(1);
     begin(s, HK_SCOPE_SHIELD, INT64_MAX);
 }
 
@@ -206,6 +218,7 @@ void hank_shield_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
     (void)end(s, HK_SCOPE_SHIELD); /* a shield has no deadline of its own */
+    count_shields((uint32_t)-1);
 }
 
 int hank_within_end_(int64_t result)

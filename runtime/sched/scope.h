@@ -27,8 +27,10 @@ hk_scope **hk_scope_place(void);
 /* The earliest deadline that would stop a wait of `s` now, INT64_MAX if none. */
 int64_t hk_scope_deadline(hk_sleeper *s);
 
-/* 0, or why waits of `s` (the calling task or thread) fail now. Marks the scopes that did it. */
-int hk_scope_stop_reason(hk_sleeper *s);
+/* 0, or why waits of `s` (the calling task or thread) fail now. Marks the scopes that did it.
+ * `as_of` is the time to judge deadlines by, HK_NOW to read the clock. */
+enum { HK_NOW = 0 };
+int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of);
 
 /* The state in which a wait of `s` that may be stopped begins, given the shields that are up. */
 unsigned hk_scope_wait_state(hk_sleeper *s);

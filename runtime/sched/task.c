@@ -34,7 +34,7 @@ hk_slab hk_task_slab = {.bytes =
 /* --- making and giving back ---------------------------------------------------------------- */
 
 /* Everything a task starts with, in a slot of its own. NULL: no memory. */
-static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, void *site)
+static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *parent)
 {
     hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
     if (HK_UNLIKELY(!t))
@@ -42,46 +42,53 @@ static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, void *site
     /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
     t->fn = fn;
     t->arg = arg;
+    hk_store_relaxed(&t->parent, parent);
     hk_store_relaxed(&t->join, HK_JOIN_NONE);
-    t->size_class = w->stack_class;
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
-    hk_store_relaxed(&t->extras, (uint8_t)0);
-    t->site = site;
-    t->runtime = w->runtime;
-    t->under = NULL;
-    t->scopes = NULL;
-    t->children.next = NULL;
+    hk_store_relaxed(&t->traits, w->stack_class);
     hk_count(w->counters.spawned);
     return t;
 }
 
-static bool copy_argument(hk_task *t, const hk_spawn *how)
+/* The copy of an argument, behind its own size. */
+typedef struct argument_copy {
+    size_t bytes;
+    _Alignas(max_align_t) char argument[];
+} argument_copy;
+
+static bool copy_argument(hk_task *t, const void *arg, size_t bytes)
 {
-    void *copy = hk_alloc(how->copy);
+    argument_copy *copy = hk_alloc(sizeof *copy + bytes);
     if (!copy)
         return false;
-    t->arg = memcpy(copy, how->arg, how->copy);
-    t->copy = copy;
-    t->copy_bytes = how->copy;
-    hk_store_relaxed(&t->extras, (uint8_t)HK_EXTRA_COPY); /* published with the task */
+    copy->bytes = bytes;
+    t->arg = memcpy(copy->argument, arg, bytes);
+    hk_task_add_trait(t, HK_TRAIT_COPIED);
     return true;
 }
 
-hk_task *hk_task_new(hk_worker *w, const hk_spawn *how)
+static void free_copy(hk_task *t)
 {
-    hk_task *t = take_slot(w, how->fn, how->arg, how->site);
+    if (HK_LIKELY(!hk_task_has(t, HK_TRAIT_COPIED)))
+        return;
+    argument_copy *copy = hk_container_of(t->arg, argument_copy, argument);
+    hk_free(copy, sizeof *copy + copy->bytes);
+}
+
+hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
+{
+    hk_task *t = take_slot(w, how->fn, how->arg, parent);
     if (!t)
         return NULL;
-    if (how->copy > 0 && !copy_argument(t, how)) {
+    if (how->stack_size > 0)
+        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see take_slot */
+    if (how->name) {
+        hk_store_relaxed(&t->name, how->name); /* see take_slot */
+        hk_task_add_trait(t, HK_TRAIT_NAMED);
+    }
+    if (how->copy > 0 && !copy_argument(t, how->arg, how->copy)) {
         hk_task_discard(w, t);
         return NULL;
-    }
-    if (how->size_class >= 0)
-        t->size_class = (uint8_t)how->size_class;
-    if (how->name) {
-        uint8_t extras = hk_load_relaxed(&t->extras);
-        hk_store_relaxed(&t->name, how->name); /* published with the task */
-        hk_store_relaxed(&t->extras, (uint8_t)(extras | HK_EXTRA_NAME));
     }
     return t;
 }
@@ -95,15 +102,6 @@ void hk_task_free(hk_worker *w, hk_task *t)
      * and [task:turn]: who sees a turn of the slot's next task sees that it is another task. */
     hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
     hk_slab_put(&hk_task_slab, &w->tasks, t);
-}
-
-static void free_copy(hk_task *t)
-{
-    uint8_t extras = hk_load_relaxed(&t->extras); /* ours alone by now */
-    if (!(extras & HK_EXTRA_COPY))
-        return;
-    hk_free(t->copy, t->copy_bytes);
-    hk_store_relaxed(&t->extras, (uint8_t)(extras & ~HK_EXTRA_COPY));
 }
 
 void hk_task_discard(hk_worker *w, hk_task *t)
@@ -122,9 +120,8 @@ static inline hank_task start_child(hk_worker *w, hk_task *t)
 {
     if (HK_UNLIKELY(!t))
         return failed(-ENOMEM);
-    hk_task *parent = w->current;
-    t->kind = HK_CHILD;
-    t->parent = parent;
+    hk_task *parent = hk_load_relaxed(&t->parent); /* our own */
+    hk_task_add_trait(parent, HK_TRAIT_PARENT);
     hk_list_push_back(&parent->children, &t->siblings);
     hank_task handle = {.slot_ = t, /* before it can end: no one else changes the generation */
                         .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
@@ -140,7 +137,7 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(-EPERM);
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    return start_child(w, take_slot(w, fn, arg, __builtin_return_address(0)));
+    return start_child(w, take_slot(w, fn, arg, w->current));
 }
 
 hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *options)
@@ -150,17 +147,11 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
         return failed(-EPERM);
-    int size_class = o->stack_size ? hk_stack_class(o->stack_size) : -1;
-    bool bad_class = o->stack_size != 0 && size_class < 0;
-    if (!fn || bad_class || o->copy > COPY_MAX || (o->copy > 0 && !arg))
+    if (!fn || o->stack_size > HK_STACK_MAX || o->copy > COPY_MAX || (o->copy > 0 && !arg))
         return failed(-EINVAL);
-    hk_spawn how = {.fn = fn,
-                    .arg = arg,
-                    .name = o->name,
-                    .site = __builtin_return_address(0),
-                    .copy = o->copy,
-                    .size_class = size_class};
-    return start_child(w, hk_task_new(w, &how));
+    hk_spawn how = {
+        .fn = fn, .arg = arg, .name = o->name, .copy = o->copy, .stack_size = o->stack_size};
+    return start_child(w, hk_task_new(w, &how, w->current));
 }
 
 /* --- running and ending -------------------------------------------------------------------- */
@@ -169,7 +160,7 @@ void hk_task_report(hk_task *t, int result)
 {
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
     if (result < 0 && !asked_to)
-        hk_runtime_report(t->runtime, hk_task_name(t), result);
+        hk_runtime_report(hk_worker_self()->runtime, hk_task_name(t), result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -202,12 +193,13 @@ int hk_task_body(hk_task *t)
     bool cancelled =
         hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
     int result = HK_UNLIKELY(cancelled) ? -ECANCELED : t->fn(t->arg);
-    if (HK_UNLIKELY(t->scopes != NULL))
-        hk_panic("a task returned inside a timeout or shield that it had begun");
-    if (HK_UNLIKELY(!hk_list_empty(&t->children)))
-        settle(t, result);
-    if (HK_UNLIKELY(hk_load_relaxed(&t->extras) != 0)) /* written before the task was published */
-        free_copy(t);
+    if (hk_task_has(t, HK_TRAIT_PARENT)) {
+        if (HK_UNLIKELY(t->scopes != NULL))
+            hk_panic("a task returned inside a timeout or shield that it had begun");
+        if (HK_UNLIKELY(!hk_list_empty(&t->children)))
+            settle(t, result);
+    }
+    free_copy(t);
     return result;
 }
 
@@ -216,7 +208,7 @@ void hk_task_finish(hk_worker *w, hk_task *t, int result)
     hk_count(w->counters.ended);
     t->result = result;
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
-    if (t->kind == HK_MEMBER) {
+    if (hk_task_has(t, HK_TRAIT_MEMBER)) {
         hk_group_member_end(w, t);
         return;
     }
@@ -243,7 +235,7 @@ hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error)
         *ret_error = -ESTALE;
     else if (c == parent)
         *ret_error = -EDEADLK;
-    else if (c->parent != parent)
+    else if (hk_load_relaxed(&c->parent) != parent) /* another's may change meanwhile */
         *ret_error = -EPERM;
     return *ret_error ? NULL : c;
 }
@@ -261,7 +253,7 @@ static int own_reason(hk_task *t, int result)
 {
     if (HK_LIKELY(result != -ECANCELED) || t->scopes == NULL)
         return result;
-    int reason = hk_scope_stop_reason(&t->sleeper);
+    int reason = hk_scope_stop_reason(&t->sleeper, HK_NOW);
     return reason ? reason : result;
 }
 
@@ -277,7 +269,7 @@ int hank_await(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return handle.slot_ ? -EPERM : handle.error_;
+        return handle.slot_ ? -EPERM : handle.generation_ ? handle.error_ : -ESTALE;
     int error;
     hk_task *me = w->current;
     hk_task *c = hk_task_child(me, handle, &error);
@@ -339,8 +331,8 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     int stop = hk_join_wait(&j);
     ssize_t winner = hk_join_winner(&j);
     join_all(&j, me, NULL);
-    if (stop && j.first_result == -ECANCELED)
-        return own_reason(me, -ECANCELED);
+    if (stop)
+        return stop;
     if (ret_result)
         *ret_result = j.first_result;
     return winner;
@@ -362,10 +354,21 @@ int hank_detach(hank_task handle)
 
 /* --- cancelling ---------------------------------------------------------------------------- */
 
-/* End the wait of `t`, if it is in one that may be ended. `direct`: see hk_sleeper_claim_stop. */
-static void stop_wait(hk_task *t, uint32_t generation, bool direct)
+/* Is a shield up in `from` or a task above it, beneath `t`? */
+static bool is_shielded(hk_task *from, hk_task *t)
+{
+    while (from && from != t && hk_load_relaxed(&from->shields) == 0) /* see stop_wait */
+        from = hk_load_seqcst(&from->nested); /* as in hk_task_cancel */
+    return from != t;
+}
+
+/* End the wait of `t`, if it is in one that a stop of `from`, t itself or beneath it, may end. */
+static void stop_wait(hk_task *t, uint32_t generation, hk_task *from)
 {
     uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [task:turn] acquire */
+    /* Nothing beneath t runs during this turn, so if the claim succeeds, the shields read between
+     * it and the word are those of the wait. One further down than `from` does not concern it. */
+    bool direct = hk_word_state(word) == HK_WAITING_SELF && !is_shielded(from, t);
     /* The word was read while t was still that task: turns of a later one are larger. */
     if (HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
         hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED))
@@ -382,7 +385,8 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
             return 0;
         /* seq_cst: the flag is out before we look at the wait; see hk_sleeper_begin. */
     } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_CANCELLED));
-    stop_wait(t, generation, true);
+    hk_task *from = t;
+    stop_wait(t, generation, from);
 
     /* Children that t called are above it on its stack; the topmost is the one that waits. */
     for (;;) {
@@ -395,7 +399,7 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
         if (hk_load_seqcst(&t->nested) != above ||
             HK_GENERATION(hk_load_seqcst(&t->control)) != generation)
             return 0; /* it returned: t runs, and finds its flag at its next wait */
-        stop_wait(above, its, false);
+        stop_wait(above, its, from);
         t = above;
         generation = its;
     }
@@ -404,6 +408,6 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
 int hank_cancel(hank_task handle)
 {
     if (!handle.slot_)
-        return handle.generation_ ? 0 : -ESTALE; /* it had failed at once */
+        return -ESTALE;
     return hk_task_cancel(handle.slot_, handle.generation_);
 }

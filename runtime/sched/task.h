@@ -17,10 +17,12 @@
  * stops the parent stops the child (scope.c walks `under`).
  *
  * Field access
- *   next                    whoever owns the task: free list, inbox
- *   fn arg kind copy name   written by the spawner before the task is published; then constant
- *   parent                  the same; tells whose handle it is
- *   siblings                CHILD: the parent only.  MEMBER, DETACHED: group's lock
+ *   next                    whoever took the task from its queue
+ *   fn arg name group       written by the spawner before the task is published; then constant
+ *   traits                  the same, but for PARENT, which is the task's own
+ *   parent                  the same, or the parent when it gives the child up; relaxed, as it is
+ *                           compared with by tasks whose child this is not; NULL for members
+ *   siblings                children: the parent only; members: their group's lock
  *   children                the task itself only
  *   result                  the task; read by others after DONE (acquire)
  *   join                    the finisher (swap), the parent (CAS); see join.h
@@ -28,7 +30,7 @@
  *   sleeper, fiber          the task, before it is parked; then whoever claimed it
  *   on_stack                1 while its fiber is in use; cleared by whoever runs next there
  *   scopes under joining    the task, or a child nested above it on the same fiber
- *   nested                  the same; read by cancellers */
+ *   nested shields          the same; read by cancellers */
 #ifndef HK_SCHED_TASK_H
 #define HK_SCHED_TASK_H
 
@@ -52,11 +54,6 @@ struct hk_runtime;
 struct hk_scope;
 struct hk_worker;
 
-typedef enum hk_task_kind {
-    HK_CHILD,  /* its parent awaits it, or waits for it at its own end */
-    HK_MEMBER, /* of a group: its slot goes when it ends */
-} hk_task_kind;
-
 /* Where a task is in its life, for the owner's shortcuts and for dumps: a hint to all others. */
 typedef enum hk_phase {
     HK_PHASE_FREE,
@@ -73,50 +70,53 @@ typedef enum hk_phase {
 #define HK_JOIN_NONE     ((struct hk_join *)0)
 #define HK_JOIN_DONE     ((struct hk_join *)1)
 #define HK_JOIN_DETACHED ((struct hk_join *)2)
+#define HK_JOIN_CALLED   ((struct hk_join *)3) /* on the parent's stack: it will not arrive */
 
-/* What was asked for beyond the usual; so that spawning and ending the usual task touch no more
- * than its first two cache lines. */
-enum { HK_EXTRA_NAME = 1, HK_EXTRA_COPY = 2 };
+/* traits: the size class of its stack in the low bits, and what is not usual about it */
+enum {
+    HK_TRAIT_CLASS = 0x0f,
+    HK_TRAIT_MEMBER = 0x10, /* of a group: its slot goes when it ends */
+    HK_TRAIT_NAMED = 0x20,
+    HK_TRAIT_COPIED = 0x40, /* its argument is a copy of its own (task.c) */
+    HK_TRAIT_PARENT = 0x80, /* it has had children or a scope: look when it ends */
+};
 
 typedef struct hk_task {
-    /* What spawning writes and a first run reads: two cache lines. */
-    struct hk_task *next; /* first: the slab's link while free */
-    hank_fn fn;
+    /* All that a task needs which neither waits nor has children: one cache line, so that a million
+     * of them are a million lines. */
+    hank_fn fn; /* first these two: the slab's links while free */
     void *arg;
-    struct hk_task *parent;
+    HK_ATOMIC(uint64_t) control;
+    HK_ATOMIC(struct hk_task *) parent;
     hk_node siblings;
     HK_ATOMIC(struct hk_join *) join;
     int32_t result;
-    uint8_t kind;
-    uint8_t size_class;
     HK_ATOMIC(uint8_t) phase;
-    HK_ATOMIC(uint8_t) extras;
+    HK_ATOMIC(uint8_t) traits;
+    uint16_t home; /* the worker whose deque it was pushed to */
 
-    HK_ATOMIC(uint64_t) control;
-    void *site;
-    struct hk_worker *home; /* whose deque it was pushed to */
-    struct hk_runtime *runtime;
+    /* The rest is not written when a task is made: whoever changes it changes it back before the
+     * slot is free. Zero, or an empty list, but for on_stack, which is 1. */
+    struct hk_task *next; /* in the inbox */
     struct hk_task *under;
     struct hk_scope *scopes;
     hk_node children;
+    HK_ATOMIC(struct hk_task *) nested;
+    struct hk_join *joining;
+    struct hk_group *group; /* of a member; anything otherwise */
 
-    /* What waiting and the extras need. Spawning does not write these: on_stack is 1 and joining,
-     * nested and the two flags are zero whenever a slot is free; who changes them changes them
-     * back. */
     hk_sleeper sleeper;
-    struct hk_fiber *fiber;
+    struct hk_fiber *fiber;     /* while parked */
+    struct hk_runtime *runtime; /* the same: whom a foreign thread gives it back to */
     HK_ATOMIC(uint32_t) on_stack;
     bool chain_shown;
     bool stop_passed_on;
-    HK_ATOMIC(struct hk_task *) nested;
-    struct hk_join *joining;
-    struct hk_group *group;
-    HK_ATOMIC(const char *) name;
-    void *copy;
-    size_t copy_bytes;
+    HK_ATOMIC(uint32_t) shields; /* how many of its scopes are one */
+    HK_ATOMIC(const char *) name; /* if NAMED */
 } hk_task;
 
-_Static_assert(offsetof(hk_task, sleeper) == 2 * HK_CACHE_LINE, "see the comment");
+_Static_assert(offsetof(hk_task, next) == HK_CACHE_LINE, "see the comment");
+_Static_assert(sizeof(hk_task) <= 3 * HK_CACHE_LINE, "a parked task costs this and its stack");
 
 extern hk_slab hk_task_slab;
 
@@ -148,13 +148,12 @@ typedef struct hk_spawn {
     hank_fn fn;
     void *arg;
     const char *name;
-    void *site;
     size_t copy;
-    int size_class; /* -1: the runtime's */
+    size_t stack_size; /* 0: the runtime's; not more than HK_STACK_MAX */
 } hk_spawn;
 
 /* A task in phase NEW, in nobody's queue or list yet. NULL: no memory. */
-hk_task *hk_task_new(struct hk_worker *w, const hk_spawn *how);
+hk_task *hk_task_new(struct hk_worker *w, const hk_spawn *how, hk_task *parent);
 
 /* Give the slot back; handles of it are stale from here on. */
 void hk_task_free(struct hk_worker *w, hk_task *t);
@@ -173,11 +172,26 @@ void hk_task_finish(struct hk_worker *w, hk_task *t, int result);
 /* Make `t` (of that generation) stop. 0, or -ESTALE. Any thread. */
 int hk_task_cancel(hk_task *t, uint32_t generation);
 
+/* Relaxed: what is asked was written before the task was published, or by the task itself. */
+static inline bool hk_task_has(hk_task *t, unsigned trait)
+{
+    return (hk_load_relaxed(&t->traits) & trait) != 0;
+}
+
+static inline void hk_task_add_trait(hk_task *t, unsigned trait)
+{
+    hk_store_relaxed(&t->traits, (uint8_t)(hk_load_relaxed(&t->traits) | trait)); /* see above */
+}
+
+static inline int hk_task_class(hk_task *t)
+{
+    return hk_load_relaxed(&t->traits) & HK_TRAIT_CLASS; /* see above */
+}
+
 /* Its name, NULL if it was given none. */
 static inline const char *hk_task_name(hk_task *t)
 {
-    bool named = hk_load_relaxed(&t->extras) & HK_EXTRA_NAME; /* for dumps: may be a moment old */
-    return named ? hk_load_relaxed(&t->name) : NULL;
+    return hk_task_has(t, HK_TRAIT_NAMED) ? hk_load_relaxed(&t->name) : NULL; /* see above */
 }
 
 /* Report a failure nobody will see otherwise. */

@@ -13,7 +13,7 @@ struct hk_scope;
  * runs_seen  how many of those it has received; the thread itself only
  * scopes     the thread itself only */
 typedef struct hk_thread {
-    struct hk_thread *next; /* first: the slab's link while free */
+    void *links[2]; /* first: the slab's while free */
     hk_sleeper sleeper;
     HK_ATOMIC(uint32_t) runs;
     uint32_t runs_seen;

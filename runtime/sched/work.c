@@ -34,7 +34,7 @@ static void publish(hk_worker *w)
 
 void hk_worker_push_new(hk_worker *w, hk_task *t)
 {
-    t->home = w;
+    t->home = (uint16_t)w->index;
     if (HK_UNLIKELY(hk_deque_push(&w->deque, t) < 0))
         hk_inbox_push(&w->runtime->inbox, t, t, 1); /* no memory to grow: slower, not lost */
     publish(w);
@@ -124,8 +124,8 @@ static void poll_now(hk_worker *w)
 static hk_task *look_around(hk_worker *w)
 {
     int64_t now = hk_os_now();
-    if (now - w->polled_at >= POLL_EVERY_NS) {
-        w->polled_at = now;
+    if (now - w->clock >= POLL_EVERY_NS) {
+        w->clock = now;
         poll_now(w);
     }
     hk_task *t = take_inbox(w);

@@ -239,8 +239,8 @@ static void run_new(hk_worker *w, hk_task *t)
 /* Run t, which has not started, here or on a stack of the size it asked for. */
 static void start(hk_worker *w, hk_fiber *self, hk_task *t)
 {
-    if (HK_UNLIKELY(t->size_class > self->size_class)) {
-        hk_fiber *f = fresh_loop(w, t->size_class);
+    if (HK_UNLIKELY(hk_task_class(t) > self->size_class)) {
+        hk_fiber *f = fresh_loop(w, hk_task_class(t));
         if (f == &w->thread) {
             hk_task_finish(w, t, -ENOMEM);
             return;
@@ -301,7 +301,7 @@ void hk_worker_main(hk_worker *w)
     }
     hk_fiber_forget_thread(&w->thread);
     hk_stack_cache_drain(&w->stacks);
-    hk_slab_spill(&hk_task_slab, &w->tasks, 0);
+    hk_slab_drain(&hk_task_slab, &w->tasks);
     hk_worker_set_self(NULL);
 }
 
@@ -327,11 +327,12 @@ HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
 
 bool hk_worker_claim(hk_worker *w, hk_task *t)
 {
-    if (t->home != w || !is_new(t))
+    if (t->home != w->index || !is_new(t))
         return false;
     /* Who asked for no size is promised half of the usual one. */
+    int size_class = hk_task_class(t);
     size_t wanted =
-        t->size_class == w->stack_class ? w->usual_headroom : hk_stack_class_bytes(t->size_class);
+        size_class == w->stack_class ? w->usual_headroom : hk_stack_class_bytes(size_class);
     size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
     if (HK_UNLIKELY(left < wanted))
         return false;
@@ -343,12 +344,14 @@ int hk_worker_call(hk_worker *w, hk_task *t)
 {
     hk_task *parent = w->current;
     t->under = parent;
+    hk_store_relaxed(&t->join, HK_JOIN_CALLED); /* only this stack looks */
     w->current = t;
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_STARTED); /* a hint */
     int result = hk_task_body(t);
     w = hk_worker_self();
     w->current = parent;
     hk_count(w->counters.ended);
+    t->under = NULL;
     t->result = result;
     if (HK_UNLIKELY(t->chain_shown)) {
         t->chain_shown = false;

@@ -66,7 +66,7 @@ typedef struct hk_worker {
     unsigned index;
     unsigned lifo_run;
     uint64_t dice; /* state of the cheap generator that spreads victims */
-    int64_t polled_at;
+    int64_t clock; /* read when it last polled */
     hk_fiber thread; /* the thread's own stack */
     pthread_t handle;
     uint16_t *victims; /* the other workers, nearest first */

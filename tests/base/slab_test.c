@@ -11,7 +11,7 @@
 enum { MANY = 3 * HK_SLAB_CACHE_MAX };
 
 struct thing {
-    void *link;
+    void *links[2];
     uint64_t stamp;
 };
 
@@ -63,17 +63,18 @@ Test(slab, a_cache_keeps_a_bounded_number)
 {
     hk_slab_cache cache = {0};
     take_and_put(&cache);
-    cr_expect_leq(cache.count, (uint32_t)HK_SLAB_CACHE_MAX);
-    hk_slab_spill(&things, &cache, 0);
+    cr_expect_leq(cache.count, (uint32_t)HK_SLAB_BATCH);
+    hk_slab_drain(&things, &cache);
     cr_expect_eq(cache.count, 0u);
     cr_expect_null(cache.free);
+    cr_expect_null(cache.full);
 }
 
-Test(slab, what_one_cache_spills_another_one_gets)
+Test(slab, what_one_cache_gives_up_another_one_gets)
 {
     hk_slab_cache one = {0}, other = {0};
     take_and_put(&one);
-    hk_slab_spill(&things, &one, 0);
+    hk_slab_drain(&things, &one);
     size_t before = made();
     take_and_put(&other);
     cr_expect_eq(made(), before);

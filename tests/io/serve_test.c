@@ -2,6 +2,7 @@
 /* serve_test.c - a server that is asked, stopped, starved and closed. */
 #include "io/io_support.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -233,29 +234,64 @@ Test(serve, a_handler_that_fails_is_told_to_the_hook_and_stops_nobody_else, .tim
     cr_assert_eq(hk_load_relaxed(&errors), 4);
 }
 
+enum { FEW = 200 };
+
+static int take_all(int *hoard, int n, int max)
+{
+    while (n < max && (hoard[n] = hk_os_duplicate(0)) >= 0)
+        n++;
+    return n;
+}
+
+/* accept(2) reserves a number before it looks whether there is anybody, and gives it back: such a
+ * number is neither to be had nor open. */
+static bool all_taken(void)
+{
+    for (int fd = 0; fd < FEW; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            return false;
+    return true;
+}
+
+static pid_t first_worker; /* the thread that calls hank_run */
+static HK_ATOMIC(bool) first_works;
+
+static int note_first(void *arg)
+{
+    (void)arg;
+    if (gettid() == first_worker)
+        hk_store_relaxed(&first_works, true);
+    return 0;
+}
+
+/* Asking where its own stack is, the first thread of a process opens a file for a moment: wait
+ * until it is past that, and works. */
+static int wait_for_first_worker(void)
+{
+    hk_store_relaxed(&first_works, false);
+    hank_group g = {0};
+    YIELD_UNTIL(hank_group_spawn(&g, note_first, NULL) < 0 || hk_load_relaxed(&first_works));
+    return hank_group_wait(&g);
+}
+
 /* All descriptors are in use: accepting pauses, those served go on, and when there are descriptors
  * again, whoever waited is served. */
 static int starved_app(void *arg)
 {
     (void)arg;
-    enum { HOARD = 2000 };
+    enum { HOARD = FEW };
     static int hoard[HOARD];
     int n = 0;
     char byte;
     server v = {0};
     hank_stream *first, *second;
+    MUST_OK(wait_for_first_worker());
     MUST_OK(server_start(&v, echo));
     MUST_OK(hank_connect(v.name, &first));
     YIELD_UNTIL(hk_load_relaxed(&v.inside) == 1);
     int spare = hk_os_duplicate(0);
     MUST(spare >= 0);
-    /* accept(2) takes a number before it looks whether there is anybody: wait until it is back. */
-    for (int round = 0; round < 200; round++) {
-        while (n < HOARD && (hoard[n] = hk_os_duplicate(0)) >= 0)
-            n++;
-        (void)hank_yield();
-    }
-    MUST(n < HOARD && hoard[n] == -EMFILE);
+    YIELD_UNTIL((n = take_all(hoard, n, HOARD), all_taken()));
 
     (void)hk_os_close(spare); /* one is left: the client's; none for the server */
     MUST_OK(hank_connect(v.name, &second));
@@ -283,7 +319,12 @@ static int starved_app(void *arg)
 
 Test(serve, without_descriptors_it_pauses_and_recovers, .timeout = 60)
 {
-    struct rlimit few = {.rlim_cur = 200, .rlim_max = 200};
+    /* Two workers that are the first to want a descriptor of this process open one each, and one of
+     * them closes its own again, whenever that may be: so the first is us. */
+    struct iovec nothing = {0};
+    (void)hk_os_advise_many(&nothing, 1, 0);
+    first_worker = gettid();
+    struct rlimit few = {.rlim_cur = FEW, .rlim_max = FEW};
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     run_with_each_size(starved_app, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* io_stress.c - streams under everything at once: clients that ask, give up, hang up and are hung up
- * on, while blocking calls come and go.
+/* io_stress.c - streams under everything at once: clients that ask, give up and hang up under their
+ * own readers, while blocking calls come and go.
  *
  * What is checked: an answer is always to one's own question, nothing hangs, nothing leaks. Run it
  * under a sanitizer for the rest. `io_stress SEED` repeats the choices, not the schedule. */
