@@ -181,7 +181,13 @@ static void work(void)
         run();
 }
 
-/* Those whose task goes on computing: what they have queued is for the others. */
+/* Those whose task goes on computing: what else is queued is for the others. */
+
+static void work_once(void)
+{
+    if (next_task(me()))
+        run();
+}
 
 static void push_1(void)
 {
@@ -243,6 +249,13 @@ static const mc_model models[] = {
      .bound = 1,
      .executions_max = BUDGET,
      .golden = 0},
+    {.name = "idle: who finds work goes on computing",
+     .setup = begin_3_workers_2_tasks,
+     .threads = {push_2, work_once, work_once},
+     .check = nobody_is_counted,
+     .search = MC_BOUNDED,
+     .bound = 1,
+     .golden = 330828},
     {.name = "idle: two queue and work",
      .setup = begin_2_workers_2_tasks,
      .threads = {push_1_and_work, push_1_and_work},

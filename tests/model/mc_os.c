@@ -72,8 +72,7 @@ void *hk_alloc_zeroed(size_t bytes)
     return memory ? memset(memory, 0, bytes) : NULL;
 }
 
-/* Tables that outlive an execution, as they outlive everything: plain memory, which is not checked.
- */
+/* Tables that outlive an execution, as they outlive everything: plain memory, not checked. */
 void *hk_alloc_aligned(size_t bytes, size_t alignment)
 {
     void *memory = aligned_alloc(alignment, bytes);

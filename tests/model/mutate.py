@@ -25,6 +25,11 @@ PROGRAMS = {
     "waiter": [],
     "lock": ["base/lock.c"],
     "deque": ["sched/deque.c"],
+    "ring": [],
+    "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
+    "join": ["sched/join.c"],
+    "fdword": ["reactor/source.c"],
+    "on_stack": [],
 }
 TIMEOUT_SECONDS = 90
 VIOLATED = 1
