@@ -27,16 +27,27 @@ enum { BLOCKING_MAX = 1024 };
 
 /* --- the first task ------------------------------------------------------------------------ */
 
+static void stop(hk_runtime *rt, int result)
+{
+    rt->main_result = result;
+    hk_store_release(&rt->stopping, true); /* [runtime:stopping] release: nothing is left to run */
+    hk_idle_wake_all(rt);
+}
+
+void hk_runtime_cannot_start(hk_runtime *rt)
+{
+    stop(rt, -ENOMEM);
+}
+
 /* Runs the user's function as its child, so that what it leaves behind has ended before this goes
  * on to those that were detached. */
 static int first_task(void *arg)
 {
     hk_runtime *rt = arg;
-    rt->main_result = hank_await(hank_spawn_with(rt->main_fn, rt->main_arg, .name = "main"));
+    int result = hank_await(hank_spawn_with(rt->main_fn, rt->main_arg, .name = "main"));
     hank_group_cancel(&rt->detached);
     (void)hank_group_wait(&rt->detached);  /* their failures went to the hook */
-    hk_store_release(&rt->stopping, true); /* [runtime:stopping] release: nothing is left to run */
-    hk_idle_wake_all(rt);
+    stop(rt, result);
     return 0;
 }
 
@@ -156,6 +167,7 @@ static int run(hk_runtime *rt)
     hk_worker *w = &rt->workers[0];
     hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank"};
     hk_task *first = hk_task_new(w, &how, NULL);
+    rt->first = first;
     rc = first ? start_threads(rt) : -ENOMEM;
     if (rc == 0) {
         /* Not before: a thread that cannot be started must find nothing running. */

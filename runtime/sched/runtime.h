@@ -28,6 +28,7 @@ typedef struct hk_at_stop {
 } hk_at_stop;
 
 /* workers, n, options  constant while workers run
+ * first       the task that runs main and ends the rest; constant, as main_fn and main_arg are
  * stopping    set once, by the first task; read by workers
  * at_stop     guarded by lock
  * detached    a group: its own lock
@@ -55,6 +56,7 @@ typedef struct hk_runtime {
     HK_ATOMIC(uint32_t) monitor_word;
     hk_ready monitor_ready[HK_READY_MAX]; /* the monitor's own */
 
+    struct hk_task *first;
     hank_fn main_fn;
     void *main_arg;
     int main_result;
@@ -73,6 +75,9 @@ int hk_runtime_at_stop(void (*fn)(void *arg), void *arg);
  * NULL outside a task. */
 unsigned hk_runtime_blocking_threads(void);
 HK_ATOMIC(void *) * hk_runtime_blocking(void);
+
+/* There is no memory to run the first task on: stop, with -ENOMEM. */
+void hk_runtime_cannot_start(struct hk_runtime *rt);
 
 /* Queue a woken task of `rt` from a thread that is none of its workers. */
 void hk_runtime_push(struct hk_runtime *rt, struct hk_task *t);

@@ -21,6 +21,8 @@
 #include "sched/thread.h"
 #include "sched/worker.h"
 
+enum { LONG_PAST = 1 }; /* by every clock, however old its last reading */
+
 _Static_assert(sizeof(hk_scope) <= sizeof(hank_scope), "hank_scope is too small");
 
 hk_scope **hk_scope_place(void)
@@ -182,12 +184,10 @@ static bool end(hank_scope *public, uint8_t kind)
 
 void hank_timeout_begin(hank_scope *s, hank_ns timeout)
 {
-    int64_t deadline = INT64_MAX;
-    if (timeout != HANK_FOREVER) {
-        int64_t now = hk_os_now();
+    int64_t deadline = LONG_PAST;
+    if (timeout > 0) {
+        int64_t now = timeout == HANK_FOREVER ? 0 : hk_os_now();
         deadline = timeout >= INT64_MAX - now ? INT64_MAX : now + timeout;
-        if (timeout <= 0)
-            deadline = now;
     }
     begin(s, HK_SCOPE_TIMEOUT, deadline);
 }

@@ -236,13 +236,21 @@ static void run_new(hk_worker *w, hk_task *t)
     hk_task_finish(w, t, result);
 }
 
+/* There is no stack to start t on. */
+HK_COLD static void fail_new(hk_worker *w, hk_task *t)
+{
+    if (t == w->runtime->first)
+        hk_runtime_cannot_start(w->runtime);
+    hk_task_finish(w, t, -ENOMEM);
+}
+
 /* Run t, which has not started, here or on a stack of the size it asked for. */
 static void start(hk_worker *w, hk_fiber *self, hk_task *t)
 {
     if (HK_UNLIKELY(hk_task_class(t) > self->size_class)) {
         hk_fiber *f = fresh_loop(w, hk_task_class(t));
         if (f == &w->thread) {
-            hk_task_finish(w, t, -ENOMEM);
+            fail_new(w, t);
             return;
         }
         w->first = t;
@@ -285,7 +293,7 @@ void hk_worker_main(hk_worker *w)
             if (!t)
                 break;
             if (is_new(t)) {
-                hk_task_finish(w, t, -ENOMEM);
+                fail_new(w, t);
                 continue;
             }
             while (!is_off_stack(t))

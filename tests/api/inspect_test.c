@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* inspect_test.c - statistics and dumps of a running program, and how quiet an idle one is. The
+ * on_error hook is with detaching, in cancel_test.c. */
+#include "api/support.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+static int count_tasks(void *arg)
+{
+    (void)arg;
+    enum { N = 50 };
+    hank_stats before, during, after;
+    hank_task tasks[N];
+    flag started = 0;
+    CHECK(hank_get_stats(&before) == 0);
+    for (int i = 0; i < N; i++)
+        tasks[i] = hank_spawn(start_and_wait, &started);
+    YIELD_UNTIL(hk_load_acquire(&started) == N);
+    CHECK(hank_get_stats(&during) == 0);
+    CHECK(during.tasks_live == before.tasks_live + N);
+    CHECK(during.tasks_spawned == before.tasks_spawned + N);
+    CHECK(during.stacks_live >= before.stacks_live + N - 10);
+    CHECK(during.switches >= before.switches + N / 2);
+    for (int i = 0; i < N; i++)
+        CHECK(hank_cancel(tasks[i]) == 0);
+    CHECK(hank_gather_n(tasks, N, NULL) == -ECANCELED);
+    CHECK(hank_get_stats(&after) == 0);
+    CHECK(after.tasks_live == before.tasks_live);
+    CHECK(after.tasks_spawned == during.tasks_spawned);
+    CHECK(after.stacks_live < during.stacks_live);
+    return 0;
+}
+
+Test(stats, count_tasks_and_stacks_that_live_and_come_back_to_where_they_were)
+{
+    with_each_size(count_tasks, NULL);
+}
+
+static int count_sleeps(void *arg)
+{
+    (void)arg;
+    hank_stats before, after;
+    CHECK(hank_get_stats(&before) == 0);
+    for (int i = 0; i < 5; i++)
+        CHECK(hank_sleep(HANK_MS(2)) == 0);
+    CHECK(hank_get_stats(&after) == 0);
+    CHECK(after.polls > before.polls);
+    CHECK(after.parks > before.parks);
+    CHECK(after.parks >= after.wakes);
+    return 0;
+}
+
+Test(stats, count_how_often_workers_slept_and_asked_the_kernel)
+{
+    with_each_size(count_sleeps, NULL);
+}
+
+Test(stats, are_for_tasks)
+{
+    hank_stats stats = {.workers = 77};
+    cr_expect_eq(hank_get_stats(&stats), -EPERM);
+    cr_expect_eq(stats.workers, 77);
+}
+
+static char text[1 << 16];
+
+static void dump_into_text(void)
+{
+    char path[] = "/tmp/hank-dump-XXXXXX";
+    int fd = mkstemp(path);
+    (void)unlink(path);
+    hank_dump(fd);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    (void)close(fd);
+}
+
+/* Is there a line that begins with `name` and has `state` in it? */
+static bool has_line(const char *name, const char *state)
+{
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        const char *end = strchr(line, '\n'), *found = strstr(line, state);
+        if (strncmp(line, name, strlen(name)) == 0 && found && (!end || found < end))
+            return true;
+        if (!end)
+            break;
+    }
+    return false;
+}
+
+static int dump_the_tasks(void *arg)
+{
+    (void)arg;
+    flag started = 0;
+    hank_task sleeping = hank_spawn_with(start_and_wait, &started, .name = "dormouse");
+    hank_task nameless = hank_spawn(start_and_wait, &started);
+    YIELD_UNTIL(hk_load_acquire(&started) == 2);
+    for (bool seen = false; !seen;) { /* it may not be quite asleep */
+        (void)hank_yield();
+        dump_into_text();
+        seen = has_line("dormouse", "waiting") && has_line("dormouse", "for sleep");
+    }
+    CHECK(has_line("main", "") && has_line("fn@0x", ""));
+    CHECK(!strstr(text, "(cancelled)"));
+    CHECK(hank_cancel(sleeping) == 0);
+    CHECK(hank_cancel(nameless) == 0);
+    CHECK(hank_gather(sleeping, nameless) == -ECANCELED);
+    dump_into_text();
+    CHECK(!strstr(text, "dormouse"));
+    hank_dump(-1); /* what cannot be written is dropped */
+    return 0;
+}
+
+Test(dump, names_every_task_says_what_it_waits_for_and_forgets_those_that_ended)
+{
+    with_each_size(dump_the_tasks, NULL);
+    dump_into_text();
+    cr_expect_str_empty(text, "no program runs");
+}
+
+static int64_t cpu_time(void)
+{
+    struct rusage use;
+    (void)getrusage(RUSAGE_SELF, &use);
+    return (use.ru_utime.tv_sec + use.ru_stime.tv_sec) * HANK_SEC(1) +
+           (use.ru_utime.tv_usec + use.ru_stime.tv_usec) * HANK_US(1);
+}
+
+/* The first of the naps is the workers' and the monitor's to fall asleep in. */
+static int do_nothing(void *arg)
+{
+    hank_group g = {0};
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 100; i++)
+        CHECK(hank_group_spawn(&g, sleep_forever, NULL) == 0);
+    CHECK(hank_sleep(HANK_MS(100)) == 0);
+    for (int i = 0; i < 3; i++) {
+        int64_t before = cpu_time();
+        CHECK(hank_sleep(HANK_MS(300)) == 0);
+        int64_t used = cpu_time() - before;
+        least = used < least ? used : least;
+    }
+    hank_group_cancel(&g);
+    CHECK(hank_group_wait(&g) == 0);
+    *(int64_t *)arg = least;
+    return 0;
+}
+
+Test(idle, program_uses_no_cpu)
+{
+    for (EACH_SIZE(i)) {
+        int64_t used = 0;
+        with_workers(sizes[i], do_nothing, &used);
+        cr_expect_lt(used, HANK_MS(8), "%u workers: %.1f ms in 300", sizes[i], (double)used / 1e6);
+    }
+}
