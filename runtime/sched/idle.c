@@ -21,6 +21,7 @@
 
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/os.h"
 #include "sched/monitor.h"
 #include "sched/runtime.h"
@@ -123,6 +124,7 @@ bool hk_idle_sleep(hk_worker *w, bool was_searching)
 {
     hk_runtime *rt = w->runtime;
     int n = 0;
+    HK_CHECK(hk_load_relaxed(&w->lifo) == NULL); /* nobody else takes it: it would wait for ever */
     enter(w, was_searching);
     /* [runtime:stopping] acquire; hk_idle_wake_all interrupts whoever reads too early. */
     if (!work_anywhere(rt) && !hk_load_acquire(&rt->stopping)) {

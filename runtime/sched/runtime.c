@@ -46,7 +46,7 @@ static int first_task(void *arg)
     hk_runtime *rt = arg;
     int result = hank_await(hank_spawn_with(rt->main_fn, rt->main_arg, .name = "main"));
     hank_group_cancel(&rt->detached);
-    (void)hank_group_wait(&rt->detached);  /* their failures went to the hook */
+    (void)hank_group_wait(&rt->detached); /* their failures went to the hook */
     stop(rt, result);
     return 0;
 }

@@ -63,7 +63,7 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
 {
     if (soon) {
         if (hk_load_relaxed(&w->lifo) == NULL) { /* only we fill it */
-            hk_store_release(&w->lifo, t);       /* [worker:lifo] release: a thief sees the task */
+            hk_store_release(&w->lifo, t); /* [worker:lifo] release: the monitor sees the task */
             return;
         }
         t = hk_swap_acqrel(&w->lifo, t); /* [worker:lifo] the displaced one has to queue */
@@ -134,22 +134,28 @@ static hk_task *look_around(hk_worker *w)
     return t;
 }
 
+static hk_task *take_lifo(hk_worker *w)
+{
+    if (hk_load_relaxed(&w->lifo) == NULL) /* only we fill it */
+        return NULL;
+    return hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] the monitor swaps too */
+}
+
 hk_task *hk_worker_find(hk_worker *w)
 {
     hk_task *t = NULL;
     hk_count(w->beat);
     if (++w->tick % HK_TICKS_PER_ROUND == 0 && (t = look_around(w)) != NULL)
         return t;
-    if (hk_load_relaxed(&w->lifo) != NULL &&
-        (w->lifo_run++ < HK_LIFO_RUN_MAX || hk_ring_seems_empty(&w->ring)))
-        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] */
-    if (t)
+    if (w->lifo_run < HK_LIFO_RUN_MAX && (t = take_lifo(w)) != NULL) {
+        w->lifo_run++;
         return t;
+    }
     w->lifo_run = 0;
-    t = hk_ring_pop(&w->ring);
-    if (!t)
-        t = hk_deque_pop(&w->deque);
-    return t ? t : take_inbox(w);
+    if ((t = hk_ring_pop(&w->ring)) != NULL || (t = hk_deque_pop(&w->deque)) != NULL ||
+        (t = take_inbox(w)) != NULL)
+        return t;
+    return take_lifo(w); /* it had had its run, but there is nobody else */
 }
 
 bool hk_worker_has_work(hk_worker *w)

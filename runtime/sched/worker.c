@@ -116,7 +116,7 @@ static hk_task *pick_quickly(hk_worker *w)
     w->tick++;
     hk_task *t = NULL;
     if (w->lifo_run < HK_LIFO_RUN_MAX && hk_load_relaxed(&w->lifo) != NULL)
-        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] thieves swap too */
+        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] the monitor swaps too */
     if (t) {
         w->lifo_run++;
         return t;
