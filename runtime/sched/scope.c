@@ -187,7 +187,7 @@ void hank_timeout_begin(hank_scope *s, hank_ns timeout)
         int64_t now = hk_os_now();
         deadline = timeout >= INT64_MAX - now ? INT64_MAX : now + timeout;
         if (timeout <= 0)
-            deadline = now;
+            deadline = 1; /* before every reading of a clock: a worker's may be old */
     }
     begin(s, HK_SCOPE_TIMEOUT, deadline);
 }
