@@ -158,7 +158,7 @@ static int receivers_in_order(void *arg)
     hank_chan *c = hank_chan_new(sizeof(int), *(size_t *)arg);
     end ends[CROWD];
     hank_task tasks[CROWD];
-    pthread_t thread;
+    pthread_t thread = {0};
     MUST(c);
     for (int i = 0; i < CROWD; i++) {
         ends[i] = (end){.c = c};
@@ -189,7 +189,7 @@ static int senders_in_order(void *arg)
     hank_chan *c = hank_chan_new(sizeof(int), capacity);
     end ends[CROWD];
     hank_task tasks[CROWD];
-    pthread_t thread;
+    pthread_t thread = {0};
     MUST(c);
     for (size_t i = 0; i < capacity; i++)
         MUST(hank_chan_trysend(c, &(int){-1}) == 0);
