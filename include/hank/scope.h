@@ -37,7 +37,7 @@ HANK_API void hank_timeout_begin(hank_scope *s, hank_ns timeout);
 
 /* End the innermost scope of this task, which must be `s`: another is a panic.
  *
- *   result      whether `s` has expired; no call after this one sees its stop
+ *   result      whether `s` has stopped anything; no call after this one sees its stop
  *   waits       never
  *   threads     the task that began it
  *   since       0.1 */
