@@ -80,7 +80,8 @@ Test(run, can_be_repeated_without_end_and_leaves_nothing)
         with_workers(1 + (unsigned)i % 3, some_life, NULL);
     }
     long grown = resident_pages() - before;
-    cr_expect_lt(grown, 512, "%ld pages more after %d runs", grown, ROUNDS);
+    if (!HK_ASAN) /* which keeps what was freed, and finds leaks by itself */
+        cr_expect_lt(grown, 512, "%ld pages more after %d runs", grown, ROUNDS);
 }
 
 /* --- handles --------------------------------------------------------------------------------- */
