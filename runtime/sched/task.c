@@ -212,8 +212,11 @@ void hk_task_finish(hk_worker *w, hk_task *t, int result)
         hk_group_member_end(w, t);
         return;
     }
-    /* [task:done] release: who sees DONE sees the result. Acquire: we see the join we find. */
-    struct hk_join *j = hk_swap_acqrel(&t->join, HK_JOIN_DONE);
+    struct hk_join *j = hk_load_relaxed(&t->join); /* for a worker that is alone, the truth */
+    if (w->alone)
+        hk_store_relaxed(&t->join, HK_JOIN_DONE); /* only tasks look, and all tasks are ours */
+    else /* [task:done] release: who sees DONE sees the result. Acquire: we see j. */
+        j = hk_swap_acqrel(&t->join, HK_JOIN_DONE);
     if (j == HK_JOIN_DETACHED)
         hk_group_member_end(w, t);
     else if (j != HK_JOIN_NONE)
