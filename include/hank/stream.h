@@ -40,7 +40,7 @@ typedef struct hank_listen_options {
  *
  *   ret         the stream, the caller's to close
  *   result      0; -EINVAL; -EPROTONOSUPPORT; -EMFILE; -ENOMEM; a failed lookup; the failure of
- *               the last address; -EPERM outside a task; -ECANCELED; -ETIMEDOUT, which may also
+ *               the last address; -ECANCELED; -ETIMEDOUT, which may also
  *               be the network's
  *   waits       for the name and for the connection
  *   if stopped  nothing is left open
@@ -52,7 +52,7 @@ HANK_API int hank_connect(const char *where, hank_stream **ret);
  *
  *   ret         the listener, the caller's to close
  *   result      0; -EINVAL; -EPROTONOSUPPORT; -EADDRINUSE; -EACCES; -EMFILE; -ENOMEM; a failed
- *               lookup; -EPERM outside a task; -ECANCELED; -ETIMEDOUT
+ *               lookup; -ECANCELED; -ETIMEDOUT
  *   waits       for the name, if it is not an address
  *   if stopped  nothing is left open
  *   threads     any task, at the same time
@@ -94,11 +94,11 @@ HANK_API void hank_listener_close(hank_listener *l);
  *
  *   ret         the stream, the caller's to close
  *   result      0; -EBUSY another task is accepting from `l`; -EBADF it was closed meanwhile;
- *               -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: the connection stays in line; -EPERM outside
- *               a task; -ECANCELED; -ETIMEDOUT
+ *               -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: the connection stays in line; -ECANCELED;
+ *               -ETIMEDOUT
  *   waits       for a connection
  *   if stopped  none was taken
- *   threads     any task, one at a time
+ *   threads     any task or thread, one at a time
  *   since       0.1 */
 HANK_API int hank_accept(hank_listener *l, hank_stream **ret);
 
@@ -142,7 +142,7 @@ HANK_API int hank_stream_local(hank_stream *s, char *ret_name, size_t n);
  *
  *   ret_buf     n bytes; only as many as the result says are written
  *   result      1 to n bytes; 0 at the end of the stream, or n == 0; -EBUSY another task reads;
- *               -EBADF it was closed meanwhile; -EPERM outside a task; -ECANCELED; -ETIMEDOUT
+ *               -EBADF it was closed meanwhile; -ECANCELED; -ETIMEDOUT
  *   waits       while there is nothing
  *   if stopped  nothing was read
  *   threads     any task, one reader at a time
@@ -178,7 +178,7 @@ HANK_API ssize_t hank_read_line(hank_stream *s, char *ret_buf, size_t n);
 /* Write all n bytes.
  *
  *   result      0; -EPIPE or -ECONNRESET the other end is gone; -EBUSY another task writes; -EBADF
- *               it was closed meanwhile; -EPERM outside a task; -ECANCELED; -ETIMEDOUT. After a
+ *               it was closed meanwhile; -ECANCELED; -ETIMEDOUT. After a
  *               failure, except for -EBUSY, a part may have been sent: the stream is good only for
  *               reading and closing
  *   waits       while the kernel has no room for the rest

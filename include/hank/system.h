@@ -24,11 +24,11 @@ enum { HANK_READABLE = 1, HANK_WRITABLE = 2 };
  *
  *   fd          a socket, pipe, terminal, eventfd, ...
  *   events      HANK_READABLE, HANK_WRITABLE or both
- *   result      the events that are ready, > 0; -EINVAL no such events; -EBADF; -EBUSY another
- *               task waits for the same; -EPERM a regular file, or outside a task; -ENOMEM
+ *   result      the events that are ready, > 0, which a regular file always is; -EINVAL no such
+ *               events; -EBADF; -ENOMEM; -ECANCELED; -ETIMEDOUT
  *   waits       until one of them is
  *   if stopped  nothing changed
- *   threads     any task, one for each fd and event
+ *   threads     any task or thread
  *   since       0.1
  *   cost        system calls to register and forget the descriptor */
 HANK_API int hank_fd_wait(int fd, int events);

@@ -16,7 +16,7 @@
  *
  * Rejected: waking a worker for every push (a herd wakes, finds nothing, sleeps again); a look at
  * a plain "anyone asleep?" flag (the store of the work may still be on its way).
- * Source: Go's proc.go; Vyukov, "Scalable Go scheduler design", 2012; tokio issue 1768. */
+ * Source: Go's proc.go; Vyukov, "Scalable Go scheduler design", 2012; Tokio bug 1768. */
 #include "sched/idle.h"
 
 #include <stdint.h>
