@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "io/fd.h"
+#include "io/listener.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 
@@ -62,7 +64,11 @@ int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void
     hank_group handlers = {.flags = HANK_KEEP_GOING};
     connection c = {.handler = handler, .arg = arg};
     int64_t pause_ns = PAUSE_MIN_NS;
-    int rc;
+    /* For the whole loop: whoever closes the listener while we are between two accepts must not
+     * free it under us. */
+    int rc = hk_fd_hold(&l->fd);
+    if (rc < 0)
+        return rc;
     do {
         rc = serve_one(l, &handlers, &c);
         if (rc >= 0) {
@@ -72,6 +78,7 @@ int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void
             pause_ns = pause_ns < PAUSE_MAX_NS / 2 ? pause_ns * 2 : PAUSE_MAX_NS;
         }
     } while (rc >= 0);
+    hk_fd_release(&l->fd); /* not after the handlers: if it was closed, nobody may queue there */
 
     if (hk_stop_reason() < 0)
         hank_group_cancel(&handlers);
