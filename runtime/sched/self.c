@@ -8,12 +8,12 @@
 
 static _Thread_local hk_worker *self __attribute__((tls_model("initial-exec")));
 
-HK_NOINLINE hk_worker *hk_worker_self(void)
+HK_THREAD_ACCESSOR hk_worker *hk_worker_self(void)
 {
     return self;
 }
 
-HK_NOINLINE void hk_worker_set_self(hk_worker *w)
+HK_THREAD_ACCESSOR void hk_worker_set_self(hk_worker *w)
 {
     self = w;
 }
