@@ -22,6 +22,7 @@ typedef enum hk_lock_rank {
     HK_RANK_SYNC,        /* mutexes, events, channels: the queues people wait in */
     HK_RANK_GROUP,       /* members of a group */
     HK_RANK_BLOCKING,    /* the blocking pool's queue */
+    HK_RANK_SIGNAL,      /* who is told of signals */
     HK_RANK_REACTOR,     /* attaching a descriptor */
     HK_RANK_TIMERS,      /* one worker's timers */
     HK_RANK_INBOX,       /* tasks from outside a worker */

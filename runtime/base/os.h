@@ -43,6 +43,8 @@ size_t hk_os_page_bytes(void);
 
 /* Threads. */
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
+/* The same with every signal blocked there: signals are the program's. os_process.c */
+int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
 pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */

@@ -153,7 +153,7 @@ static void *thread_main(void *arg)
     hk_list_remove(&self->link);
     if (!detached)
         hk_list_push_back(&lane->ended, &self->link); /* whoever comes next joins it */
-    (void)hk_add_relaxed(&lane->departures, 1u); /* relaxed: the lock orders */
+    (void)hk_add_relaxed(&lane->departures, 1u);      /* relaxed: the lock orders */
     (void)hk_os_futex_wake(&lane->departures, 1);
     lane_unlock(lane);
 
@@ -175,18 +175,6 @@ static void join_ended(struct lane *lane)
         hk_free(gone, sizeof *gone);
         lane_lock(lane);
     }
-}
-
-/* A thread with every signal blocked: signals are the program's, not the pool's. */
-static int start_quietly(struct member *self)
-{
-    sigset_t all, before;
-    pthread_t ignored; /* the thread says who it is itself, before anyone can ask */
-    (void)sigfillset(&all);
-    (void)hk_os_signal_mask(SIG_SETMASK, &all, &before); /* valid arguments: cannot fail */
-    int rc = hk_os_thread_start(&ignored, thread_main, self);
-    (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
-    return rc;
 }
 
 /* There is no thread and there will be none: say so to every job in the queue. */
@@ -214,8 +202,9 @@ static void start_thread(struct lane *lane)
         hk_list_push_back(&lane->live, &self->link);
     }
     lane_unlock(lane);
+    pthread_t ignored; /* the thread says who it is itself, before anyone can ask */
     if (self)
-        rc = start_quietly(self);
+        rc = hk_os_thread_start_quietly(&ignored, thread_main, self);
     if (rc == 0)
         return;
 
@@ -288,7 +277,7 @@ static struct pool *pool_new(void)
 }
 
 /* The runtime's pool, made at first use. NULL: no memory. */
-static struct pool *pool_get(HK_ATOMIC(void *) *place)
+static struct pool *pool_get(HK_ATOMIC(void *) * place)
 {
     struct pool *pool = hk_load_acquire(place); /* [pool:made] acquire */
     if (HK_LIKELY(pool != NULL))
