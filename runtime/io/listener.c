@@ -11,13 +11,18 @@
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "io/layer.h"
 #include "io/resolve.h"
 #include "io/socket.h"
 #include "sched/park.h"
+
+enum { SCHEME_MAX = 7 };
 
 /* --- the files of Unix sockets ------------------------------------------------------------- */
 
@@ -70,6 +75,8 @@ static void remove_file(hank_listener *l)
 static void listener_gone(hk_fd *f)
 {
     hank_listener *l = hk_container_of(f, hank_listener, fd);
+    if (l->wrapper && l->wrapper->release)
+        l->wrapper->release(l->arg);
     hk_free(l, sizeof *l);
 }
 
@@ -145,6 +152,9 @@ int hank_listen_opt(const char *where, const hank_listen_options *options, hank_
     if (options->reserved_[0] != 0 || options->reserved_[1] != 0)
         return -EINVAL;
     int rc = hk_where_parse(where, true, &place);
+    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
+    if (other)
+        return other->listen(where, options, ret);
     if (rc < 0)
         return rc;
     rc = hk_checkpoint();
@@ -166,7 +176,29 @@ int hank_listen(const char *where, hank_listener **ret)
 
 int hank_listener_name(hank_listener *l, char *ret_name, size_t n)
 {
-    return hk_where_format(&l->address, ret_name, n);
+    char text[HK_WHERE_MAX];
+    int rc = hk_where_format(&l->address, text, sizeof text);
+    if (rc < 0)
+        return rc;
+    const char *rest = l->wrapper && !is_unix(&l->address) ? strstr(text, "://") : text;
+    int length = snprintf(ret_name, n, "%s%s", rest == text ? "" : l->wrapper->scheme, rest);
+    return (size_t)length < n ? 0 : -ENOSPC;
+}
+
+int hank_listener_wrap(hank_listener *l, const hank_wrapper *wrapper, void *arg)
+{
+    if (!wrapper || !wrapper->scheme || !wrapper->wrap || strlen(wrapper->scheme) > SCHEME_MAX)
+        return -EINVAL;
+    int rc = hk_fd_begin(&l->fd, HK_IN);
+    if (rc < 0)
+        return rc;
+    rc = l->wrapper ? -EALREADY : 0;
+    if (rc == 0) {
+        l->wrapper = wrapper;
+        l->arg = arg;
+    }
+    hk_fd_end(&l->fd, HK_IN);
+    return rc;
 }
 
 void hank_listener_close(hank_listener *l)
@@ -179,6 +211,18 @@ void hank_listener_close(hank_listener *l)
 
 /* --- accepting ----------------------------------------------------------------------------- */
 
+/* Make a stream of the connection `fd`, with the listener's layer over it. */
+static int finish(hank_listener *l, hank_stream *s, int fd, hank_stream **ret)
+{
+    hk_socket_adopt(s, fd, l->address.socket.any.sa_family);
+    int rc = 0;
+    if (l->wrapper)
+        rc = l->wrapper->wrap(l->arg, s, ret);
+    else
+        *ret = s;
+    return rc;
+}
+
 int hank_accept(hank_listener *l, hank_stream **ret)
 {
     int rc = hk_checkpoint();
@@ -190,13 +234,10 @@ int hank_accept(hank_listener *l, hank_stream **ret)
     /* Made first: when there is no memory for it, the connection stays in line. */
     hank_stream *s = hk_stream_new(&hk_stream_socket);
     rc = s ? hk_fd_accept(&l->fd) : -ENOMEM;
-    int family = l->address.socket.any.sa_family;
+    if (rc >= 0)
+        rc = finish(l, s, rc, ret);
     hk_fd_end(&l->fd, HK_IN);
-    if (rc < 0) {
+    if (rc < 0)
         hank_close(s);
-        return rc;
-    }
-    hk_socket_adopt(s, rc, family);
-    *ret = s;
-    return 0;
+    return rc;
 }

@@ -11,10 +11,14 @@
 #include "io/where.h"
 
 /* address        as bound, the port filled in; constant
+ * wrapper, arg   what is put over each connection; NULL: nothing. Written with the direction to
+ *                accept taken
  * device, inode  of a Unix socket's file, to remove no other than ours; constant */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
+    const struct hank_wrapper *wrapper;
+    void *arg;
     dev_t device;
     ino_t inode;
 };

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 
 #include "base/os.h"
+#include "io/layer.h"
 #include "io/resolve.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
@@ -27,6 +28,11 @@ static ssize_t socket_read(hank_stream *s, void *ret_buf, size_t n)
 static ssize_t socket_write(hank_stream *s, const void *buf, size_t n)
 {
     return hk_fd_send(&s->fd, buf, n);
+}
+
+static ssize_t socket_try_write(hank_stream *s, const void *buf, size_t n)
+{
+    return hk_os_send(s->fd.fd, buf, n);
 }
 
 static ssize_t try_sendv(int fd, void *what)
@@ -57,6 +63,7 @@ const hk_stream_kind hk_stream_socket = {
     .write = socket_write,
     .writev = socket_writev,
     .write_end = socket_write_end,
+    .try_write = socket_try_write,
     .abort = socket_abort,
 };
 
@@ -151,6 +158,9 @@ int hank_connect_opt(const char *where, const hank_connect_options *options, han
         if (options->reserved_[i] != 0)
             return -EINVAL;
     int rc = hk_where_parse(where, false, &place);
+    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
+    if (other)
+        return other->connect(where, options, ret);
     if (rc < 0)
         return rc;
     rc = hk_checkpoint();
@@ -180,7 +190,7 @@ static int stream_name(hank_stream *s, ask_name *ask, char *ret_name, size_t n)
     if (rc < 0)
         return rc;
     hk_address address = {.length = sizeof address.socket};
-    rc = ask(s->fd.fd, &address.socket.any, &address.length);
+    rc = ask(hk_stream_bottom(s)->fd.fd, &address.socket.any, &address.length);
     hk_fd_release(&s->fd);
     return rc < 0 ? rc : hk_where_format(&address, ret_name, n);
 }
