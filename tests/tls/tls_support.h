@@ -48,7 +48,8 @@ static inline identity make_identity(const char *names, const identity *issuer, 
     identity i = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
     X509 *x = i.certificate;
     X509_NAME *subject = X509_NAME_new();
-    const char *title = names ? "hank test host" : "hank test authority";
+    char title[40];
+    (void)snprintf(title, sizeof title, "hank test %s %ld", names ? "host" : "authority", serial);
     cr_assert(i.key && x && subject);
     (void)X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)title, -1,
                                      -1, 0);
