@@ -76,6 +76,23 @@ int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns); /* < 0: for 
 int hk_os_stat(const char *path, struct stat *ret_stat);            /* of a link itself */
 int hk_os_unlink(const char *path);
 
+/* Processes: os_process.c. `fds` are the child's 0, 1 and 2 (-1: as ours), each above 2; it has no
+ * others, and every signal is as after a boot. */
+typedef struct hk_os_child {
+    const char *const *arguments;
+    const char *const *environment; /* NULL: ours */
+    const char *directory;          /* NULL: ours */
+    int fds[3];
+} hk_os_child;
+
+int hk_os_spawn(const hk_os_child *child, pid_t *ret_pid); /* PATH is searched; blocks a moment */
+int hk_os_pidfd(pid_t pid);
+int hk_os_pidfd_signal(int pidfd, int signo);
+int hk_os_pidfd_reap(int pidfd, int *ret_status); /* -EAGAIN it runs. Exit status, or -signal */
+int hk_os_signal_send(pid_t pid, int signo);      /* to a child that has not been reaped */
+int hk_os_reap(pid_t pid);               /* blocks until that child is gone: after SIGKILL */
+int hk_os_pipe_blocking(int ret_fds[2]); /* for a child; each above 2 */
+
 /* Sockets. */
 int hk_os_socket(int family, int type, int protocol);
 int hk_os_socketpair(int family, int type, int ret_fds[2]);
