@@ -26,7 +26,7 @@ LAYERS = {
     "sim": ({"base", "reactor", "sim"}, False, set()),
 }
 
-CALLBACKS = {"on_alpn"}  # their shape is another library's
+CALLBACKS = {"on_alpn", "receive"}  # their shape is another library's
 
 LINE_MAX, FUNCTION_MAX, FILE_MAX, NESTING_MAX, PARAMETERS_MAX = 100, 70, 500, 3, 5
 

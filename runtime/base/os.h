@@ -76,6 +76,9 @@ int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns); /* < 0: for 
 int hk_os_stat(const char *path, struct stat *ret_stat);            /* of a link itself */
 int hk_os_unlink(const char *path);
 
+/* As hk_os_environment(), but NULL in a program that has more rights than whoever started it. */
+const char *hk_os_trusted_environment(const char *name);
+
 /* Processes: os_process.c. `fds` are the child's 0, 1 and 2 (-1: as ours), each above 2; it has no
  * others, and every signal is as after a boot. */
 typedef struct hk_os_child {

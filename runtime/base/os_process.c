@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,11 @@ int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), voi
     int rc = hk_os_thread_start(ret_thread, body, arg);
     (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
     return rc;
+}
+
+const char *hk_os_trusted_environment(const char *name)
+{
+    return secure_getenv(name);
 }
 
 /* --- other processes ------------------------------------------------------------------------- */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* socket.c - streams over TCP and Unix sockets, and how to connect one.
  *
- * The addresses of a name are tried one after the other, in the order the resolver gives; the
- * failure of the last is the one reported. TCP_NODELAY is always on: a program that writes
- * messages means them to go, and one that wants fewer packets writes larger ones. */
+ * Of the addresses of a name the first to answer wins (eyeballs.c). TCP_NODELAY is always on: a
+ * program that writes messages means them to go, and one that wants fewer packets writes larger
+ * ones. */
 #include "io/socket.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 
 #include "base/os.h"
+#include "io/eyeballs.h"
 #include "io/layer.h"
 #include "io/resolve.h"
 #include "sched/park.h"
@@ -169,15 +170,7 @@ int hank_connect_opt(const char *where, const hank_connect_options *options, han
     int n = hk_resolve(&place, list);
     if (n < 0)
         return n;
-    for (int i = 0; i < n; i++) {
-        rc = connect_to(&list[i], options, ret);
-        if (rc == 0)
-            return 0;
-        int stop = hk_stop_reason();
-        if (stop < 0)
-            return stop;
-    }
-    return rc;
+    return hk_connect_any(list, n, connect_to, options, ret);
 }
 
 /* --- names --------------------------------------------------------------------------------- */
