@@ -170,7 +170,8 @@ def curl_that_does_not_trust_us_is_no_harm(place):
         for _ in range(3):
             done = run("curl", "--silent", f"https://localhost:{port}/")
             expect(done.returncode == 60, f"curl ended with {done.returncode}")
-        done = run("curl", "--silent", "--cacert", place.file("ca.crt"), f"https://localhost:{port}/")
+        done = run("curl", "--silent", "--cacert", place.file("ca.crt"),
+                   f"https://localhost:{port}/")
         expect(done.stdout == "hello\n", "the next one was not served")
 
 
@@ -222,7 +223,8 @@ def openssl_cannot_negotiate_anew(place):
 
 def noise_is_no_harm(place):
     with our_server(place) as port:
-        for noise in b"", b"\x16", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 70000:
+        for noise in (b"", b"\x16", b"GET / HTTP/1.0\r\n\r\n",
+                      b"\x16\x03\x01\xff\xff" + b"x" * 70000):
             with socket.create_connection(("127.0.0.1", port), PATIENCE) as s:
                 with contextlib.suppress(OSError):
                     s.sendall(noise)
@@ -357,6 +359,7 @@ TESTS = [curl_is_served, curl_that_does_not_trust_us_is_no_harm,
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    os.environ["PATH"] += ":/usr/sbin"  # nginx
     programs = pathlib.Path(sys.argv[1]).resolve()
     chosen = [t for t in TESTS if not sys.argv[2:] or t.__name__ in sys.argv[2:]]
     failed = skipped = 0
