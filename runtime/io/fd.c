@@ -47,6 +47,7 @@ void hk_fd_adopt(hk_fd *f, int fd, bool short_is_dry)
     HK_DCHECK(f->fd < 0 && fd >= 0);
     f->fd = f->source->fd = fd; /* not attached to any reactor before its first wait */
     f->short_is_dry = short_is_dry;
+    hk_store_relaxed(&f->source->user, (const void *)f); /* a hint */
 }
 
 /* Give back `what`, which holds one use. */
@@ -145,7 +146,7 @@ static int wait_outside(hk_fd *f, hk_direction d)
 
 int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
 {
-    hk_reactor *home = hk_runtime_reactor();
+    hk_reactor *home = f->home ? f->home : hk_runtime_reactor();
     /* [source:attach] acquire: attached, so its reactor tells anyone, also threads outside. */
     if (!home && !hk_load_acquire(&f->source->reactor))
         return wait_outside(f, d);

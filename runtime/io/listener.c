@@ -21,6 +21,7 @@
 #include "io/resolve.h"
 #include "io/socket.h"
 #include "sched/park.h"
+#include "sched/runtime.h"
 
 enum { SCHEME_MAX = 7 };
 
@@ -215,6 +216,8 @@ void hank_listener_close(hank_listener *l)
 static int finish(hank_listener *l, hank_stream *s, int fd, hank_stream **ret)
 {
     hk_socket_adopt(s, fd, l->address.socket.any.sa_family);
+    /* Spread here, they need not be stolen one by one, message by message. */
+    s->fd.home = hk_runtime_next_reactor(&l->turn);
     int rc = 0;
     if (l->wrapper)
         rc = l->wrapper->wrap(l->arg, s, ret);

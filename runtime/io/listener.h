@@ -13,7 +13,8 @@
 /* address        as bound, the port filled in; constant
  * wrapper, arg   what is put over each connection; NULL: nothing. Written with the direction to
  *                accept taken
- * device, inode  of a Unix socket's file, to remove no other than ours; constant */
+ * device, inode  of a Unix socket's file, to remove no other than ours; constant
+ * turn           whose reactor looks after the next connection; whoever accepts */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
@@ -21,6 +22,7 @@ struct hank_listener {
     void *arg;
     dev_t device;
     ino_t inode;
+    unsigned turn;
 };
 
 #endif
