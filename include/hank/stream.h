@@ -119,6 +119,17 @@ HANK_API int hank_listen(const char *where, hank_listener **ret);
 HANK_API int hank_listen_opt(const char *where, const hank_listen_options *options,
                              hank_listener **ret);
 
+/* Take a listening socket that the service manager opened (LISTEN_PID, LISTEN_FDS).
+ *
+ *   i           which of them, from 0
+ *   ret         the listener, the caller's to close
+ *   result      0; -ENOENT there are not so many, or they are for another process; -EBUSY taken
+ *               before; -EPROTOTYPE it is no listening stream socket; -EMFILE; -ENOMEM
+ *   waits       never
+ *   threads     any task or thread, at the same time; the environment must not change meanwhile
+ *   since       0.1 */
+HANK_API int hank_listen_activated(unsigned i, hank_listener **ret);
+
 /* Where `l` listens, as a string to connect to: "tcp://127.0.0.1:40123".
  *
  *   ret_name    written and ended by a NUL if the result is 0

@@ -3,20 +3,21 @@
 #ifndef HK_IO_LISTENER_H
 #define HK_IO_LISTENER_H
 
-#include <sys/types.h>
-
 #include <hank/stream.h>
 
 #include "io/fd.h"
+#include "io/unix_file.h"
 #include "io/where.h"
 
-/* address        as bound, the port filled in; constant
- * device, inode  of a Unix socket's file, to remove no other than ours; constant */
+/* address  as bound, the port filled in; constant
+ * file     of a Unix socket, to remove no other than ours; constant */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
-    dev_t device;
-    ino_t inode;
+    hk_unix_file file;
 };
+
+/* One without a descriptor. NULL: no memory. */
+HK_MUST_CHECK hank_listener *hk_listener_new(void);
 
 #endif

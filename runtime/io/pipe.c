@@ -49,6 +49,7 @@ static int pipe_write_end(hank_stream *s)
 
 const hk_stream_kind hk_stream_pipe = {
     .bytes = sizeof(hank_stream),
+    .direct = true,
     .read = pipe_read,
     .write = pipe_write,
     .writev = pipe_writev,
