@@ -86,21 +86,24 @@ HANK_API void hank_endpoint_close(hank_endpoint *e);
  *   n           0 sends an empty one
  *   result      0; -EDESTADDRREQ, -ENOTCONN not connected; -EMSGSIZE too large for a datagram;
  *               -ECONNREFUSED an earlier one found nobody; -ENOBUFS; -EBADF it was closed
- * meanwhile; -ECANCELED; -ETIMEDOUT; else what the system said, as -ENETUNREACH waits       while
- * the kernel has no room for it if stopped  nothing was sent threads     any task or thread, at the
- * same time since       0.1 */
-HANK_API int hank_send(hank_endpoint *e, const void *buf, size_t n);
+ *               meanwhile; -ECANCELED; -ETIMEDOUT; else what the system said, as -ENETUNREACH
+ *   waits       while the kernel has no room for it
+ *   if stopped  nothing was sent
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_endpoint_send(hank_endpoint *e, const void *buf, size_t n);
 
 /* Send a datagram to an address.
  *
  *   n           0 sends an empty one
  *   to          of the family of `e`
- *   result      as hank_send(); -EINVAL, -EAFNOSUPPORT no address, or of another family
+ *   result      as hank_endpoint_send(); -EINVAL, -EAFNOSUPPORT no address, or of another family
  *   waits       while the kernel has no room for it
  *   if stopped  nothing was sent
  *   threads     any task or thread, at the same time
  *   since       0.1 */
-HANK_API int hank_send_to(hank_endpoint *e, const void *buf, size_t n, const hank_address *to);
+HANK_API int hank_endpoint_send_to(hank_endpoint *e, const void *buf, size_t n,
+                                   const hank_address *to);
 
 /* Receive a datagram.
  *
@@ -113,7 +116,8 @@ HANK_API int hank_send_to(hank_endpoint *e, const void *buf, size_t n, const han
  *   if stopped  none was taken
  *   threads     any task or thread, at the same time
  *   since       0.1 */
-HANK_API ssize_t hank_receive(hank_endpoint *e, void *ret_buf, size_t n, hank_address *ret_from);
+HANK_API ssize_t hank_endpoint_recv(hank_endpoint *e, void *ret_buf, size_t n,
+                                    hank_address *ret_from);
 
 /* Send many datagrams with few calls of the system.
  *
@@ -122,21 +126,22 @@ HANK_API ssize_t hank_receive(hank_endpoint *e, void *ret_buf, size_t n, hank_ad
  *
  *   list        n entries; only read
  *   result      how many entries were sent, at least 1 unless n is 0: if it is less than n, the
- * next call says why; else as hank_send_to() waits       while the kernel has no room for the first
+ *               next call says why; else as hank_endpoint_send_to()
+ *   waits       while the kernel has no room for the first
  *   if stopped  those that the result counts were sent
  *   threads     any task or thread, at the same time
  *   since       0.1 */
-HANK_API ssize_t hank_send_batch(hank_endpoint *e, const hank_datagram *list, size_t n);
+HANK_API ssize_t hank_endpoint_send_batch(hank_endpoint *e, const hank_datagram *list, size_t n);
 
 /* Receive what has come, at most n datagrams, with few calls of the system.
  *
  *   list        n entries; of as many as the result says, size, *address and segment are written
- *   result      how many were received, at least 1 unless n is 0; else as hank_receive()
+ *   result      how many were received, at least 1 unless n is 0; else as hank_endpoint_recv()
  *   waits       for the first
  *   if stopped  none was taken
  *   threads     any task or thread, at the same time
  *   since       0.1 */
-HANK_API ssize_t hank_receive_batch(hank_endpoint *e, hank_datagram *list, size_t n);
+HANK_API ssize_t hank_endpoint_recv_batch(hank_endpoint *e, hank_datagram *list, size_t n);
 
 /* Read an address: "udp://1.2.3.4:53", "udp://[::1]:53", "unix:///path", "unix://@name". Names are
  * not looked up.

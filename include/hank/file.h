@@ -3,8 +3,8 @@
  *
  * A disk may take its time, and no descriptor of a file ever says when it is ready: so each call
  * is made by a thread of the pool for calls that block, whose size is
- * hank_options.blocking_threads. A call that has begun is waited for whatever happens; one that has
- * not is taken back by a stop.
+ * hank_options.blocking_threads. A call that has begun is waited for whatever happens; one that
+ * has not is taken back by a stop.
  *
  * Every position is an argument, none is kept: any number of tasks may use a file at the same time.
  * Beside the codes named below a call returns what the system said: -EIO, -ENOSPC, -EDQUOT. */
@@ -43,11 +43,15 @@ typedef struct hank_entry {
 /* Open a file.
  *
  *   flags       of open(2): O_RDONLY, O_WRONLY or O_RDWR, with O_CREAT, O_EXCL, O_TRUNC, O_APPEND
- * ... mode        permissions of a file that O_CREAT makes, as 0644 ret         the file, the
- * caller's to close; closed on exec result      0; -EINVAL; -ENOENT; -EACCES; -EEXIST; -EISDIR;
- * -ENOTDIR; -ELOOP; -ENAMETOOLONG; -EMFILE; -ENFILE; -ENOMEM; -EAGAIN no thread; -ECANCELED;
- * -ETIMEDOUT waits       for the disk if stopped  nothing is open threads     any task or thread,
- * at the same time since       0.1 */
+ *               ...
+ *   mode        permissions of a file that O_CREAT makes, as 0644
+ *   ret         the file, the caller's to close; closed on exec
+ *   result      0; -EINVAL; -ENOENT; -EACCES; -EEXIST; -EISDIR; -ENOTDIR; -ELOOP; -ENAMETOOLONG;
+ *               -EMFILE; -ENFILE; -ENOMEM; -EAGAIN no thread; -ECANCELED; -ETIMEDOUT
+ *   waits       for the disk
+ *   if stopped  nothing is open
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
 HANK_API int hank_file_open(const char *path, int flags, unsigned mode, hank_file **ret);
 
 /* Close `f` and free it, when the calls that are in it have ended.
@@ -107,8 +111,11 @@ HANK_API int hank_file_stat(hank_file *f, struct stat *ret);
  *
  *   ret         written if the result is 0
  *   result      0; -EINVAL path is NULL; -ENOENT; -EACCES; -ENOTDIR; -ELOOP; -ENAMETOOLONG;
- * -ENOMEM, -EAGAIN no thread; -ECANCELED; -ETIMEDOUT waits       for the disk if stopped  nothing
- * was asked threads     any task or thread, at the same time since       0.1 */
+ *               -ENOMEM, -EAGAIN no thread; -ECANCELED; -ETIMEDOUT
+ *   waits       for the disk
+ *   if stopped  nothing was asked
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
 HANK_API int hank_stat(const char *path, struct stat *ret);
 
 /* Open a directory, to see what is in it.
@@ -146,17 +153,22 @@ HANK_API void hank_dir_close(hank_dir *d);
  *   offset      >= 0
  *   result      bytes sent: n, or less if the file ends before; else as hank_write() and
  *               hank_pread(). After a failure a part may have been sent: the stream is good only
- * for reading and closing waits       for the disk, and while the kernel has no room if stopped  a
- * part may have been sent threads     any task, one writer at a time since       0.1 */
+ *               for reading and closing
+ *   waits       for the disk, and while the kernel has no room
+ *   if stopped  a part may have been sent
+ *   threads     any task, one writer at a time
+ *   since       0.1 */
 HANK_API ssize_t hank_sendfile(hank_stream *s, hank_file *f, int64_t offset, size_t n);
 
 /* Move n bytes from one stream to another, without copying if one of them is a pipe.
  *
  *   result      bytes moved: n, or less if `from` ends before; else as hank_read() and
- * hank_write(). After a failure bytes may have been lost between the two waits       for bytes, and
- * while the kernel has no room if stopped  bytes may have been lost between the two threads     any
- * task, one reader of `from` and one writer of `to` at a time since       0.1 cost        allocates
- * 64 KiB while it runs, unless one of them is a pipe */
+ *               hank_write(). After a failure bytes may have been lost between the two
+ *   waits       for bytes, and while the kernel has no room
+ *   if stopped  bytes may have been lost between the two
+ *   threads     any task, one reader of `from` and one writer of `to` at a time
+ *   since       0.1
+ *   cost        allocates 64 KiB while it runs, unless one of them is a pipe */
 HANK_API ssize_t hank_splice(hank_stream *from, hank_stream *to, size_t n);
 
 /* Copy n bytes from one file to another, or into another place of the same file.

@@ -265,19 +265,19 @@ static int send_one(hank_endpoint *e, struct iovec part, const hank_address *to)
     return put < 0 ? (int)put : 0;
 }
 
-int hank_send(hank_endpoint *e, const void *buf, size_t n)
+int hank_endpoint_send(hank_endpoint *e, const void *buf, size_t n)
 {
     return send_one(e, (struct iovec){(void *)(uintptr_t)buf, n}, NULL);
 }
 
-int hank_send_to(hank_endpoint *e, const void *buf, size_t n, const hank_address *to)
+int hank_endpoint_send_to(hank_endpoint *e, const void *buf, size_t n, const hank_address *to)
 {
     if (!to || inside_const(to)->length == 0)
         return -EINVAL;
     return send_one(e, (struct iovec){(void *)(uintptr_t)buf, n}, to);
 }
 
-ssize_t hank_receive(hank_endpoint *e, void *ret_buf, size_t n, hank_address *ret_from)
+ssize_t hank_endpoint_recv(hank_endpoint *e, void *ret_buf, size_t n, hank_address *ret_from)
 {
     struct iovec part = {ret_buf, n};
     hank_address from = {{0}};
@@ -364,7 +364,7 @@ static int send_cut(hank_endpoint *e, const hank_datagram *d)
     return rc;
 }
 
-ssize_t hank_send_batch(hank_endpoint *e, const hank_datagram *list, size_t n)
+ssize_t hank_endpoint_send_batch(hank_endpoint *e, const hank_datagram *list, size_t n)
 {
     size_t done = 0;
     ssize_t put = 0;
@@ -438,7 +438,7 @@ static void make_room(batch *b, const hank_datagram *list, size_t n)
     }
 }
 
-ssize_t hank_receive_batch(hank_endpoint *e, hank_datagram *list, size_t n)
+ssize_t hank_endpoint_recv_batch(hank_endpoint *e, hank_datagram *list, size_t n)
 {
     size_t done = 0;
     ssize_t got = 0;

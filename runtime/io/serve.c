@@ -3,9 +3,9 @@
  *
  * When descriptors or memory run out, accepting pauses: the connection stays in the kernel's line,
  * and asking again at once would only burn the time that those who hold descriptors need to give
- * them back. The pause doubles while it does not help. Rejected: a spare descriptor that is given up
- * to accept and close at once. In a program of many threads another one takes the number first, and
- * a client that is turned away comes back at once, while one in line waits.
+ * them back. The pause doubles while it does not help. Rejected: a spare descriptor that is given
+ * up to accept and close at once. In a program of many threads another one takes the number first,
+ * and a client that is turned away comes back at once, while one in line waits.
  *
  * On a stop the handlers are cancelled and joined. When the listener is closed or fails, they end
  * in their own time. */
