@@ -142,8 +142,11 @@ static int open_at(const hk_address *local, const hk_address *remote,
         e->local = *local;
         rc = hk_unix_file_bind(e->fd.fd, SOCK_DGRAM, local, &e->file);
     }
-    if (rc == 0 && remote)
-        rc = hk_os_connect(e->fd.fd, &remote->socket.any, remote->length);
+    if (rc == 0 && remote) {
+        do
+            rc = hk_os_connect(e->fd.fd, &remote->socket.any, remote->length);
+        while (rc == -EINPROGRESS); /* interrupted: there is nothing to wait for */
+    }
     if (rc < 0)
         goto close;
     *ret = e;

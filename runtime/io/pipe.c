@@ -17,7 +17,7 @@
 static ssize_t try_read(int fd, void *what)
 {
     struct iovec *memory = what;
-    return hk_os_read(fd, memory->iov_base, memory->iov_len);
+    return hk_os_read_stream(fd, memory->iov_base, memory->iov_len);
 }
 
 static ssize_t pipe_read(hank_stream *s, void *ret_buf, size_t n)

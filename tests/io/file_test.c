@@ -454,7 +454,7 @@ ALONE(copy, short_counts_are_made_up_for)
     int rc = copy_and_compare(500000);
     hk_fault_clear();
     MUST(rc == 0);
-    hk_fault_plan(HK_FAULT_READ, 1, 1);
+    hk_fault_plan(HK_FAULT_FILE_READ, 1, 1);
     rc = copy_and_compare(1000);
     hk_fault_clear();
     return rc;
