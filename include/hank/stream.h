@@ -75,9 +75,8 @@ typedef struct hank_listen_options {
 /* Look up a name, and connect to the first of its addresses that answers.
  *
  *   ret         the stream, the caller's to close
- *   result      0; -EINVAL; -EPROTONOSUPPORT; -EMFILE; -ENOMEM; a failed lookup; the failure of
- *               the last address; -ECANCELED; -ETIMEDOUT, which may also
- *               be the network's
+ *   result      0; -EINVAL; -EPROTONOSUPPORT; -EMFILE; -ENOMEM; a failed lookup; the failure of the
+ *               last address; -ECANCELED; -ETIMEDOUT, which may also be the network's
  *   waits       for the name and for the connection
  *   if stopped  nothing is left open
  *   threads     any task, at the same time
@@ -89,7 +88,8 @@ HANK_API int hank_connect(const char *where, hank_stream **ret);
  *   options     NULL: all defaults
  *   ret         the stream, the caller's to close
  *   result      as hank_connect(); -EADDRINUSE, -EADDRNOTAVAIL the local address; -EINVAL also if
- * it is a name, or an option is out of its limits waits       for the name and for the connection
+ *               it is a name, or an option is out of its limits
+ *   waits       for the name and for the connection
  *   if stopped  nothing is left open
  *   threads     any task, at the same time
  *   since       0.1 */
@@ -118,6 +118,17 @@ HANK_API int hank_listen(const char *where, hank_listener **ret);
  *   since       0.1 */
 HANK_API int hank_listen_opt(const char *where, const hank_listen_options *options,
                              hank_listener **ret);
+
+/* Take a listening socket that the service manager opened (LISTEN_PID, LISTEN_FDS).
+ *
+ *   i           which of them, from 0
+ *   ret         the listener, the caller's to close
+ *   result      0; -ENOENT there are not so many, or they are for another process; -EBUSY taken
+ *               before; -EPROTOTYPE it is no listening stream socket; -EMFILE; -ENOMEM
+ *   waits       never
+ *   threads     any task or thread, at the same time; the environment must not change meanwhile
+ *   since       0.1 */
+HANK_API int hank_listen_activated(unsigned i, hank_listener **ret);
 
 /* Where `l` listens, as a string to connect to: "tcp://127.0.0.1:40123".
  *
@@ -213,9 +224,9 @@ HANK_API int hank_read_exact(hank_stream *s, void *ret_buf, size_t n);
  *
  *   ret_buf     n bytes; untouched unless the result is > 0
  *   n           at least 2: room for the line and the NUL
- *   result      bytes without the NUL; 0 at the end of the stream; -EMSGSIZE the line has more
- *               than n - 1 bytes or the limit: nothing was taken, read it another way; -EINVAL
- *               n < 2; -ENOMEM; else as hank_read()
+ *   result      bytes without the NUL; 0 at the end of the stream; -EMSGSIZE the line has more than
+ *               n - 1 bytes or the limit: nothing was taken, read it another way; -EINVAL n < 2;
+ *               -ENOMEM; else as hank_read()
  *   waits       until the line is complete
  *   if stopped  nothing was taken: what has come can still be read
  *   threads     any task, one reader at a time
@@ -229,11 +240,13 @@ HANK_API ssize_t hank_read_line(hank_stream *s, char *ret_buf, size_t n);
  *   n           at least 2: room for the message, the separator and the NUL
  *   separator   a string that is not empty
  *   result      bytes without the NUL; 0 at the end of the stream; -EPIPE the stream ended without
- * a separator: nothing was taken, hank_read() gives the rest; -EMSGSIZE more than n - 1 bytes or
- * the limit: nothing was taken; -EINVAL; -ENOMEM; else as hank_read() waits       until the
- * separator has come if stopped  nothing was taken: what has come can still be read threads     any
- * task, one reader at a time since       0.1 cost        the stream's first call allocates a buffer
- */
+ *               a separator: nothing was taken, hank_read() gives the rest; -EMSGSIZE more than n -
+ *               1 bytes or the limit: nothing was taken; -EINVAL; -ENOMEM; else as hank_read()
+ *   waits       until the separator has come
+ *   if stopped  nothing was taken: what has come can still be read
+ *   threads     any task, one reader at a time
+ *   since       0.1
+ *   cost        the stream's first call allocates a buffer */
 HANK_API ssize_t hank_read_until(hank_stream *s, char *ret_buf, size_t n, const char *separator);
 
 /* The same with several separators: the one that ends first ends the message.
@@ -274,9 +287,8 @@ HANK_API int hank_stream_set_limit(hank_stream *s, size_t bytes);
 /* Write all n bytes.
  *
  *   result      0; -EPIPE or -ECONNRESET the other end is gone; -EBUSY another task writes; -EBADF
- *               it was closed meanwhile; -ECANCELED; -ETIMEDOUT. After a
- *               failure, except for -EBUSY, a part may have been sent: the stream is good only for
- *               reading and closing
+ *               it was closed meanwhile; -ECANCELED; -ETIMEDOUT. After a failure, except for
+ *               -EBUSY, a part may have been sent: the stream is good only for reading and closing
  *   waits       while the kernel has no room for the rest
  *   if stopped  a part may have been sent
  *   threads     any task, one writer at a time
@@ -361,8 +373,10 @@ HANK_API int hank_stream_set_options(hank_stream *s, const hank_socket_options *
  *   ret         the stream, the caller's to close
  *   result      0; -EBADF; -EINVAL flags; -ENOTSUP a file or directory, which hank/file.h is for;
  *               -EPROTOTYPE a socket of another type; -ENOMEM; -EMFILE; -EACCES it may not be
- * opened again waits       never threads     any task or thread, at the same time since       0.1
- */
+ *               opened again
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
 HANK_API int hank_stream_from_fd(int fd, unsigned flags, hank_stream **ret);
 
 /* Make a pipe: what is written to one end is read from the other.

@@ -35,10 +35,12 @@ HANK_API int hank_stream_pair(hank_stream **ret_a, hank_stream **ret_b);
  *   n           at least 1
  *   fds         stay the caller's: the other end gets copies; 1 to HANK_FDS_MAX
  *   result      0; -EINVAL n or count is out of its limits; -EBADF one is not open, or `s` was
- * closed meanwhile; -ENOTSUP not a Unix socket; -EPIPE also if it is corked and holds bytes that
- * cannot be sent; -ETOOMANYREFS; else as hank_write() waits       while the kernel has no room for
- * the rest if stopped  a part may have been sent threads     any task, one writer at a time since
- * 0.1 */
+ *               closed meanwhile; -ENOTSUP not a Unix socket; -EPIPE also if it is corked and holds
+ *               bytes that cannot be sent; -ETOOMANYREFS; else as hank_write()
+ *   waits       while the kernel has no room for the rest
+ *   if stopped  a part may have been sent
+ *   threads     any task, one writer at a time
+ *   since       0.1 */
 HANK_API int hank_send_fds(hank_stream *s, const void *buf, size_t n, const int *fds, size_t count);
 
 /* Read what there is, at most n bytes, and the descriptors that came with the first of them.

@@ -31,6 +31,8 @@ typedef enum hk_fault {
     HK_FAULT_CLOSE,
     HK_FAULT_READ,
     HK_FAULT_WRITE,
+    HK_FAULT_FILE_READ,  /* of files and pipes: not of what the reactor wakes itself with */
+    HK_FAULT_FILE_WRITE, /* likewise */
     HK_FAULT_OPEN,
     HK_FAULT_STAT,
     HK_FAULT_SYNC,

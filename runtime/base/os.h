@@ -115,6 +115,7 @@ int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length);
 
 /* os_io.c. A short count can be planned for those that move bytes (base/os_call.h). */
 ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n); /* n > 0; never SIGPIPE */
+ssize_t hk_os_read_stream(int fd, void *buffer, size_t n); /* hk_os_read with faults of its own */
 ssize_t hk_os_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t hk_os_sendmsg(int fd, const struct msghdr *message);                 /* MSG_NOSIGNAL */
 int hk_os_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags); /* Linux */

@@ -16,7 +16,7 @@
 #define HK_SYS(kind, call)                                                                         \
     __extension__({                                                                                \
         int fault_ = hk_fault_check(kind);                                                         \
-        ssize_t value_ = fault_ ? fault_ : (ssize_t)(call);                                        \
+        ssize_t value_ = fault_ < 0 ? fault_ : (ssize_t)(call);                                    \
         !fault_ &&value_ == -1 ? -(ssize_t)errno : value_;                                         \
     })
 

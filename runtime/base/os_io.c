@@ -82,7 +82,7 @@ ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
 {
     struct iovec first = parts[0];
     for (;;) {
-        int fault = hk_fault_check(HK_FAULT_WRITE);
+        int fault = hk_fault_check(HK_FAULT_FILE_WRITE);
         if (fault > 0 && (size_t)fault < first.iov_len) { /* a short one */
             first.iov_len = (size_t)fault;
             parts = &first;
@@ -100,6 +100,11 @@ ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
         if (put != -EINTR)
             return put;
     }
+}
+
+ssize_t hk_os_read_stream(int fd, void *buffer, size_t n)
+{
+    return HK_SYS_SHORT(HK_FAULT_FILE_READ, n, read(fd, buffer, n));
 }
 
 /* --- messages -------------------------------------------------------------------------------- */
@@ -153,12 +158,12 @@ int hk_os_set_cloexec(int fd)
 
 ssize_t hk_os_pread(int fd, void *buffer, size_t n, int64_t offset)
 {
-    return HK_SYS_SHORT(HK_FAULT_READ, n, pread(fd, buffer, n, (off_t)offset));
+    return HK_SYS_SHORT(HK_FAULT_FILE_READ, n, pread(fd, buffer, n, (off_t)offset));
 }
 
 ssize_t hk_os_pwrite(int fd, const void *buffer, size_t n, int64_t offset)
 {
-    return HK_SYS_SHORT(HK_FAULT_WRITE, n, pwrite(fd, buffer, n, (off_t)offset));
+    return HK_SYS_SHORT(HK_FAULT_FILE_WRITE, n, pwrite(fd, buffer, n, (off_t)offset));
 }
 
 int hk_os_sync(int fd, bool data_only)

@@ -3,26 +3,27 @@
 #ifndef HK_IO_LISTENER_H
 #define HK_IO_LISTENER_H
 
-#include <sys/types.h>
-
 #include <hank/stream.h>
 
 #include "io/fd.h"
+#include "io/unix_file.h"
 #include "io/where.h"
 
 /* address        as bound, the port filled in; constant
  * wrapper, arg   what is put over each connection; NULL: nothing. Written with the direction to
  *                accept taken
- * device, inode  of a Unix socket's file, to remove no other than ours; constant
+ * file           of a Unix socket, to remove no other than ours; constant
  * turn           whose reactor looks after the next connection; whoever accepts */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
     const struct hank_wrapper *wrapper;
     void *arg;
-    dev_t device;
-    ino_t inode;
+    hk_unix_file file;
     unsigned turn;
 };
+
+/* One without a descriptor. NULL: no memory. */
+HK_MUST_CHECK hank_listener *hk_listener_new(void);
 
 #endif

@@ -17,7 +17,7 @@
 static ssize_t try_read(int fd, void *what)
 {
     struct iovec *memory = what;
-    return hk_os_read(fd, memory->iov_base, memory->iov_len);
+    return hk_os_read_stream(fd, memory->iov_base, memory->iov_len);
 }
 
 static ssize_t pipe_read(hank_stream *s, void *ret_buf, size_t n)
@@ -54,6 +54,7 @@ static int pipe_write_end(hank_stream *s)
 
 const hk_stream_kind hk_stream_pipe = {
     .bytes = sizeof(hank_stream),
+    .direct = true,
     .read = pipe_read,
     .write = pipe_write,
     .writev = pipe_writev,

@@ -60,6 +60,7 @@ static void socket_abort(hank_stream *s)
 
 const hk_stream_kind hk_stream_socket = {
     .bytes = sizeof(hank_stream),
+    .direct = true,
     .read = socket_read,
     .write = socket_write,
     .writev = socket_writev,

@@ -18,6 +18,8 @@
 #include "io/unread.h"
 
 /* bytes      size of the struct that begins with the hank_stream
+ * direct     its bytes are those of its descriptor: the kernel may move them by itself
+ * touch      it has done so; may be NULL
  * read       1..n, 0 at the end; negative: nothing was read
  * write      1..n; negative: nothing was written
  * writev     the same for several parts, n > 0; may be NULL
@@ -28,6 +30,8 @@
  * close      the last user has left; frees what the kind added, but not s. May be NULL */
 typedef struct hk_stream_kind {
     size_t bytes;
+    bool direct;
+    void (*touch)(hank_stream *s);
     ssize_t (*read)(hank_stream *s, void *ret_buf, size_t n);
     ssize_t (*write)(hank_stream *s, const void *buf, size_t n);
     ssize_t (*writev)(hank_stream *s, const struct iovec *parts, int n);
@@ -60,6 +64,12 @@ typedef struct hk_parts {
 
 /* A stream of that kind, zeroed beyond the hank_stream, without a descriptor. NULL: no memory. */
 HK_MUST_CHECK hank_stream *hk_stream_new(const hk_stream_kind *kind);
+
+static inline void hk_stream_touch(hank_stream *s)
+{
+    if (s->kind->touch)
+        s->kind->touch(s);
+}
 
 /* What every call begins with: ask whether to stop, then take the direction. In this order: who is
  * stopped finds out without having been in the way of anybody. hk_fd_end must follow a 0. */

@@ -13,15 +13,14 @@
 #include "sched/park.h"
 
 /* Memory for the control data of one message, aligned as CMSG_* want it. */
-typedef union control {
-    struct cmsghdr head;
-    char bytes[CMSG_SPACE(HANK_FDS_MAX * sizeof(int))];
+typedef struct control {
+    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(HANK_FDS_MAX * sizeof(int))];
 } control;
 
 static bool is_unix(hank_stream *s)
 {
     hk_address address = {.length = sizeof address.socket};
-    return s->kind == &hk_stream_socket &&
+    return s->kind->direct &&
            hk_os_getsockname(s->fd.fd, &address.socket.any, &address.length) == 0 &&
            address.socket.any.sa_family == AF_UNIX;
 }
@@ -58,6 +57,7 @@ static int send_fds(hank_stream *s, struct iovec part, const int *fds, size_t co
     ssize_t put = send_with_fds(s, &part, fds, count);
     if (put < 0)
         return (int)put;
+    hk_stream_touch(s);
     size_t done = (size_t)put;
     while (rc >= 0 && done < part.iov_len) {
         put = s->kind->write(s, (const char *)part.iov_base + done, part.iov_len - done);
@@ -125,6 +125,7 @@ static ssize_t recv_fds(hank_stream *s, struct iovec part, int *ret_fds, size_t 
     ssize_t got = hk_fd_attempt(&s->fd, HK_IN, try_recvmsg, &message);
     if (got < 0)
         return got;
+    hk_stream_touch(s);
     bool cut = message.msg_flags & MSG_CTRUNC;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
