@@ -2,6 +2,8 @@
 /* listen_test.c - "tls://" to listen and to connect, and what can be asked about the result. */
 #include "tls/tls_support.h"
 
+#include <hank/server.h>
+
 /* --- where and listeners ---------------------------------------------------------------------- */
 
 static int echo(hank_stream *s, void *arg)
@@ -150,6 +152,33 @@ static int uses_scheme(void *arg)
     return 0;
 }
 
+static int run_server(void *arg)
+{
+    return hank_server_run(arg, echo, NULL);
+}
+
+static int serves(void *arg)
+{
+    hank_server *v;
+    hank_server_options options = {.idle_timeout = HANK_SEC(30), .header_timeout = HANK_SEC(30)};
+    char name[64];
+    hank_task t[10];
+    (void)arg;
+    MUST(hank_server_open("tls://127.0.0.1:0", &options, &v) == 0);
+    MUST(hank_server_name(v, name, sizeof name) == 0);
+    MUST(strncmp(name, "tls://", 6) == 0);
+    caller c = {NULL, name};
+    hank_task server = hank_spawn(run_server, v);
+    for (int i = 0; i < 10; i++)
+        t[i] = hank_spawn(call_once, &c);
+    MUST(hank_gather_n(t, 10, NULL) == 0);
+    MUST(hank_server_stop(v, HANK_SEC(10)) == 0);
+    MUST(hank_server_wait_closed(v) == 0);
+    (void)hank_await(server);
+    hank_server_free(v);
+    return 0;
+}
+
 static int enable_everywhere(void *arg)
 {
     hank_stream *s;
@@ -170,6 +199,7 @@ Test(where, knows_tls_once_it_is_enabled, .init = make_files, .fini = remove_fil
 {
     with_workers(2, enable_everywhere, NULL);
     with_each_size(uses_scheme, NULL);
+    with_each_size(serves, NULL);
 }
 
 PAIR(where, that_is_malformed_is_refused)
