@@ -13,6 +13,7 @@
 #include "io/serve.h"
 #include "io/socket.h"
 #include "sched/park.h"
+#include "sched/runtime.h"
 
 /* --- life ---------------------------------------------------------------------------------- */
 
@@ -141,6 +142,8 @@ int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret)
     /* Made first: when there is no memory for it, the connection stays in line. */
     hank_stream *s = hk_stream_new(kind);
     rc = s ? hk_fd_accept(&l->fd) : -ENOMEM;
+    if (rc >= 0) /* spread here, they need not be stolen one by one, message by message */
+        s->fd.home = hk_runtime_next_reactor(&l->turn);
     int family = l->address.socket.any.sa_family;
     hk_fd_end(&l->fd, HK_IN);
     if (rc < 0) {

@@ -10,11 +10,13 @@
 #include "io/where.h"
 
 /* address  as bound, the port filled in; constant
- * file     of a Unix socket, to remove no other than ours; constant */
+ * file     of a Unix socket, to remove no other than ours; constant
+ * turn     whose reactor looks after the next connection; whoever accepts */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
     hk_unix_file file;
+    unsigned turn;
 };
 
 /* One without a descriptor. NULL: no memory. */
