@@ -295,7 +295,7 @@ static const struct {
     {"bind", HK_FAULT_BIND, {-EADDRINUSE}},
     {"listen", HK_FAULT_LISTEN, {-EADDRINUSE}},
     {"accept", HK_FAULT_ACCEPT, {-EINTR, -EMFILE, -ECONNABORTED}},
-    {"connect", HK_FAULT_CONNECT, {-EINTR, -ECONNREFUSED, -EADDRNOTAVAIL}},
+    {"connect", HK_FAULT_CONNECT, {-ECONNREFUSED, -EADDRNOTAVAIL, -ETIMEDOUT}},
     {"shutdown", HK_FAULT_SHUTDOWN, {-ENOTCONN}},
     {"sockopt", HK_FAULT_SOCKOPT, {-ENOMEM}},
     {"open", HK_FAULT_OPEN, {-EMFILE, -EACCES}},
