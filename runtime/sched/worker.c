@@ -343,7 +343,7 @@ HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
     hk_task *found = newest;
     while (found != NULL && found != t) {
         aside[n++] = found;
-        found = n < CLAIM_DEPTH ? hk_deque_pop(&w->deque) : NULL;
+        found = n < CLAIM_DEPTH ? hk_worker_pop_new(w) : NULL;
     }
     while (n > 0) {
         hk_task *back = aside[--n];
@@ -364,7 +364,7 @@ bool hk_worker_claim(hk_worker *w, hk_task *t)
     size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
     if (HK_UNLIKELY(left < wanted))
         return false;
-    hk_task *newest = hk_deque_pop(&w->deque);
+    hk_task *newest = hk_worker_pop_new(w);
     return HK_LIKELY(newest == t) || claim_further(w, t, newest);
 }
 

@@ -123,6 +123,12 @@ bool hk_worker_claim(hk_worker *w, struct hk_task *t);
 /* Ask w's own reactor, without waiting. The number of tasks queued. */
 int hk_worker_poll(hk_worker *w);
 
+/* The newest of w's own tasks that have not started; NULL: none. */
+static inline struct hk_task *hk_worker_pop_new(hk_worker *w)
+{
+    return w->alone ? hk_deque_pop_alone(&w->deque) : hk_deque_pop(&w->deque);
+}
+
 /* Claim what a poll of some reactor found ready, and queue it with w. The number queued. */
 int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n);
 
