@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "sched/task.h"
@@ -64,6 +65,10 @@ static void decide(hk_join *j, hk_task *child, int result)
 
 void hk_join_arrive(hk_join *j, hk_task *child, int result)
 {
+    if (HK_UNLIKELY(j->mode == HK_JOIN_LOOK)) {
+        hk_look_arrive(hk_container_of(j, hk_look, j), child, result);
+        return;
+    }
     decide(j, child, result);
     hk_sleeper *parent = j->sleeper; /* before the countdown: j may be gone after it */
     /* [join:left] release: our result and first_result; acquire: all others', for the waking. */
@@ -85,6 +90,8 @@ void hk_join_show(hk_join *j)
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         struct hk_join *none = HK_JOIN_NONE;
         bool called = c && hk_load_relaxed(&c->join) == HK_JOIN_CALLED; /* written on this stack */
+        if (c && !called)
+            hk_look_forget(c);
         if (c && !called && !hk_task_done(c) && hk_cas_acqrel(&c->join, &none, j)) /* [task:join] */
             continue;
         (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */

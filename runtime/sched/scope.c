@@ -191,11 +191,11 @@ static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
 
 static bool end(hank_scope *public, uint8_t kind)
 {
+    static const char *const names[] = {"", "timeout", "shield", "hank_completions"};
     hk_scope *s = (hk_scope *)(void *)public;
     hk_scope **place = hk_scope_place();
     if (*place == NULL || (s && *place != s) || (*place)->kind != kind)
-        hk_panic("a %s is ended that is not the innermost scope",
-                 kind == HK_SCOPE_SHIELD ? "shield" : "timeout");
+        hk_panic("a %s is ended that is not the innermost scope", names[kind]);
     s = *place;
     *place = s->outer;
     return s->fired;
@@ -215,6 +215,17 @@ bool hank_timeout_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
     return end(s, HK_SCOPE_TIMEOUT);
+}
+
+void hk_scope_begin_look(hank_scope *s)
+{
+    begin(s, HK_SCOPE_LOOK, INT64_MAX);
+}
+
+void hk_scope_end_look(hank_scope *s)
+{
+    HK_CHECK(s != NULL);
+    (void)end(s, HK_SCOPE_LOOK); /* it has no deadline */
 }
 
 /* For cancellers of tasks beneath the caller; published by the word of its next wait. */
