@@ -100,6 +100,8 @@ int hk_look_add(hk_look *l, hank_task task, size_t index)
     }
     if (c && now != HK_JOIN_DONE)
         return -EBUSY;
+    if (c)
+        c->index = index; /* nobody else reads it any more */
     add_ended(l, index, c ? c->result : error);
     return 0;
 }
