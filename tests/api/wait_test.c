@@ -366,35 +366,25 @@ static int wait_when_stopped(void *arg)
 }
 EACH(wait, of_who_is_stopped_fails_even_if_one_is_done_but_says_which, wait_when_stopped)
 
-typedef struct walked {
-    set_of_tasks s;
-    int alive;
-} walked;
-
-static void no_tasks(void *state)
-{
-    *(walked *)state = (walked){0};
-}
-
 static int wait_three_ways(void *state)
 {
-    walked *w = state;
+    set_of_tasks *s = state;
     int rc;
-    spawn_all(&w->s);
-    open_gate(&w->s, 0);
-    rc = hank_wait_n(w->s.tasks, MANY, HANK_FIRST_DONE, NULL);
-    open_gate(&w->s, 1);
+    spawn_all(s);
+    open_gate(s, 0);
+    rc = hank_wait_n(s->tasks, MANY, HANK_FIRST_DONE, NULL);
+    open_gate(s, 1);
     if (rc > 0)
-        rc = hank_wait_n(&w->s.tasks[1], MANY - 1, HANK_FIRST_DONE, NULL);
+        rc = hank_wait_n(&s->tasks[1], MANY - 1, HANK_FIRST_DONE, NULL);
     for (int i = 0; i < MANY; i++)
-        open_gate(&w->s, i);
+        open_gate(s, i);
     if (rc > 0)
-        rc = hank_wait_n(w->s.tasks, MANY, HANK_ALL_DONE, NULL);
+        rc = hank_wait_n(s->tasks, MANY, HANK_ALL_DONE, NULL);
     if (rc > 0)
         rc = 0;
     if (rc == 0)
         for (int i = 0; i < MANY; i++)
-            if (hank_is_done(w->s.tasks[i]) != 1)
+            if (hank_is_done(s->tasks[i]) != 1)
                 rc = -EPROTO;
     return rc;
 }
@@ -407,10 +397,9 @@ static bool came_out_clean(void *state, int rc, bool stopped)
 
 static int walk(void *arg)
 {
-    walked w;
+    set_of_tasks s;
     (void)arg;
-    MUST(everywhere(&(everywhere_scenario){no_tasks, wait_three_ways, NULL, came_out_clean, &w}) ==
-         0);
+    MUST(everywhere(&(everywhere_scenario){NULL, wait_three_ways, NULL, came_out_clean, &s}) == 0);
     MUST(everywhere_stops() > 0);
     return 0;
 }
@@ -477,27 +466,31 @@ EACH(result, is_its_parents_but_whether_it_is_done_anybody_may_ask, result_of_an
 
 /* --- in a crowd ------------------------------------------------------------------------------ */
 
+/* Await those that are done; how many are left, at the front. */
+static size_t keep_the_others(hank_task *tasks, const bool *done, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (done[i])
+            CHECK(hank_await(tasks[i]) >= 0);
+        else
+            tasks[kept++] = tasks[i];
+    }
+    return kept;
+}
+
 static int drain_a_crowd(void *arg)
 {
     (void)arg;
     for (int round = 0; round < ROUNDS; round++) {
         hank_task tasks[CROWD];
-        size_t left = CROWD;
+        bool done[CROWD];
         for (size_t i = 0; i < CROWD; i++)
             tasks[i] = hank_spawn(yield_once, number((intptr_t)i));
-        while (left > 0) {
-            bool done[CROWD];
+        for (size_t left = CROWD; left > 0;) {
             int n = hank_wait_n(tasks, left, HANK_FIRST_DONE, done);
-            MUST(n > 0);
-            size_t kept = 0;
-            for (size_t i = 0; i < left; i++) {
-                if (done[i])
-                    MUST(hank_await(tasks[i]) >= 0);
-                else
-                    tasks[kept++] = tasks[i];
-            }
-            MUST(left - kept == (size_t)n);
-            left = kept;
+            MUST(n > 0 && keep_the_others(tasks, done, left) == left - (size_t)n);
+            left -= (size_t)n;
         }
     }
     return 0;
