@@ -33,6 +33,8 @@ typedef struct hank_options {
     size_t stack_size;              /* bytes per task; 0: 64 KiB; raised to 16 KiB; <= 64 MiB */
     const struct hank_hooks *hooks; /* kept until hank_run_opt() returns; NULL: none */
     bool pin;                       /* tie each worker to one CPU */
+    bool panic_on_ignored_stop;     /* a stopped task whose 1000th wait has failed is a panic, and
+                                       not only on_error's business: for debugging */
     uint64_t reserved_[4];          /* zero */
 } hank_options;
 

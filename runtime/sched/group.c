@@ -85,8 +85,8 @@ void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
         hk_group_member_end(w, t);
 }
 
-int hank_group_spawn_opt(hank_group *group, hank_fn fn, void *arg,
-                         const hank_spawn_options *options)
+static int spawn_member(hank_group *group, hank_fn fn, void *arg, const hank_spawn_options *options,
+                        const void *site)
 {
     hk_group *g = of(group);
     hk_worker *w = hk_worker_self();
@@ -96,6 +96,7 @@ int hank_group_spawn_opt(hank_group *group, hank_fn fn, void *arg,
     if (!w || !w->current)
         return -EPERM;
     int rc = hk_spawn_read(&how, fn, arg, options);
+    how.site = site;
     hk_task *t = rc < 0 ? NULL : hk_task_new(w, &how, NULL);
     if (rc == 0 && !t)
         rc = -ENOMEM;
@@ -113,7 +114,7 @@ int hank_group_spawn_opt(hank_group *group, hank_fn fn, void *arg,
     hk_lock_drop(&g->lock);
     if (rc < 0 && t)
         hk_task_discard(w, t);
-    else if (rc == 0 && options && options->eager)
+    else if (rc == 0 && how.eager)
         hk_worker_start_now(w, t);
     else if (rc == 0)
         hk_worker_push_new(w, t);
@@ -131,13 +132,18 @@ bool hk_group_is_stopping(hank_group *group)
 
 int hank_group_spawn(hank_group *g, hank_fn fn, void *arg)
 {
-    return hank_group_spawn_opt(g, fn, arg, NULL);
+    return spawn_member(g, fn, arg, NULL, HK_CALL_SITE());
+}
+
+int hank_group_spawn_opt(hank_group *g, hank_fn fn, void *arg, const hank_spawn_options *options)
+{
+    return spawn_member(g, fn, arg, options, HK_CALL_SITE());
 }
 
 int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t size)
 {
     hank_spawn_options o = {.copy = size};
-    return hank_group_spawn_opt(g, fn, (void *)(uintptr_t)arg, &o);
+    return spawn_member(g, fn, (void *)(uintptr_t)arg, &o, HK_CALL_SITE());
 }
 
 void hank_group_cancel(hank_group *group)

@@ -54,6 +54,10 @@ static void decide(hk_join *j, hk_task *child, int result)
 {
     if (j->mode == HK_JOIN_ALL || (j->mode == HK_JOIN_FAIL_FAST && result >= 0))
         return;
+    if (HK_UNLIKELY(j->mode == HK_JOIN_SETTLE)) {
+        hk_task_report(child, result);
+        return;
+    }
     hk_task *nobody = NULL;
     if (hk_load_relaxed(&j->first) != NULL) /* the CAS below would tell the same, dearer */
         return;
@@ -161,6 +165,8 @@ int hk_join_wait(hk_join *j)
     int stop = hk_scope_stop_reason(j->sleeper, HK_NOW);
     if (stop && j->mode == HK_JOIN_FIRST)
         hk_join_show(j); /* one that has ended before has won */
+    if (j->mode == HK_JOIN_SETTLE)
+        hk_join_show(j); /* first: each is reported by it, or else when it ends, once */
     if (stop)
         pass_on(j, stop);
     if (j->mode != HK_JOIN_FIRST)

@@ -46,7 +46,7 @@ int hank_started(void *value)
 }
 
 /* A child of the caller's that knows whom to tell, watched before it can begin. */
-static int start_child(hk_start *s, hk_spawn *how, bool eager, hank_task *ret_task)
+static int start_child(hk_start *s, hk_spawn *how, hank_task *ret_task)
 {
     hk_worker *w = hk_worker_self();
     how->start = s;
@@ -56,7 +56,7 @@ static int start_child(hk_start *s, hk_spawn *how, bool eager, hank_task *ret_ta
     *ret_task = hk_task_register(t);
     hk_look_begin(&s->look, NULL);
     (void)hk_look_add(&s->look, *ret_task, 0); /* new: nobody else watches it */
-    if (eager)
+    if (how->eager)
         hk_worker_start_now(w, t);
     else
         hk_worker_push_new(w, t);
@@ -77,18 +77,19 @@ int hank_group_start(hank_group *g, hank_fn fn, void *arg, const hank_spawn_opti
                      void **ret_value)
 {
     hk_worker *w = hk_worker_self();
-    hk_spawn how;
+    hk_spawn how = {.fn = fn};
     hank_task task;
     hk_start s = {.given_up = false};
     if (!w || !w->current)
         return -EPERM;
     int rc = g ? hk_spawn_read(&how, fn, arg, options) : -EINVAL;
+    how.site = HK_CALL_SITE();
     if (rc == 0)
         rc = hk_checkpoint();
     if (rc == 0 && hk_group_is_stopping(g))
         rc = -ECANCELED;
     if (rc == 0)
-        rc = start_child(&s, &how, options && options->eager, &task);
+        rc = start_child(&s, &how, &task);
     if (rc < 0)
         return rc;
     int stop = hk_look_wait(&s.look, HK_LOOK_ANY, HK_WAITING, HK_FOREVER);

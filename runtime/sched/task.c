@@ -61,6 +61,7 @@ hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
         hk_store_relaxed(&t->name, how->name); /* see take_slot */
         hk_task_add_trait(t, HK_TRAIT_NAMED);
     }
+    hk_task_set_site(t, how->site);
     if (hk_extra_make(t, how, w->current) < 0) {
         hk_task_discard(w, t);
         return NULL;
@@ -111,6 +112,17 @@ static inline hank_task start_child(hk_worker *w, hk_task *t)
     return handle;
 }
 
+/* The unusual ones. */
+static hank_task spawn_child(hk_worker *w, const hk_spawn *how)
+{
+    hk_task *t = hk_task_new(w, how, w->current);
+    if (!how->eager || !t)
+        return start_child(w, t);
+    hank_task handle = register_child(t);
+    hk_worker_start_now(w, t);
+    return handle;
+}
+
 hank_task hank_spawn(hank_fn fn, void *arg)
 {
     hk_worker *w = hk_worker_self();
@@ -118,9 +130,11 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(-EPERM);
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA)))
-        return hank_spawn_opt(fn, arg, NULL); /* there may be something to inherit */
-    return start_child(w, take_slot(w, fn, arg, w->current));
+    if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA))) /* there may be some to inherit */
+        return spawn_child(w, &(hk_spawn){.fn = fn, .arg = arg, .site = HK_CALL_SITE()});
+    hk_task *t = take_slot(w, fn, arg, w->current);
+    hk_task_set_site(t, HK_CALL_SITE());
+    return start_child(w, t);
 }
 
 int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options *options)
@@ -133,7 +147,8 @@ int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options
                       .copy = o->copy,
                       .stack_size = o->stack_size,
                       .on_done = o->on_done,
-                      .on_done_arg = o->on_done_arg};
+                      .on_done_arg = o->on_done_arg,
+                      .eager = o->eager};
     bool good = fn && o->stack_size <= HK_STACK_MAX && o->copy <= COPY_MAX && (o->copy == 0 || arg);
     return good ? 0 : -EINVAL;
 }
@@ -147,12 +162,8 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
     int rc = hk_spawn_read(&how, fn, arg, options);
     if (rc < 0)
         return failed(rc);
-    hk_task *t = hk_task_new(w, &how, w->current);
-    if (!options || !options->eager || !t)
-        return start_child(w, t);
-    hank_task handle = register_child(t);
-    hk_worker_start_now(w, t);
-    return handle;
+    how.site = HK_CALL_SITE();
+    return spawn_child(w, &how);
 }
 
 hank_task hk_task_register(hk_task *t)
@@ -166,7 +177,7 @@ void hk_task_report(hk_task *t, int result)
 {
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
     if (result < 0 && !asked_to)
-        hk_runtime_report(hk_worker_self()->runtime, hk_task_name(t), result);
+        hk_runtime_report_task(hk_worker_self()->runtime, t, result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -179,7 +190,7 @@ static void settle(hk_task *t, int result)
             (void)hk_task_cancel(c, HK_GENERATION(hk_load_relaxed(&c->control))); /* it lives */
         }
     while (!hk_list_empty(&t->children)) {
-        hk_join j = {.tasks = batch, .mode = HK_JOIN_ALL};
+        hk_join j = {.tasks = batch, .mode = HK_JOIN_SETTLE};
         hk_node *n = t->children.next;
         for (; n != &t->children && j.n < SETTLE_BATCH; n = n->next) {
             hk_task *c = hk_container_of(n, hk_task, siblings);
@@ -188,7 +199,6 @@ static void settle(hk_task *t, int result)
         (void)hk_join_wait(&j); /* a stop has been passed on to them; the task is over anyway */
         for (size_t i = 0; i < j.n; i++) {
             hk_task *c = batch[i].slot_;
-            hk_task_report(c, c->result);
             (void)hk_task_collect(hk_worker_self(), c);
         }
     }

@@ -120,10 +120,15 @@ typedef struct hk_task {
     HK_ATOMIC(uint32_t) shields;  /* how many of its scopes are one */
     HK_ATOMIC(const char *) name; /* if NAMED */
     struct hk_extra *extra;       /* if EXTRA */
+#ifndef NDEBUG
+    const void *site; /* written by the spawner before the task is published */
+#endif
 } hk_task;
 
 _Static_assert(offsetof(hk_task, next) == HK_CACHE_LINE, "see the comment");
+#ifdef NDEBUG
 _Static_assert(sizeof(hk_task) <= 3 * HK_CACHE_LINE, "a parked task costs this and its stack");
+#endif
 
 extern hk_slab hk_task_slab;
 
@@ -175,6 +180,8 @@ typedef struct hk_spawn {
     void (*on_done)(void *arg, int result);
     void *on_done_arg;
     struct hk_start *start; /* who waits for it to have started, or NULL */
+    const void *site;       /* where in the program it is spawned */
+    bool eager;
 } hk_spawn;
 
 /* What a caller asked for, in those words; `options` may be NULL. 0 or -EINVAL. */
@@ -224,6 +231,31 @@ static inline const char *hk_task_name(hk_task *t)
 {
     return hk_task_has(t, HK_TRAIT_NAMED) ? hk_load_relaxed(&t->name) : NULL; /* see above */
 }
+
+/* Where it was spawned; NULL in builds that do not keep it. */
+static inline const void *hk_task_site(hk_task *t)
+{
+#ifdef NDEBUG
+    (void)t;
+    return NULL;
+#else
+    return t->site;
+#endif
+}
+
+static inline void hk_task_set_site(hk_task *t, const void *site)
+{
+#ifdef NDEBUG
+    (void)t;
+    (void)site;
+#else
+    if (t)
+        t->site = site;
+#endif
+}
+
+/* The address that the calling function will return to. */
+#define HK_CALL_SITE() ((const void *)__builtin_return_address(0))
 
 /* Report a failure nobody will see otherwise. */
 void hk_task_report(hk_task *t, int result);
