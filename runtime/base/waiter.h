@@ -42,11 +42,15 @@ typedef enum hk_sleeper_kind { HK_SLEEPER_TASK, HK_SLEEPER_THREAD } hk_sleeper_k
 
 /* word    claimed by anyone (CAS); begun by the sleeper itself
  * kind    constant
- * why     written by the sleeper before it begins, read by dumps (a string constant) */
+ * why     written by the sleeper before it begins, read by dumps (a string constant)
+ * refused, refused_of  the sleeper itself: how many of its waits a stop has refused, and in which
+ *         life of its slot (park.c) */
 typedef struct hk_sleeper {
     HK_ATOMIC(uint64_t) word;
     HK_ATOMIC(const char *) why;
     uint8_t kind;
+    uint16_t refused;
+    uint32_t refused_of;
 } hk_sleeper;
 
 /* The right to try to wake one turn of one sleeper: plain data, copied freely, never dangling. */

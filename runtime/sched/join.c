@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "sched/task.h"
@@ -53,6 +54,10 @@ static void decide(hk_join *j, hk_task *child, int result)
 {
     if (j->mode == HK_JOIN_ALL || (j->mode == HK_JOIN_FAIL_FAST && result >= 0))
         return;
+    if (HK_UNLIKELY(j->mode == HK_JOIN_SETTLE)) {
+        hk_task_report(child, result);
+        return;
+    }
     hk_task *nobody = NULL;
     if (hk_load_relaxed(&j->first) != NULL) /* the CAS below would tell the same, dearer */
         return;
@@ -64,6 +69,10 @@ static void decide(hk_join *j, hk_task *child, int result)
 
 void hk_join_arrive(hk_join *j, hk_task *child, int result)
 {
+    if (HK_UNLIKELY(j->mode == HK_JOIN_LOOK)) {
+        hk_look_arrive(hk_container_of(j, hk_look, j), child, result);
+        return;
+    }
     decide(j, child, result);
     hk_sleeper *parent = j->sleeper; /* before the countdown: j may be gone after it */
     /* [join:left] release: our result and first_result; acquire: all others', for the waking. */
@@ -85,6 +94,8 @@ void hk_join_show(hk_join *j)
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         struct hk_join *none = HK_JOIN_NONE;
         bool called = c && hk_load_relaxed(&c->join) == HK_JOIN_CALLED; /* written on this stack */
+        if (c && !called)
+            hk_look_forget(c);
         if (c && !called && !hk_task_done(c) && hk_cas_acqrel(&c->join, &none, j)) /* [task:join] */
             continue;
         ended++;
@@ -160,6 +171,8 @@ int hk_join_wait(hk_join *j)
     int stop = hk_scope_stop_reason(j->sleeper, HK_NOW);
     if (stop && j->mode == HK_JOIN_FIRST)
         hk_join_show(j); /* one that has ended before has won */
+    if (j->mode == HK_JOIN_SETTLE)
+        hk_join_show(j); /* first: each is reported by it, or else when it ends, once */
     if (stop)
         pass_on(j, stop);
     if (j->mode != HK_JOIN_FIRST)

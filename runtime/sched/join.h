@@ -35,6 +35,8 @@ typedef enum hk_join_mode {
     HK_JOIN_ALL,       /* wait for all, whatever they return */
     HK_JOIN_FAIL_FAST, /* the first failure cancels the others */
     HK_JOIN_FIRST,     /* the first end cancels the others */
+    HK_JOIN_SETTLE,    /* wait for all; nobody will: their failures are reported as they end */
+    HK_JOIN_LOOK,      /* not a join at all: look.h */
 } hk_join_mode;
 
 enum { HK_JOIN_MAX = 1000 * 1000 }; /* children in one join; `left` has room for 16 million */

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "sched/extra.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
 #include "sched/runtime.h"
@@ -195,6 +196,21 @@ void hk_worker_yield(hk_worker *w)
     leave_task_for(w, t, next);
 }
 
+/* Eager start. The caller goes to the LIFO slot, which thieves leave alone: usually it is next when
+ * t waits or ends. If the monitor took it from there because t computes, it may be back here before
+ * t has been reached; it has promised that t has started. */
+void hk_worker_start_now(hk_worker *w, hk_task *t)
+{
+    hk_task *me = w->current;
+    uint32_t generation = HK_GENERATION(hk_load_relaxed(&t->control)); /* ours so far */
+    t->home = HK_HOME_NONE;
+    me->fiber = w->fiber; /* before anybody can see us */
+    hk_worker_push_ready(w, me, true);
+    leave_task_for(w, me, t);
+    while (HK_GENERATION(hk_load_relaxed(&t->control)) == generation && is_new(t))
+        hk_worker_yield(hk_worker_self());
+}
+
 /* --- the loop ------------------------------------------------------------------------------ */
 
 /* The next task to run; sleeps until there is one. NULL: the runtime stops. */
@@ -261,6 +277,8 @@ HK_COLD static void fail_new(hk_worker *w, hk_task *t)
 {
     if (t == w->runtime->first)
         hk_runtime_cannot_start(w->runtime);
+    if (hk_task_has(t, HK_TRAIT_EXTRA))
+        hk_extra_end(t, -ENOMEM);
     hk_task_finish(w, t, -ENOMEM);
 }
 

@@ -29,6 +29,7 @@ struct hk_runtime;
 struct hk_task;
 
 enum {
+    HK_HOME_NONE = UINT16_MAX, /* no worker's index */
     HK_TICKS_PER_ROUND = 61, /* dispatches between two looks at the inbox, the clock, the oldest */
     HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
     HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
@@ -109,6 +110,9 @@ void hk_worker_push_ready(hk_worker *w, struct hk_task *t, bool soon);
 
 /* Leave the current task's stack for whatever is to run next. Returns when the task is resumed. */
 void hk_worker_leave_task(hk_worker *w, struct hk_task *t);
+
+/* Run `t`, which has not started and is in no queue, before the current task goes on. */
+void hk_worker_start_now(hk_worker *w, struct hk_task *t);
 
 /* Let everything else that is ready have a turn. */
 void hk_worker_yield(hk_worker *w);

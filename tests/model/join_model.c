@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "model/mc.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "sched/task.h"
@@ -71,6 +72,26 @@ int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
     MC_ASSERT(s == &parent.sleeper);
     stop_seen = hk_load_seqcst(&stop_flag) != 0;
     return stop_seen ? -ECANCELED : 0;
+}
+
+void hk_task_report(hk_task *t, int result)
+{
+    (void)t;
+    (void)result;
+    mc_fail("all are awaited");
+}
+
+void hk_look_forget(hk_task *child)
+{
+    (void)child; /* nobody looks */
+}
+
+void hk_look_arrive(hk_look *l, hk_task *child, int result)
+{
+    (void)l;
+    (void)child;
+    (void)result;
+    mc_fail("nobody looks");
 }
 
 void hk_park_begin(hk_waiter *w, unsigned state)
