@@ -79,6 +79,16 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
     return stop ? stop : result;
 }
 
+bool hk_park_is_busy_elsewhere(hk_sleeper *s)
+{
+    hk_worker *w = hk_worker_self();
+    if (hk_word_state(hk_load_relaxed(&s->word)) != HK_AWAKE) /* a hint, like what follows */
+        return false;
+    if (s->kind == HK_SLEEPER_THREAD)
+        return true;
+    return !(w && w->alone) && hk_load_relaxed(&hk_task_of(s)->on_stack) != 0;
+}
+
 void hk_wake_claimed(hk_sleeper *s)
 {
     if (s->kind == HK_SLEEPER_THREAD) {

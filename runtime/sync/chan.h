@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* chan.h - a channel as select.c sees it. */
+#ifndef HK_SYNC_CHAN_H
+#define HK_SYNC_CHAN_H
+
+#include <stdbool.h>
+
+#include <hank/chan.h>
+
+#include "sync/store.h"
+#include "sync/waitq.h"
+
+/* Equation: sent == received + dropped + store.count.
+ * receivers.lock guards everything; of the other two only the queue is used.
+ *   unfinished  elements sent and not yet said to be done */
+struct hank_chan {
+    hk_waitq receivers;
+    hk_waitq senders;
+    hk_waitq joiners;
+    hk_store store;
+    uint64_t unfinished;
+    bool closed;
+};
+
+static inline void hk_chan_lock(hank_chan *c)
+{
+    hk_waitq_lock(&c->receivers);
+}
+
+static inline void hk_chan_unlock(hank_chan *c)
+{
+    hk_waitq_unlock(&c->receivers);
+}
+
+/* Called with the lock held. 0: done, and *ret_served is to be run after unlocking; -EAGAIN: would
+ * have to wait; -EPIPE; -ENOMEM. A waiter that was served finds its payload NULL. */
+int hk_chan_send_now(hank_chan *c, const void *elem, hk_waiter **ret_served);
+int hk_chan_recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served);
+
+#endif
