@@ -14,12 +14,6 @@
 #include "sched/thread.h"
 #include "sched/worker.h"
 
-hk_sleeper *hk_park_self(void)
-{
-    hk_worker *w = hk_worker_self();
-    return w && w->current ? &w->current->sleeper : &hk_thread_self()->sleeper;
-}
-
 void hk_park_begin(hk_waiter *w, unsigned state)
 {
     hk_sleeper *s = hk_park_self();

@@ -122,7 +122,12 @@ static hk_task *pick_quickly(hk_worker *w)
         return t;
     }
     w->lifo_run = 0;
-    return hk_ring_pop(&w->ring);
+    t = hk_ring_pop(&w->ring);
+    if (!t && hk_deque_size(&w->deque) == 0 && hk_load_relaxed(&w->lifo) != NULL)
+        t = hk_swap_acqrel(&w->lifo,
+                           (hk_task *)NULL); /* [worker:lifo] its run is over, but there is
+                                                nobody else: spare it the way by a loop */
+    return t;
 }
 
 static bool is_new(hk_task *t)

@@ -116,14 +116,12 @@ static int wait_in(hank_chan *c, hk_waitq *q, void *payload, const char *why)
 
 /* --- sending and receiving ------------------------------------------------------------------- */
 
-int hank_chan_send(hank_chan *c, const void *elem)
+/* Called with the lock held, drops it. Apart from the usual case, which needs no frame of its own.
+ */
+HK_NOINLINE static int send_slowly(hank_chan *c, const void *elem)
 {
     hk_waiter *served;
-    int rc = hk_checkpoint();
-    if (rc < 0)
-        return rc;
-    hk_chan_lock(c);
-    rc = hk_chan_send_now(c, elem, &served);
+    int rc = hk_chan_send_now(c, elem, &served);
     if (rc == -EAGAIN)
         return wait_in(c, &c->senders, (void *)(uintptr_t)elem, "channel to send");
     hk_chan_unlock(c);
@@ -131,19 +129,43 @@ int hank_chan_send(hank_chan *c, const void *elem)
     return rc;
 }
 
-int hank_chan_recv(hank_chan *c, void *ret_elem)
+HK_NOINLINE static int recv_slowly(hank_chan *c, void *ret_elem)
 {
     hk_waiter *served;
-    int rc = hk_checkpoint();
-    if (rc < 0)
-        return rc;
-    hk_chan_lock(c);
-    rc = hk_chan_recv_now(c, ret_elem, &served);
+    int rc = hk_chan_recv_now(c, ret_elem, &served);
     if (rc == -EAGAIN)
         return wait_in(c, &c->receivers, ret_elem, "channel to receive");
     hk_chan_unlock(c);
     hk_waitq_run(served);
     return rc;
+}
+
+int hank_chan_send(hank_chan *c, const void *elem)
+{
+    int rc = hk_checkpoint();
+    if (HK_UNLIKELY(rc < 0))
+        return rc;
+    hk_chan_lock(c);
+    if (HK_UNLIKELY(c->closed || c->store.count == c->store.capacity ||
+                    !hk_list_empty(&c->receivers.waiters)))
+        return send_slowly(c, elem);
+    hk_store_put(&c->store, elem);
+    c->unfinished++;
+    hk_chan_unlock(c);
+    return 0;
+}
+
+int hank_chan_recv(hank_chan *c, void *ret_elem)
+{
+    int rc = hk_checkpoint();
+    if (HK_UNLIKELY(rc < 0))
+        return rc;
+    hk_chan_lock(c);
+    if (HK_UNLIKELY(c->store.count == 0 || !hk_list_empty(&c->senders.waiters)))
+        return recv_slowly(c, ret_elem);
+    hk_store_take(&c->store, ret_elem);
+    hk_chan_unlock(c);
+    return 0;
 }
 
 int hank_chan_trysend(hank_chan *c, const void *elem)

@@ -16,9 +16,9 @@
 struct hank_chan {
     hk_waitq receivers;
     hk_waitq senders;
-    hk_waitq joiners;
-    hk_store store;
+    hk_store store; /* what changes first: in one cache line with the queues */
     uint64_t unfinished;
+    hk_waitq joiners;
     bool closed;
 };
 

@@ -18,10 +18,11 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/os.h"
 #include "sched/park.h"
 #include "sync/waitq.h"
 
-enum { WAITERS = 1, TRIES = 16, PAUSES_FIRST = 8, PAUSES_MAX = 64 };
+enum { WAITERS = 1, SPIN_NS = 20 * 1000, PAUSES_FIRST = 8, PAUSES_MAX = 64 };
 
 /* q.lock  guards the queue and every change of a word that has WAITERS
  * word    from and to 0 by CAS while it has not */
@@ -53,18 +54,20 @@ bool hk_mutex_is_mine(hank_mutex *public)
     return holder_of(hk_load_relaxed(&mutex_of(public)->word)) == hk_park_self();
 }
 
+/* Looked at first: a CAS that fails costs as much as one that does not. */
 static bool take(hk_mutex *m, hk_sleeper *me)
 {
-    uintptr_t word = 0;
+    uintptr_t word = hk_load_relaxed(&m->word); /* a hint */
     /* [mutex:word] acquire: sees what the last holder wrote. */
-    return hk_cas_acquire(&m->word, &word, word_of(me));
+    return word == 0 && hk_cas_acquire(&m->word, &word, word_of(me));
 }
 
 /* The holder may be about to give it back: true, and it is ours. */
 static bool spin(hk_mutex *m, hk_sleeper *me)
 {
     int pauses = PAUSES_FIRST;
-    for (int i = 0; i < TRIES; i++) {
+    int64_t until = hk_os_now() + SPIN_NS;
+    do {
         uintptr_t word = hk_load_relaxed(&m->word); /* a hint */
         if (word == 0 && take(m, me))
             return true;
@@ -73,13 +76,15 @@ static bool spin(hk_mutex *m, hk_sleeper *me)
         for (int j = 0; j < pauses; j++)
             hk_spin_pause();
         pauses = pauses < PAUSES_MAX ? 2 * pauses : pauses;
-    }
+    } while (hk_os_now() < until);
     return false;
 }
 
 /* 0, or why a wait that may be stopped was. */
 HK_NOINLINE static int lock_slowly(hk_mutex *m, hk_sleeper *me, unsigned state)
 {
+    if (holder_of(hk_load_relaxed(&m->word)) == me) /* only we write that */
+        return -EDEADLK;
     if (spin(m, me))
         return 0;
     hk_waitq_lock(&m->q);
@@ -104,9 +109,8 @@ void hank_mutex_lock(hank_mutex *public)
     hk_sleeper *me = hk_park_self();
     if (HK_LIKELY(take(m, me)))
         return;
-    if (hk_mutex_is_mine(public))
+    if (HK_UNLIKELY(lock_slowly(m, me, HK_WAITING_FIRMLY) != 0)) /* firm: no stop ends it */
         hk_panic("mutex %p is locked again by the task that holds it", (void *)public);
-    (void)lock_slowly(m, me, HK_WAITING_FIRMLY); /* firm: there is no other result than 0 */
 }
 
 int hank_mutex_lock_stoppable(hank_mutex *public)
@@ -116,15 +120,13 @@ int hank_mutex_lock_stoppable(hank_mutex *public)
     if (rc < 0)
         return rc;
     hk_sleeper *me = hk_park_self();
-    if (HK_LIKELY(take(m, me)))
-        return 0;
-    return hk_mutex_is_mine(public) ? -EDEADLK : lock_slowly(m, me, HK_WAITING);
+    return HK_LIKELY(take(m, me)) ? 0 : lock_slowly(m, me, HK_WAITING);
 }
 
 bool hank_mutex_trylock(hank_mutex *public)
 {
     hk_mutex *m = mutex_of(public);
-    return hk_load_relaxed(&m->word) == 0 && take(m, hk_park_self()); /* a hint: take decides */
+    return take(m, hk_park_self());
 }
 
 /* There are WAITERS. True: one of them has it now. False: there are none after all. */
@@ -145,14 +147,13 @@ void hank_mutex_unlock(hank_mutex *public)
 {
     hk_mutex *m = mutex_of(public);
     hk_sleeper *me = hk_park_self();
-    for (;;) {
-        uintptr_t word = word_of(me);
-        /* [mutex:word] release: pairs with take. */
-        if (HK_LIKELY(hk_cas_release(&m->word, &word, (uintptr_t)0)))
-            return;
-        if (holder_of(word) != me)
+    uintptr_t word = hk_load_relaxed(&m->word); /* if it is ours, only WAITERS can change */
+    do {
+        if (HK_UNLIKELY(holder_of(word) != me))
             hk_panic("mutex %p is unlocked by a task that does not hold it", (void *)public);
-        if (hand_over(m, me))
+        if ((word & WAITERS) && hand_over(m, me))
             return;
-    }
+        word = word_of(me);
+        /* [mutex:word] release: pairs with take. */
+    } while (HK_UNLIKELY(!hk_cas_release(&m->word, &word, (uintptr_t)0)));
 }

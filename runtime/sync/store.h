@@ -20,10 +20,10 @@
  *   stride   from slot to slot: elem_size, and in a heap the number that tells equals apart
  *   number   of the next element that is put into a heap */
 typedef struct hk_store {
-    size_t elem_size;
-    size_t capacity;
     size_t first;
     size_t count;
+    size_t elem_size;
+    size_t capacity;
     size_t stride;
     char *slots;
     int (*compare)(const void *a, const void *b);
