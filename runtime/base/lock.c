@@ -10,15 +10,15 @@
  * a holder who may be about to come for it again, so the pauses between two looks grow. */
 enum { SPINS_MAX = 24, YIELDS_MAX = 64, NAP_NS = 50 * 1000 };
 #ifdef HK_MODEL
-enum { PAUSES_MAX = 1 };
+enum { PAUSES_FIRST = 1, PAUSES_MAX = 1 };
 #else
-enum { PAUSES_MAX = 32 };
+enum { PAUSES_FIRST = 16, PAUSES_MAX = 32 };
 #endif
 
 static void step_aside(int round)
 {
-    int pauses = round < 6 ? 1 << round : PAUSES_MAX;
-    for (int i = 0; round < SPINS_MAX && i < pauses && i < PAUSES_MAX; i++)
+    int pauses = round == 0 ? PAUSES_FIRST : PAUSES_MAX;
+    for (int i = 0; round < SPINS_MAX && i < pauses; i++)
         hk_spin_pause();
     if (round >= SPINS_MAX + YIELDS_MAX)
         hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */

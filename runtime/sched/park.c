@@ -83,6 +83,14 @@ bool hk_park_is_busy_elsewhere(hk_sleeper *s)
     return !(w && w->alone) && hk_load_relaxed(&hk_task_of(s)->on_stack) != 0;
 }
 
+bool hk_park_may_spin_for(hk_sleeper *s)
+{
+    hk_worker *w = hk_worker_self();
+    if (w && (hk_load_relaxed(&w->lifo) != NULL || hk_worker_has_work(w))) /* a hint */
+        return false;
+    return hk_park_is_busy_elsewhere(s);
+}
+
 void hk_wake_claimed(hk_sleeper *s)
 {
     if (s->kind == HK_SLEEPER_THREAD) {

@@ -49,6 +49,9 @@ bool hk_wake(hk_ticket t, int result);
  * running by spinning: a hint. */
 bool hk_park_is_busy_elsewhere(hk_sleeper *s);
 
+/* The same, and the caller's worker has nothing else to run: a hint. */
+bool hk_park_may_spin_for(hk_sleeper *s);
+
 /* The two halves of hk_wake, for a waker that must do something in between: after a successful
  * hk_ticket_claim (base/waiter.h) the sleeper is still parked and its frame may be written. */
 void hk_wake_claimed(hk_sleeper *s);

@@ -174,7 +174,7 @@ void hk_worker_yield(hk_worker *w)
         return; /* nobody else is here */
     }
     t->fiber = w->fiber; /* before a thief can see it */
-    hk_worker_push_ready(w, t, false);
+    hk_worker_push_yielding(w, t);
     if (!next)
         next = pick_quickly(w);
     if (next == t) { /* everybody else was stolen meanwhile */

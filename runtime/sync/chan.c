@@ -4,7 +4,11 @@
  * Invariant: receivers wait only while the store is empty and nobody waits to send; senders wait
  * only while it is full. So an element never overtakes another, and whoever comes serves whoever
  * waits, by copying straight into or out of the waiter's own memory: between its claim and its
- * running, that memory is ours. */
+ * running, that memory is ours.
+ *
+ * Two that work on two cores at the same pace find the channel empty, or full, for moments only.
+ * Whoever has nothing else to run gives the other one these moments before it parks: MEASURED, to
+ * be woken moves it to the other's worker, and both run there by turns while this one sleeps. */
 #include "sync/chan.h"
 
 #include <errno.h>
@@ -12,6 +16,8 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "sched/park.h"
+
+enum { LOOKS = 8, PAUSES = 64 }; /* some microseconds in all */
 
 hank_chan *hank_chan_new_opt(size_t elem_size, size_t capacity, const hank_chan_options *options)
 {
@@ -116,12 +122,28 @@ static int wait_in(hank_chan *c, hk_waitq *q, void *payload, const char *why)
 
 /* --- sending and receiving ------------------------------------------------------------------- */
 
+/* False: it is not worth it, and nothing was done. Otherwise the lock was dropped meanwhile. */
+static bool give_a_moment(hank_chan *c, hk_sleeper *other)
+{
+    if (!other || other == hk_park_self() || !hk_park_may_spin_for(other))
+        return false;
+    hk_chan_unlock(c);
+    for (int i = 0; i < PAUSES; i++)
+        hk_spin_pause();
+    hk_chan_lock(c);
+    return true;
+}
+
 /* Called with the lock held, drops it. Apart from the usual case, which needs no frame of its own.
  */
 HK_NOINLINE static int send_slowly(hank_chan *c, const void *elem)
 {
     hk_waiter *served;
-    int rc = hk_chan_send_now(c, elem, &served);
+    int rc;
+    c->sender = hk_park_self();
+    for (int look = 0; (rc = hk_chan_send_now(c, elem, &served)) == -EAGAIN; look++)
+        if (look == LOOKS || !give_a_moment(c, c->receiver))
+            break;
     if (rc == -EAGAIN)
         return wait_in(c, &c->senders, (void *)(uintptr_t)elem, "channel to send");
     hk_chan_unlock(c);
@@ -132,7 +154,11 @@ HK_NOINLINE static int send_slowly(hank_chan *c, const void *elem)
 HK_NOINLINE static int recv_slowly(hank_chan *c, void *ret_elem)
 {
     hk_waiter *served;
-    int rc = hk_chan_recv_now(c, ret_elem, &served);
+    int rc;
+    c->receiver = hk_park_self();
+    for (int look = 0; (rc = hk_chan_recv_now(c, ret_elem, &served)) == -EAGAIN; look++)
+        if (look == LOOKS || !give_a_moment(c, c->sender))
+            break;
     if (rc == -EAGAIN)
         return wait_in(c, &c->receivers, ret_elem, "channel to receive");
     hk_chan_unlock(c);

@@ -12,13 +12,16 @@
 
 /* Equation: sent == received + dropped + store.count.
  * receivers.lock guards everything; of the other two only the queue is used.
- *   unfinished  elements sent and not yet said to be done */
+ *   unfinished  elements sent and not yet said to be done
+ *   sender      who found somebody waiting to receive, last: a hint, maybe gone; so is receiver */
 struct hank_chan {
     hk_waitq receivers;
     hk_waitq senders;
     hk_store store; /* what changes first: in one cache line with the queues */
     uint64_t unfinished;
     hk_waitq joiners;
+    hk_sleeper *sender;
+    hk_sleeper *receiver;
     bool closed;
 };
 

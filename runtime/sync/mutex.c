@@ -11,18 +11,17 @@
  * It is handed over: who unlocks names the next holder, and nobody who comes later can snatch it.
  * While nobody is in the queue, a newcomer tries for a short time to do without it, if the holder
  * is running on another worker: to queue is to make each later hand-over a switch of tasks.
- * MEASURED: the pauses between two tries let the holder go on undisturbed. */
+ * MEASURED: the pauses between two looks let the holder go on undisturbed. */
 #include "sync/mutex.h"
 
 #include <errno.h>
 #include <stdint.h>
 
 #include "base/check.h"
-#include "base/os.h"
 #include "sched/park.h"
 #include "sync/waitq.h"
 
-enum { WAITERS = 1, SPIN_NS = 20 * 1000, PAUSES_FIRST = 8, PAUSES_MAX = 64 };
+enum { WAITERS = 1, LOOKS = 128, PAUSES = 16 };
 
 /* q.lock  guards the queue and every change of a word that has WAITERS
  * word    from and to 0 by CAS while it has not */
@@ -65,18 +64,15 @@ static bool take(hk_mutex *m, hk_sleeper *me)
 /* The holder may be about to give it back: true, and it is ours. */
 static bool spin(hk_mutex *m, hk_sleeper *me)
 {
-    int pauses = PAUSES_FIRST;
-    int64_t until = hk_os_now() + SPIN_NS;
-    do {
+    for (int looks = 0; looks < LOOKS; looks++) {
         uintptr_t word = hk_load_relaxed(&m->word); /* a hint */
         if (word == 0 && take(m, me))
             return true;
         if ((word & WAITERS) || (word != 0 && !hk_park_is_busy_elsewhere(holder_of(word))))
             return false;
-        for (int j = 0; j < pauses; j++)
+        for (int i = 0; i < PAUSES; i++)
             hk_spin_pause();
-        pauses = pauses < PAUSES_MAX ? 2 * pauses : pauses;
-    } while (hk_os_now() < until);
+    }
     return false;
 }
 
