@@ -12,7 +12,7 @@ enum { SPINS_MAX = 24, YIELDS_MAX = 64, NAP_NS = 50 * 1000 };
 #ifdef HK_MODEL
 enum { PAUSES_FIRST = 1, PAUSES_MAX = 1 };
 #else
-enum { PAUSES_FIRST = 16, PAUSES_MAX = 32 };
+enum { PAUSES_FIRST = 4, PAUSES_MAX = 32 };
 #endif
 
 static void step_aside(int round)

@@ -25,9 +25,13 @@ struct hank_chan {
     bool closed;
 };
 
+/* Somebody else is in it: take the lock, but do not be in a hurry. */
+void hk_chan_lock_slowly(hank_chan *c);
+
 static inline void hk_chan_lock(hank_chan *c)
 {
-    hk_waitq_lock(&c->receivers);
+    if (HK_UNLIKELY(!hk_lock_try(&c->receivers.lock, HK_RANK_SYNC)))
+        hk_chan_lock_slowly(c);
 }
 
 static inline void hk_chan_unlock(hank_chan *c)

@@ -21,7 +21,7 @@
 #include "sched/park.h"
 #include "sync/waitq.h"
 
-enum { WAITERS = 1, LOOKS = 128, PAUSES = 16 };
+enum { WAITERS = 1, LOOKS = 256, PAUSES = 16 };
 
 /* q.lock  guards the queue and every change of a word that has WAITERS
  * word    from and to 0 by CAS while it has not */

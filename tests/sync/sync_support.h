@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sync_support.h - what tests of things to wait for share: a look at who waits, threads, and the last
- * words of a program that had to die.
+/* sync_support.h - what tests of things to wait for share: a look at who waits, threads, and the
+ * last words of a program that had to die.
  *
  * A look at the queue takes the object's own lock, so that nobody is counted before he can be
  * served: that is how a test knows, without letting time pass, that somebody waits. */
@@ -15,7 +15,8 @@
 #include "base/os.h"
 #include "sync/chan.h"
 
-/* One behaviour, a test and the task that shows it: BEHAVIOUR(lock, is_free_when_zeroed) { ... return 0; } */
+/* One behaviour, a test and the task that shows it: BEHAVIOUR(lock, is_free_when_zeroed) { ...
+ * return 0; } */
 #define BEHAVIOUR(suite, sentence)                                                                 \
     static int sentence(void *arg);                                                                \
     Test(suite, sentence)                                                                          \
