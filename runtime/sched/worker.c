@@ -123,10 +123,11 @@ static hk_task *pick_quickly(hk_worker *w)
     }
     w->lifo_run = 0;
     t = hk_ring_pop(&w->ring);
-    if (!t && hk_deque_size(&w->deque) == 0 && hk_load_relaxed(&w->lifo) != NULL)
-        t = hk_swap_acqrel(&w->lifo,
-                           (hk_task *)NULL); /* [worker:lifo] its run is over, but there is
-                                                nobody else: spare it the way by a loop */
+    if (!t && hk_deque_size(&w->deque) == 0 && hk_load_relaxed(&w->lifo) != NULL) {
+        /* Its run is over, but there is nobody else: spare it the way by a loop.
+         * [worker:lifo] the monitor swaps too */
+        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL);
+    }
     return t;
 }
 

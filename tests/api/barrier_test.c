@@ -411,5 +411,6 @@ BEHAVIOUR(barrier, stopped_at_any_wait_it_is_whole_and_empty)
     hank_barrier b;
     everywhere_scenario s = {begin_walk, meet_twice, meet_twice, nobody_waits, &b};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

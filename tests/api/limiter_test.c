@@ -9,7 +9,7 @@
 
 typedef struct taker {
     hank_limiter *l;
-    order *turns;
+    turn_order *turns;
     int64_t n;
     int number;
 } taker;
@@ -24,7 +24,7 @@ static int take(void *arg)
 }
 
 /* Somebody sleeps in front of `l`, whose next token is far away, and n queue behind. */
-static int queue_up(hank_limiter *l, order *turns, taker *takers, hank_task *tasks, int n)
+static int queue_up(hank_limiter *l, turn_order *turns, taker *takers, hank_task *tasks, int n)
 {
     for (int i = 0; i <= n; i++) {
         takers[i] = (taker){l, turns, 1, i};
@@ -126,7 +126,7 @@ BEHAVIOUR(limiter, several_tasks_share_one_rate)
 BEHAVIOUR(limiter, tokens_are_taken_in_the_order_of_coming)
 {
     hank_limiter l = {.tokens = 1, .period = HANK_MS(20)};
-    order turns = {.n = 0};
+    turn_order turns = {.n = 0};
     taker takers[4];
     hank_task tasks[4];
     MUST(hank_limiter_acquire(&l, 1) == 0);
@@ -258,5 +258,6 @@ BEHAVIOUR(limiter, stopped_at_any_wait_the_next_is_in_front)
     hank_limiter l;
     everywhere_scenario s = {begin_walk, take_three, take_three, nobody_is_in_front, &l};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

@@ -10,7 +10,7 @@
 typedef struct room {
     hank_mutex m;
     hank_event door;
-    order turns;
+    turn_order turns;
     int inside;
     flag entered;
 } room;
@@ -361,5 +361,6 @@ BEHAVIOUR(lock, stopped_at_any_wait_it_is_free_afterwards)
     room r;
     everywhere_scenario s = {begin_walk, walk_through, walk_through, nobody_is_inside, &r};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

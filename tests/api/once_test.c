@@ -238,5 +238,6 @@ BEHAVIOUR(once, stopped_at_any_wait_the_next_can_run_it)
     everywhere_scenario s = {begin_walk, dig_until_done, dig_until_done,
                              it_was_done_or_nobody_is_at_it, &w};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

@@ -10,7 +10,7 @@ typedef struct library {
     hank_rwlock l;
     hank_mutex desk;
     hank_event closing;
-    order turns;
+    turn_order turns;
     HK_ATOMIC(int) readers;
     int data;
 } library;
@@ -413,5 +413,6 @@ BEHAVIOUR(rwlock, stopped_at_any_wait_it_is_free_afterwards)
     pair p;
     everywhere_scenario s = {begin_walk, read_and_write, read_and_write, is_free, &p};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

@@ -372,6 +372,7 @@ typedef struct feed {
     pair *pair;
     numbers c;
     int from;
+    flag done;
 } feed;
 
 static int feed_it(void *arg)
@@ -387,7 +388,9 @@ static int feed_it(void *arg)
 
 static void *feed_as_thread(void *arg)
 {
+    feed *f = arg;
     cr_expect_eq(feed_it(arg), 0);
+    set(&f->done);
     return NULL;
 }
 
@@ -423,12 +426,13 @@ BEHAVIOUR(select, everything_sent_is_received_once_by_those_who_select)
         long sum = 0;
         MUST(make_pair(&p, capacity) == 0);
         drain drains[3] = {{0, &p}, {0, &p}, {0, &p}};
-        feed feeds[2] = {{&p, p.a, 0}, {&p, p.b, 1000}};
+        feed feeds[2] = {{.pair = &p, .c = p.a}, {.pair = &p, .c = p.b, .from = 1000}};
         for (int i = 0; i < 3; i++)
             tasks[i] = hank_spawn(drain_both, &drains[i]);
         tasks[3] = hank_spawn(feed_it, &feeds[0]);
         pthread_t thread = start_thread(feed_as_thread, &feeds[1]);
         MUST(hank_await(tasks[3]) == 0);
+        YIELD_UNTIL(is_set(&feeds[1].done)); /* a join would hold up those it sends to */
         join_thread(thread);
         hank_chan_close(p.a.raw);
         hank_chan_close(p.b.raw);
@@ -478,5 +482,6 @@ BEHAVIOUR(select, stopped_at_any_wait_it_has_received_what_was_sent_or_nothing)
     pair p;
     everywhere_scenario s = {begin_walk, exchange, offer, received_if_sent, &p};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

@@ -7,7 +7,7 @@
 
 typedef struct taker {
     hank_sem *sem;
-    order *turns;
+    turn_order *turns;
     int64_t wants;
     int number;
 } taker;
@@ -401,5 +401,6 @@ BEHAVIOUR(sem, stopped_at_any_wait_no_permit_is_lost)
     walk w;
     everywhere_scenario s = {begin_walk, acquire_in_walk, release_in_walk, all_are_there, &w};
     MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
     return 0;
 }

@@ -71,17 +71,17 @@ static inline int waiting_at_limiter(hank_limiter *l)
 }
 
 /* In the order in which they got what they waited for; written under what the test is about. */
-typedef struct order {
+typedef struct turn_order {
     int of[16];
     int n;
-} order;
+} turn_order;
 
-static inline void note_turn(order *o, int number)
+static inline void note_turn(turn_order *o, int number)
 {
     o->of[o->n++] = number;
 }
 
-static inline bool is_order(const order *o, const int *expected, int n)
+static inline bool is_order(const turn_order *o, const int *expected, int n)
 {
     bool same = o->n == n;
     for (int i = 0; same && i < n; i++)
