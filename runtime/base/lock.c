@@ -8,22 +8,16 @@
 /* MEASURED: the critical sections are 10 to 60 ns, a pause is 4 to 40. Past some microseconds the
  * holder has most likely lost its CPU, and only stepping aside helps. Each look takes the line from
  * a holder who may be about to come for it again, so the pauses between two looks grow. */
-enum { SPINS_MAX = 24, YIELDS_MAX = 64, NAP_NS = 50 * 1000 };
-#ifdef HK_MODEL
-enum { PAUSES_FIRST = 1, PAUSES_MAX = 1 };
-#else
-enum { PAUSES_FIRST = 4, PAUSES_MAX = 32 };
-#endif
+enum { SPINS_MAX = 24, PAUSES_FIRST = 4, PAUSES_MAX = 32, YIELDS_MAX = 64, NAP_NS = 50 * 1000 };
 
 static void step_aside(int round)
 {
-    int pauses = round == 0 ? PAUSES_FIRST : PAUSES_MAX;
-    for (int i = 0; round < SPINS_MAX && i < pauses; i++)
-        hk_spin_pause();
-    if (round >= SPINS_MAX + YIELDS_MAX)
-        hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */
-    else if (round >= SPINS_MAX)
+    if (round < SPINS_MAX)
+        hk_spin_pauses(round == 0 ? PAUSES_FIRST : PAUSES_MAX);
+    else if (round < SPINS_MAX + YIELDS_MAX)
         hk_os_yield();
+    else
+        hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */
 }
 
 void hk_lock_slowly(hk_lock *l)

@@ -19,19 +19,13 @@
 
 enum { LOOKS = 8, PAUSES = 64 }; /* some microseconds in all */
 
-static void breathe(void)
-{
-    for (int i = 0; i < PAUSES; i++)
-        hk_spin_pause();
-}
-
 /* MEASURED: two that work on two cores take the lock from each other at every element, and each
  * time the whole channel moves from one cache to the other, unless whoever finds it taken lets the
  * other one do a hundred first. */
 void hk_chan_lock_slowly(hank_chan *c)
 {
     for (int i = 0; i < LOOKS; i++) {
-        breathe();
+        hk_spin_pauses(PAUSES);
         if (hk_lock_try(&c->receivers.lock, HK_RANK_SYNC))
             return;
     }
@@ -147,7 +141,7 @@ static bool give_a_moment(hank_chan *c, hk_sleeper *other)
     if (!other || other == hk_park_self() || !hk_park_may_spin_for(other))
         return false;
     hk_chan_unlock(c);
-    breathe();
+    hk_spin_pauses(PAUSES);
     hk_chan_lock(c);
     return true;
 }

@@ -70,8 +70,7 @@ static bool spin(hk_mutex *m, hk_sleeper *me)
             return true;
         if ((word & WAITERS) || (word != 0 && !hk_park_is_busy_elsewhere(holder_of(word))))
             return false;
-        for (int i = 0; i < PAUSES; i++)
-            hk_spin_pause();
+        hk_spin_pauses(PAUSES);
     }
     return false;
 }
