@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* chan_model.c - the real channel and select: each element is received once, by who sees what its
  * sender wrote; stops, closing and joining lose nothing and wake everybody. */
-#include <hank/chan.h>
+#include "sync/chan.h"
 
 #include "model/mc.h"
 #include "model/mc_park.h"
@@ -144,8 +144,35 @@ static void sent_if_received(void)
     end();
 }
 
+static bool nobody_waits_at(hank_chan *at)
+{
+    return !hk_waitq_first(&at->receivers) && !hk_waitq_first(&at->senders);
+}
+
+static void five_then_seven(void)
+{
+    int left = NOTHING;
+    MC_ASSERT(got[0] == 5 && results[1] == 0);
+    MC_ASSERT(hank_chan_tryrecv(c, &left) == 0 && left == 7);
+    end();
+}
+
+static void it_has_left(void)
+{
+    MC_ASSERT(results[1] == -ECANCELED && nobody_waits_at(c));
+    end();
+}
+
+static void other_was_chosen(void)
+{
+    MC_ASSERT(results[1] == 1 && got[1] == 9);
+    MC_ASSERT(nobody_waits_at(c) && nobody_waits_at(other));
+    end();
+}
+
 static void sent_last_or_not(void)
 {
+    MC_ASSERT(nobody_waits_at(c));
     int left = NOTHING;
     MC_ASSERT(got[0] == 5);
     MC_ASSERT((hank_chan_tryrecv(c, &left) == 0) == (results[1] == 0));
@@ -206,6 +233,16 @@ static const mc_model models[] = {
      .search = MC_BOUNDED,
      .bound = 3,
      .golden = 18696},
+    {.name = "chan: stopped, and nobody else is there",
+     .setup = begin_empty,
+     .threads = {cancel_1, receive},
+     .check = it_has_left,
+     .golden = 6},
+    {.name = "chan: the sender waits for room",
+     .setup = begin_full,
+     .threads = {receive_5, send_7},
+     .check = five_then_seven,
+     .golden = 22},
     {.name = "chan: the sender is stopped",
      .setup = begin_full,
      .threads = {receive_5, send_7, cancel_1},
@@ -234,6 +271,11 @@ static const mc_model models[] = {
      .search = MC_BOUNDED,
      .bound = 2,
      .golden = 610966},
+    {.name = "select: two channels, a sender at the second",
+     .setup = begin_empty,
+     .threads = {send_to_other, receive_either},
+     .check = other_was_chosen,
+     .golden = 284},
     {.name = "select: two channels, a sender at each",
      .setup = begin_empty,
      .threads = {send_7, receive_either, send_to_other},
