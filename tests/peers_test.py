@@ -73,11 +73,11 @@ def redis_cli_sets_and_gets(directory):
 
 def redis_cli_pipes_thousands_of_commands(directory):
     with Server(directory, "resp_server", TCP) as server:
-        commands = "".join(f"SET key{i} {'x' * (i % 200)}\r\n" for i in range(5000))
+        commands = "".join(f"SET key{i} {'x' * (i % 200 + 1)}\r\n" for i in range(5000))
         told = said("redis-cli", "-p", server.port, "--pipe", given=commands)
         if "errors: 0, replies: 5000" not in told:
             raise Failure(f"redis-cli --pipe said {told!r}")
-        expect(said("redis-cli", "-p", server.port, "get", "key299"), "x" * 99 + "\n", "one")
+        expect(said("redis-cli", "-p", server.port, "get", "key299"), "x" * 100 + "\n", "one")
 
 
 def redis_cli_connects_to_a_unix_socket(directory):
