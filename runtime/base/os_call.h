@@ -17,7 +17,7 @@
     __extension__({                                                                                \
         int fault_ = hk_fault_check(kind);                                                         \
         ssize_t value_ = fault_ < 0 ? fault_ : (ssize_t)(call);                                    \
-        !fault_ &&value_ == -1 ? -(ssize_t)errno : value_;                                         \
+        fault_ >= 0 && value_ == -1 ? -(ssize_t)errno : value_;                                    \
     })
 
 /* The same, made again while a signal interrupts it. */

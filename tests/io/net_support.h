@@ -85,7 +85,13 @@ static inline int open_fifo(ends *e)
     (void)unlink(path);
     MUST(in >= 0 && out >= 0);
     int rc = hank_stream_from_fd(in, 0, &e->b);
-    return rc == 0 ? hank_stream_from_fd(out, 0, &e->a) : rc;
+    if (rc < 0)
+        close(in);
+    if (rc == 0)
+        rc = hank_stream_from_fd(out, 0, &e->a);
+    if (rc < 0)
+        close(out);
+    return rc;
 }
 
 /* A terminal that passes bytes as they are. */
