@@ -26,7 +26,7 @@
 
 /* Results of a wait beside 0 and negative errnos. */
 enum {
-    HK_RETRY = 1,   /* the descriptor is ready: make the system call yourself */
+    HK_RETRY = 1,   /* it is the waiter's turn to try, or to do it, itself */
     HK_EXPIRED = 2, /* the caller's own deadline has passed (not a scope's: that is -ETIMEDOUT) */
 };
 

@@ -87,9 +87,9 @@ void hk_join_show(hk_join *j)
         return;
     j->shown = true;
     hk_task *me = hk_task_of(j->sleeper);
-    uint64_t counted = j->n;
-    hk_store_relaxed(&j->word, counted); /* published by the CAS below */
-    for (size_t i = 0; i < j->n; i++) {
+    uint64_t ended = 0;
+    hk_store_relaxed(&j->word, (uint64_t)j->rest); /* published by the CAS below */
+    for (size_t i = 0; i < j->rest; i++) {
         int error;
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         struct hk_join *none = HK_JOIN_NONE;
@@ -98,12 +98,14 @@ void hk_join_show(hk_join *j)
             hk_look_forget(c);
         if (c && !called && !hk_task_done(c) && hk_cas_acqrel(&c->join, &none, j)) /* [task:join] */
             continue;
-        (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */
+        ended++;
         if (!c)
             decide(j, NOT_A_TASK, error);
         else if (!called && hk_task_done(c))
             decide(j, c, c->result);
     }
+    if (ended > 0)
+        (void)hk_sub_acqrel(&j->word, ended); /* [join:left] */
 }
 
 /* Call what has not started and is at hand, the newest first; stop at the first that is not. */
@@ -118,6 +120,7 @@ static void call_children(hk_join *j, hk_task *me)
         /* An earlier one that we called may have had to show j while it was on top of us; then this
          * one is counted, and a call does not count down. */
         bool counted = hk_load_relaxed(&c->join) == j; /* written on this very stack */
+        j->rest = i;
         decide(j, c, hk_worker_call(w, c));
         if (counted)
             (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */
@@ -147,6 +150,8 @@ static void pass_on(hk_join *j, int stop)
 
 static void wait_for_children(hk_join *j, bool stopped)
 {
+    if (j->rest == 0 && !j->shown) /* all were called, and none of them ever parked beneath us */
+        return;
     hk_join_show(j);
     while (left(hk_load_acquire(&j->word)) > 0) { /* [join:left] acquire: their results */
         int rc = wait_for_zero(j, stopped ? HK_WAITING_FIRMLY : HK_WAITING);
@@ -162,6 +167,7 @@ int hk_join_wait(hk_join *j)
     hk_task *me = hk_worker_self()->current;
     j->sleeper = &me->sleeper;
     me->joining = j;
+    j->rest = j->n;
     int stop = hk_scope_stop_reason(j->sleeper, HK_NOW);
     if (stop && j->mode == HK_JOIN_FIRST)
         hk_join_show(j); /* one that has ended before has won */

@@ -44,6 +44,7 @@ enum { HK_JOIN_MAX = 1000 * 1000 }; /* children in one join; `left` has room for
 /* sleeper, tasks, n, mode  constant
  * word    parent and children, RMW
  * first   children, CAS: the first that decided the join; its result is in first_result
+ * rest    the parent: tasks from here on were called, and need nothing more
  * stop    the parent: the first stop that came before the join was decided
  * shown   the parent, or a child nested above it: are we in every child's join yet? */
 typedef struct hk_join {
@@ -51,6 +52,7 @@ typedef struct hk_join {
     hk_sleeper *sleeper;
     const hank_task *tasks;
     size_t n;
+    size_t rest;
     HK_ATOMIC(struct hk_task *) first;
     int first_result;
     int stop;

@@ -16,12 +16,6 @@
 
 enum { REFUSED_MAX = 1000 };
 
-hk_sleeper *hk_park_self(void)
-{
-    hk_worker *w = hk_worker_self();
-    return w && w->current ? &w->current->sleeper : &hk_thread_self()->sleeper;
-}
-
 void hk_park_begin(hk_waiter *w, unsigned state)
 {
     hk_sleeper *s = hk_park_self();
@@ -104,6 +98,24 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
         return HK_EXPIRED;
     int stop = stoppable ? hk_scope_stop_reason(s, HK_NOW) : 0;
     return stop ? stop : result;
+}
+
+bool hk_park_is_busy_elsewhere(hk_sleeper *s)
+{
+    hk_worker *w = hk_worker_self();
+    if (hk_word_state(hk_load_relaxed(&s->word)) != HK_AWAKE) /* a hint, like what follows */
+        return false;
+    if (s->kind == HK_SLEEPER_THREAD)
+        return true;
+    return !(w && w->alone) && hk_load_relaxed(&hk_task_of(s)->on_stack) != 0;
+}
+
+bool hk_park_may_spin_for(hk_sleeper *s)
+{
+    hk_worker *w = hk_worker_self();
+    if (w && (hk_load_relaxed(&w->lifo) != NULL || hk_worker_has_work(w))) /* a hint */
+        return false;
+    return hk_park_is_busy_elsewhere(s);
 }
 
 void hk_wake_claimed(hk_sleeper *s)

@@ -138,6 +138,11 @@ static hk_task *pick_quickly(hk_worker *w)
     }
     w->lifo_run = 0;
     t = hk_ring_pop(&w->ring);
+    if (!t && hk_deque_size(&w->deque) == 0 && hk_load_relaxed(&w->lifo) != NULL) {
+        /* Its run is over, but there is nobody else: spare it the way by a loop.
+         * [worker:lifo] the monitor swaps too */
+        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL);
+    }
     expect_next(w);
     return t;
 }
@@ -186,7 +191,7 @@ void hk_worker_yield(hk_worker *w)
         return; /* nobody else is here */
     }
     t->fiber = w->fiber; /* before a thief can see it */
-    hk_worker_push_ready(w, t, false);
+    hk_worker_push_yielding(w, t);
     if (!next)
         next = pick_quickly(w);
     if (next == t) { /* everybody else was stolen meanwhile */
@@ -361,7 +366,7 @@ HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
     hk_task *found = newest;
     while (found != NULL && found != t) {
         aside[n++] = found;
-        found = n < CLAIM_DEPTH ? hk_deque_pop(&w->deque) : NULL;
+        found = n < CLAIM_DEPTH ? hk_worker_pop_new(w) : NULL;
     }
     while (n > 0) {
         hk_task *back = aside[--n];
@@ -382,7 +387,7 @@ bool hk_worker_claim(hk_worker *w, hk_task *t)
     size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
     if (HK_UNLIKELY(left < wanted))
         return false;
-    hk_task *newest = hk_deque_pop(&w->deque);
+    hk_task *newest = hk_worker_pop_new(w);
     return HK_LIKELY(newest == t) || claim_further(w, t, newest);
 }
 
