@@ -11,8 +11,8 @@
 
 enum { SECONDS_MAX = 60 }; /* that one run may take, of real time */
 
-/* in_child   the parent tells how it ended, not we */
-static bool in_child;
+/* Somebody else tells how this process ends, or has told. */
+static bool is_told;
 
 /* --- words --------------------------------------------------------------------------------- */
 
@@ -28,7 +28,7 @@ static void say_how_to_replay(uint64_t seed)
 
 static void say_end(void)
 {
-    if (in_child)
+    if (is_told)
         return;
     hk_sim_host_say("hank_sim: seed %llu failed\n", (unsigned long long)hk_sim_options.seed);
     say_how_to_replay(hk_sim_options.seed);
@@ -57,7 +57,7 @@ static void begin(const hank_sim_options *options, uint64_t seed)
 
 HK_NORETURN static void be_child(hank_fn fn, void *arg, hank_sim_report *r)
 {
-    in_child = true;
+    is_told = true;
     int64_t start = hk_sim_now();
     int result = fn(arg);
     r->hash = hk_sim_hash();
@@ -159,10 +159,10 @@ static void explore_program(const char *text)
     }
     if (*end != '\0' || last < first)
         hk_panic("HANK_SEEDS is not understood: %s", text);
+    is_told = true;
     for (uint64_t seed = first; seed <= last; seed++) {
         int pid = hk_sim_host_fork();
         if (pid == 0) {
-            in_child = true;
             begin(NULL, seed);
             return;
         }
@@ -181,11 +181,13 @@ static void explore_program(const char *text)
     hk_sim_host_exit_all(0);
 }
 
-__attribute__((constructor)) static void boot(void)
+__attribute__((constructor)) void hk_sim_boot(void)
 {
+    if (hk_sim_self())
+        return;
     hk_sim_host_own_thread();
-    hk_sim_options_set(NULL);
     hk_sim_threads_init();
+    begin(NULL, hk_sim_seed_of_environment());
     hk_sim_host_watch_ends(say_end);
     const char *seeds = getenv("HANK_SEEDS");
     if (seeds && *seeds)

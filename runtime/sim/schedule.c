@@ -290,10 +290,12 @@ static void stall(void)
 
 void hk_sim_preempt(void)
 {
-    if (machine.holds > 0 || !machine.self) {
+    if (machine.holds > 0) {
         hk_sim_countdown = 0;
         return;
     }
+    if (!machine.self) /* a constructor that runs before explore.c's */
+        hk_sim_boot();
     hk_sim_pass((int64_t)machine.countdown_from * ACCESS_NS);
     check_limits();
     wind_up();

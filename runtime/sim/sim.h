@@ -65,6 +65,10 @@ uint64_t hk_sim_seed_of_environment(void);
 unsigned hk_sim_workers(void);
 bool hk_sim_options_parse(const char *text, hank_sim_options *options);
 
+/* --- the beginning: explore.c ---------------------------------------------------------------- */
+
+void hk_sim_boot(void); /* before anything is simulated; again: nothing */
+
 /* --- the trace: trace.c ---------------------------------------------------------------------- */
 
 void hk_sim_note(const char *what, int64_t a, int64_t b);
