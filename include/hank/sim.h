@@ -81,6 +81,24 @@ HANK_API int hank_sim_run(hank_fn fn, void *arg, const hank_sim_options *options
 HANK_API int hank_sim_explore(hank_fn fn, void *arg, const hank_sim_options *options, size_t n,
                               hank_sim_report *ret);
 
+/* Start a simulated thread that is no worker: what pthread_create(3) makes cannot take part.
+ *
+ *   arg         kept until fn has returned
+ *   ret_thread  for hank_sim_thread_join()
+ *   result      0; -EINVAL fn is NULL; -EAGAIN no memory
+ *   waits       never
+ *   threads     any task or thread
+ *   since       0.1 */
+HANK_API int hank_sim_thread_start(void *(*fn)(void *arg), void *arg, uint64_t *ret_thread);
+
+/* Wait until that thread has ended; each once.
+ *
+ *   result      0; -EINVAL there is no such thread
+ *   waits       until it has ended, blocking the calling simulated thread
+ *   threads     any thread; a task would hold up its worker
+ *   since       0.1 */
+HANK_API int hank_sim_thread_join(uint64_t thread);
+
 /* Draw a number from the seed: for a test's own choices.
  *
  *   result      0 .. n - 1; 0 for n == 0

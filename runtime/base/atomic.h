@@ -34,45 +34,46 @@ void hk_sim_spin(void);
 #else
 #define HK_POINT() ((void)0)
 #endif
+#define HK_SHARED(access) (HK_POINT(), access)
 
-#define hk_load_relaxed(p) (HK_POINT(), atomic_load_explicit((p), memory_order_relaxed))
-#define hk_load_acquire(p) (HK_POINT(), atomic_load_explicit((p), memory_order_acquire))
-#define hk_load_seqcst(p)  (HK_POINT(), atomic_load_explicit((p), memory_order_seq_cst))
+#define hk_load_relaxed(p) HK_SHARED(atomic_load_explicit((p), memory_order_relaxed))
+#define hk_load_acquire(p) HK_SHARED(atomic_load_explicit((p), memory_order_acquire))
+#define hk_load_seqcst(p)  HK_SHARED(atomic_load_explicit((p), memory_order_seq_cst))
 
-#define hk_store_relaxed(p, v) (HK_POINT(), atomic_store_explicit((p), (v), memory_order_relaxed))
-#define hk_store_release(p, v) (HK_POINT(), atomic_store_explicit((p), (v), memory_order_release))
-#define hk_store_seqcst(p, v)  (HK_POINT(), atomic_store_explicit((p), (v), memory_order_seq_cst))
+#define hk_store_relaxed(p, v) HK_SHARED(atomic_store_explicit((p), (v), memory_order_relaxed))
+#define hk_store_release(p, v) HK_SHARED(atomic_store_explicit((p), (v), memory_order_release))
+#define hk_store_seqcst(p, v)  HK_SHARED(atomic_store_explicit((p), (v), memory_order_seq_cst))
 
 /* Read-modify-write: each returns the value from before. */
-#define hk_swap_acquire(p, v) (HK_POINT(), atomic_exchange_explicit((p), (v), memory_order_acquire))
-#define hk_swap_acqrel(p, v)  (HK_POINT(), atomic_exchange_explicit((p), (v), memory_order_acq_rel))
-#define hk_swap_seqcst(p, v)  (HK_POINT(), atomic_exchange_explicit((p), (v), memory_order_seq_cst))
-#define hk_add_relaxed(p, v)  (HK_POINT(), atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
-#define hk_add_acqrel(p, v)   (HK_POINT(), atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
-#define hk_add_seqcst(p, v)   (HK_POINT(), atomic_fetch_add_explicit((p), (v), memory_order_seq_cst))
-#define hk_sub_relaxed(p, v)  (HK_POINT(), atomic_fetch_sub_explicit((p), (v), memory_order_relaxed))
-#define hk_sub_acqrel(p, v)   (HK_POINT(), atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel))
-#define hk_sub_seqcst(p, v)   (HK_POINT(), atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst))
-#define hk_or_acqrel(p, v)    (HK_POINT(), atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
-#define hk_or_seqcst(p, v)    (HK_POINT(), atomic_fetch_or_explicit((p), (v), memory_order_seq_cst))
-#define hk_and_acqrel(p, v)   (HK_POINT(), atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
+#define hk_swap_acquire(p, v) HK_SHARED(atomic_exchange_explicit((p), (v), memory_order_acquire))
+#define hk_swap_acqrel(p, v)  HK_SHARED(atomic_exchange_explicit((p), (v), memory_order_acq_rel))
+#define hk_swap_seqcst(p, v)  HK_SHARED(atomic_exchange_explicit((p), (v), memory_order_seq_cst))
+#define hk_add_relaxed(p, v)  HK_SHARED(atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define hk_add_acqrel(p, v)   HK_SHARED(atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
+#define hk_add_seqcst(p, v)   HK_SHARED(atomic_fetch_add_explicit((p), (v), memory_order_seq_cst))
+#define hk_sub_relaxed(p, v)  HK_SHARED(atomic_fetch_sub_explicit((p), (v), memory_order_relaxed))
+#define hk_sub_acqrel(p, v)   HK_SHARED(atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel))
+#define hk_sub_seqcst(p, v)   HK_SHARED(atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst))
+#define hk_or_acqrel(p, v)    HK_SHARED(atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
+#define hk_or_seqcst(p, v)    HK_SHARED(atomic_fetch_or_explicit((p), (v), memory_order_seq_cst))
+#define hk_and_acqrel(p, v)   HK_SHARED(atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
 
 /* Compare *p with *expected; equal: store v, true. Otherwise *expected = *p, false. Never fails
  * spuriously. The order named holds on success; a failure is a load of the strength in brackets. */
 #define hk_cas_relaxed(p, expected, v)                                     \
-    (HK_POINT(), atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+    HK_SHARED(atomic_compare_exchange_strong_explicit((p), (expected), (v), \
                                             memory_order_relaxed, memory_order_relaxed))
 #define hk_cas_acquire(p, expected, v) /* [acquire] */                     \
-    (HK_POINT(), atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+    HK_SHARED(atomic_compare_exchange_strong_explicit((p), (expected), (v), \
                                             memory_order_acquire, memory_order_acquire))
 #define hk_cas_release(p, expected, v) /* [relaxed] */                     \
-    (HK_POINT(), atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+    HK_SHARED(atomic_compare_exchange_strong_explicit((p), (expected), (v), \
                                             memory_order_release, memory_order_relaxed))
 #define hk_cas_acqrel(p, expected, v) /* [acquire] */                      \
-    (HK_POINT(), atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+    HK_SHARED(atomic_compare_exchange_strong_explicit((p), (expected), (v), \
                                             memory_order_acq_rel, memory_order_acquire))
 #define hk_cas_seqcst(p, expected, v) /* [seq_cst] */                      \
-    (HK_POINT(), atomic_compare_exchange_strong_explicit((p), (expected), (v), \
+    HK_SHARED(atomic_compare_exchange_strong_explicit((p), (expected), (v), \
                                             memory_order_seq_cst, memory_order_seq_cst))
 
 /* One turn of a loop that waits for another thread's store. */

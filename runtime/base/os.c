@@ -178,15 +178,15 @@ int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
 }
 
 #ifdef __linux__
-int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t timeout_ns)
 {
     struct timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
     int rc = (int)HK_SYS(HK_FAULT_FUTEX, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-                                              timeout_ns < 0 ? NULL : &timeout, NULL, 0));
+                                                 timeout_ns < 0 ? NULL : &timeout, NULL, 0));
     return rc == -EAGAIN ? 0 : rc;
 }
 
-int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n)
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) * word, int n)
 {
     long woken = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
     return woken < 0 ? -errno : (int)woken;
@@ -256,13 +256,13 @@ int hk_os_unlink(const char *path)
 int hk_os_socket(int family, int type, int protocol)
 {
     return (int)HK_SYS(HK_FAULT_SOCKET,
-                    socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+                       socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
 }
 
 int hk_os_socketpair(int family, int type, int ret_fds[2])
 {
     return (int)HK_SYS(HK_FAULT_SOCKET,
-                    socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
+                       socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
 }
 
 int hk_os_pipe(int ret_fds[2])
@@ -283,7 +283,7 @@ int hk_os_listen(int fd, int backlog)
 int hk_os_accept(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
     return (int)HK_SYS_RETRY(HK_FAULT_ACCEPT,
-                          accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+                             accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
@@ -305,8 +305,7 @@ ssize_t hk_os_send(int fd, const void *buffer, size_t n)
 
 ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
-                             .msg_iovlen = (size_t)n};
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n};
     return HK_SYS_RETRY(HK_FAULT_SEND, sendmsg(fd, &message, MSG_NOSIGNAL));
 }
 
@@ -380,14 +379,14 @@ int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t
     static HK_ATOMIC(bool) coarse_only;
     if (timeout_ns > 0 && !hk_load_relaxed(&coarse_only)) {
         struct timespec timeout = to_timespec(timeout_ns);
-        int rc = (int)HK_SYS(HK_FAULT_EPOLL_WAIT,
-                          epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
+        int rc =
+            (int)HK_SYS(HK_FAULT_EPOLL_WAIT, epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
         if (rc != -ENOSYS)
             return rc;
         hk_store_relaxed(&coarse_only, true);
     }
     return (int)HK_SYS(HK_FAULT_EPOLL_WAIT,
-                    epoll_wait(epoll, ret_events, max, to_milliseconds(timeout_ns)));
+                       epoll_wait(epoll, ret_events, max, to_milliseconds(timeout_ns)));
 }
 
 int hk_os_eventfd(void)

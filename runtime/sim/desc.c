@@ -44,6 +44,11 @@ int hk_sim_install(hk_sim_file *f)
     return FIRST + (int)i;
 }
 
+size_t hk_sim_open_count(void)
+{
+    return open_n;
+}
+
 int hk_os_close(int fd)
 {
     hk_sim_call();

@@ -104,8 +104,8 @@ ssize_t hk_sim_dgram_send(hk_sim_socket *s, const hk_sim_address *to, const stru
     return (ssize_t)bytes;
 }
 
-ssize_t hk_sim_dgram_take(hk_sim_socket *s, const struct iovec *parts, size_t n,
-                          hk_sim_address *ret_from, int flags, bool *ret_cut)
+ssize_t hk_sim_dgram_take(hk_sim_socket *s, const struct iovec *parts, size_t n, int flags,
+                          hk_sim_envelope *ret)
 {
     if (s->error)
         return hk_sim_socket_take_error(s);
@@ -121,9 +121,7 @@ ssize_t hk_sim_dgram_take(hk_sim_socket *s, const struct iovec *parts, size_t n,
             memcpy(parts[i].iov_base, d->bytes + at, part);
         at += part;
     }
-    *ret_cut = at < d->n;
-    if (ret_from)
-        *ret_from = d->from;
+    *ret = (hk_sim_envelope){.from = d->from, .cut = at < d->n};
     ssize_t got = (ssize_t)(flags & MSG_TRUNC ? d->n : at);
     if (flags & MSG_PEEK)
         return got;

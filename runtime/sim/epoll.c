@@ -3,8 +3,8 @@
  *
  * A watch joins a descriptor's file to an epoll. Each wake-up of the file puts its watches on their
  * epolls' lists of what to look at; a wait asks the files there what is true now, in drawn order,
- * and takes edge-triggered watches off. Sometimes it leaves some for the next wait, as a kernel does
- * that is interrupted by the news.
+ * and takes edge-triggered watches off. Sometimes it leaves some for the next wait, as a kernel
+ * does that is interrupted by the news.
  *
  * A watch lives as long as the *file*: a descriptor that was closed while a copy of it is open
  * still reports. */

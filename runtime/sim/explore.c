@@ -71,8 +71,7 @@ HK_NORETURN static void be_child(hank_fn fn, void *arg, hank_sim_report *r)
 static void judge(int status, hank_sim_report *r)
 {
     bool reported = r->hash != 0;
-    if (status != -1 && WIFEXITED(status) && reported &&
-        WEXITSTATUS(status) == (r->result != 0))
+    if (status != -1 && WIFEXITED(status) && reported && WEXITSTATUS(status) == (r->result != 0))
         return;
     r->result = -ENOTRECOVERABLE;
     r->hash = 0;

@@ -104,9 +104,8 @@ static ssize_t put(hk_sim_inode *i, size_t offset, const void *buffer, size_t n)
         return 0;
     if (n > 1 && hk_sim_below(8) == 0)
         n = (size_t)hk_sim_skewed(1, (int64_t)n);
-    size_t room = hk_sim_options.disk_bytes > disk_used
-                      ? (size_t)(hk_sim_options.disk_bytes - disk_used)
-                      : 0;
+    size_t room =
+        hk_sim_options.disk_bytes > disk_used ? (size_t)(hk_sim_options.disk_bytes - disk_used) : 0;
     size_t most = i->size + room;
     if (offset >= most)
         return -ENOSPC;

@@ -5,7 +5,7 @@
 #include "base/os.h"
 #include "sim/sim.h"
 
-int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t timeout_ns)
 {
     if (timeout_ns == 0) /* somebody asks whether the memory is there: guard.c */
         return hk_sim_host_probe(word, expected);
@@ -30,7 +30,7 @@ int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeo
     return -ETIMEDOUT;
 }
 
-int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n)
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) * word, int n)
 {
     hk_sim_call();
     int woken = hk_sim_wake(word, n);

@@ -148,8 +148,9 @@ size_t hk_sim_host_command(char *ret_text, size_t n)
         (void)close(fd); /* it was only read */
     for (ssize_t at = 0; at < length;) {
         size_t word = strnlen(raw + at, (size_t)(length - at));
-        bool plain = word > 0 && strspn(raw + at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
-                                                  "XYZ0123456789/._-=+:,@%") >= word;
+        bool plain =
+            word > 0 && strspn(raw + at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
+                                         "XYZ0123456789/._-=+:,@%") >= word;
         int put = snprintf(ret_text + used, n - used, plain ? "%s%.*s" : "%s'%.*s'",
                            at > 0 ? " " : "", (int)word, raw + at);
         if (put < 0 || (size_t)put >= n - used)

@@ -20,9 +20,9 @@ static unsigned drawn_workers;
 
 typedef enum value_kind { COUNT, CHANCE, NUMBER, TIME } value_kind;
 
-#define OPTION(name, kind)                       \
-    {                                            \
-#name, offsetof(hank_sim_options, name), kind \
+#define OPTION(name, kind)                                                                         \
+    {                                                                                              \
+#name, offsetof(hank_sim_options, name), kind                                              \
     }
 
 static const struct {
@@ -95,7 +95,8 @@ bool hk_sim_options_parse(const char *text, hank_sim_options *options)
         size_t length = strcspn(text, ",");
         const char *equals = memchr(text, '=', length);
         size_t which = 0;
-        while (equals && which < KNOWN && !is_word(text, (size_t)(equals - text), known[which].name))
+        while (equals && which < KNOWN &&
+               !is_word(text, (size_t)(equals - text), known[which].name))
             which++;
         if (!equals || which == KNOWN ||
             !set_one(which, equals + 1, (size_t)(text + length - equals - 1), options))

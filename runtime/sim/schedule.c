@@ -10,8 +10,8 @@
  * When nobody can run, time jumps to the next event. When there is no event either, nothing can
  * ever happen again: that is a deadlock, and a panic.
  *
- * Source: Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs",
- * ASPLOS 2010, doi:10.1145/1736020.1736040, for the priorities. */
+ * Source: Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding
+ * bugs", ASPLOS 2010, doi:10.1145/1736020.1736040, for the priorities. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -20,10 +20,10 @@
 #include "sim/sim.h"
 
 enum {
-    ACCESS_NS = 5,      /* what an access of a shared word costs */
-    CALL_MIN_NS = 100,  /* and a system call */
+    ACCESS_NS = 5,     /* what an access of a shared word costs */
+    CALL_MIN_NS = 100, /* and a system call */
     CALL_MAX_NS = 2000,
-    CALL_ACCESSES = 8,  /* a call counts as that many accesses for the countdown */
+    CALL_ACCESSES = 8, /* a call counts as that many accesses for the countdown */
     STALL_MIN_NS = 10 * 1000,
     STALL_MAX_NS = 20 * 1000 * 1000,
     PRIORITY_CHANGE = 20, /* of 1000 points */
@@ -105,8 +105,7 @@ static void sift_up(size_t i, hk_sim_event *e)
 static void sift_down(size_t i, hk_sim_event *e)
 {
     for (size_t child; (child = 2 * i + 1) < machine.heap_n; i = child) {
-        if (child + 1 < machine.heap_n &&
-            is_before(machine.heap[child + 1], machine.heap[child]))
+        if (child + 1 < machine.heap_n && is_before(machine.heap[child + 1], machine.heap[child]))
             child++;
         if (!is_before(machine.heap[child], e))
             break;

@@ -40,8 +40,8 @@
 
 void hk_sim_seed(uint64_t seed);
 uint64_t hk_sim_draw(void);
-uint32_t hk_sim_below(uint32_t n);           /* 0 .. n - 1; 0 for n == 0 */
-bool hk_sim_chance(unsigned per_mille);      /* draws nothing for 0 */
+uint32_t hk_sim_below(uint32_t n);      /* 0 .. n - 1; 0 for n == 0 */
+bool hk_sim_chance(unsigned per_mille); /* draws nothing for 0 */
 int64_t hk_sim_between(int64_t low, int64_t high);
 int64_t hk_sim_skewed(int64_t low, int64_t high); /* each power of two as likely; low > 0 */
 
@@ -49,18 +49,18 @@ int64_t hk_sim_skewed(int64_t low, int64_t high); /* each power of two as likely
 
 /* What a seed leaves to chance and what is the same for a whole run: drawn once. */
 typedef struct hk_sim_temper {
-    bool by_priority;      /* else whoever can run is as likely as anyone */
-    int64_t point_mean;    /* accesses between two points */
-    unsigned stall;        /* of 1000 points: this thread loses its CPU for a while */
-    int64_t late_max;      /* how late a timeout may end */
-    unsigned interrupts;   /* of 1000 waits: ended by a signal or by nothing */
+    bool by_priority;    /* else whoever can run is as likely as anyone */
+    int64_t point_mean;  /* accesses between two points */
+    unsigned stall;      /* of 1000 points: this thread loses its CPU for a while */
+    int64_t late_max;    /* how late a timeout may end */
+    unsigned interrupts; /* of 1000 waits: ended by a signal or by nothing */
 } hk_sim_temper;
 
 extern hank_sim_options hk_sim_options; /* no field is zero that has a default */
 extern hk_sim_temper hk_sim_temper_now;
 
 void hk_sim_options_set(const hank_sim_options *options); /* NULL: the environment's */
-void hk_sim_options_draw(void); /* what follows from the seed in it */
+void hk_sim_options_draw(void);                           /* what follows from the seed in it */
 uint64_t hk_sim_seed_of_environment(void);
 unsigned hk_sim_workers(void);
 bool hk_sim_options_parse(const char *text, hank_sim_options *options);
@@ -140,7 +140,7 @@ void hk_sim_hold(void);
 void hk_sim_release(void);
 
 void hk_sim_schedule_add(hk_sim_thread *t);
-HK_NORETURN void hk_sim_schedule_end(void); /* of the calling thread */
+HK_NORETURN void hk_sim_schedule_end(void);      /* of the calling thread */
 void hk_sim_schedule_reset(hk_sim_thread *only); /* the world begins, with one thread */
 
 /* Memory of the simulation itself: panics when there is none. */
@@ -176,8 +176,10 @@ struct hk_sim_file {
     hk_node watches;
 };
 
-int hk_sim_install(hk_sim_file *f); /* a descriptor for it, or -EMFILE */
+int hk_sim_install(hk_sim_file *f);  /* a descriptor for it, or -EMFILE */
 hk_sim_file *hk_sim_file_of(int fd); /* NULL: none of ours */
+
+size_t hk_sim_open_count(void); /* descriptors that are open */
 
 /* Some of these bits may have become true: tell who watches. */
 void hk_sim_changed(hk_sim_file *f, unsigned bits);
@@ -217,12 +219,12 @@ uint64_t hk_sim_host_random(void);
 size_t hk_sim_host_command(char *ret_text, size_t n); /* how this process was started */
 void *hk_sim_host_shared(size_t bytes);
 void hk_sim_host_unshare(void *memory, size_t bytes);
-int hk_sim_host_fork(void);                               /* 0 in the child; after flushing stdio */
-int hk_sim_host_wait(int pid, unsigned seconds);          /* its wait status; -1: it hung, killed */
-HK_NORETURN void hk_sim_host_exit(int status);            /* of a child: nothing is run any more */
-HK_NORETURN void hk_sim_host_exit_all(int status);        /* of the whole process, as exit(3) */
-void hk_sim_host_watch_ends(void (*say)(void)); /* call it when the process dies or fails */
-void hk_sim_host_own_thread(void);  /* remember the one real thread; panics on any other */
+int hk_sim_host_fork(void);                        /* 0 in the child; after flushing stdio */
+int hk_sim_host_wait(int pid, unsigned seconds);   /* its wait status; -1: it hung, killed */
+HK_NORETURN void hk_sim_host_exit(int status);     /* of a child: nothing is run any more */
+HK_NORETURN void hk_sim_host_exit_all(int status); /* of the whole process, as exit(3) */
+void hk_sim_host_watch_ends(void (*say)(void));    /* call it when the process dies or fails */
+void hk_sim_host_own_thread(void);     /* remember the one real thread; panics on any other */
 void *hk_sim_host_map(size_t bytes);   /* at the same address in every process; NULL: no memory */
 void *hk_sim_host_stack(size_t bytes); /* the same, its lowest page a guard */
 int hk_sim_host_own_stack(void **ret_low, size_t *ret_bytes); /* the real thread's */

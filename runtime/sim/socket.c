@@ -232,9 +232,9 @@ static ssize_t stream_send(hk_sim_socket *s, const void *buffer, size_t n)
 
 static ssize_t socket_recv(hk_sim_socket *s, void *buffer, size_t n, int flags)
 {
-    bool ignored;
+    hk_sim_envelope ignored;
     if (s->type == SOCK_DGRAM)
-        return hk_sim_dgram_take(s, &(struct iovec){buffer, n}, 1, NULL, flags, &ignored);
+        return hk_sim_dgram_take(s, &(struct iovec){buffer, n}, 1, flags, &ignored);
     return stream_recv(s, buffer, n, flags & MSG_PEEK);
 }
 

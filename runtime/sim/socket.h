@@ -66,7 +66,7 @@ typedef struct hk_sim_lane {
 } hk_sim_lane;
 
 hk_sim_lane *hk_sim_lane_new(hk_sim_file *writer, hk_sim_file *reader, bool far);
-ssize_t hk_sim_lane_put(hk_sim_lane *l, const char *bytes, size_t n);  /* -EAGAIN: no room */
+ssize_t hk_sim_lane_put(hk_sim_lane *l, const char *bytes, size_t n); /* -EAGAIN: no room */
 ssize_t hk_sim_lane_take(hk_sim_lane *l, char *ret_bytes, size_t n, bool peek); /* 0: nothing */
 void hk_sim_lane_end(hk_sim_lane *l);   /* by the writer: no more comes */
 void hk_sim_lane_reset(hk_sim_lane *l); /* by the writer: tell the reader that all is over */
@@ -147,14 +147,18 @@ void hk_sim_leave_line(hk_sim_socket *s);
 void hk_sim_empty_line(hk_sim_socket *s);
 int hk_sim_name_sender(hk_sim_socket *s, const hk_sim_address *peer);
 hk_sim_socket *hk_sim_find_bound(const hk_sim_address *address, int type);
-int hk_sim_address_read(int family, const struct sockaddr *from, socklen_t n,
-                        hk_sim_address *ret);
+int hk_sim_address_read(int family, const struct sockaddr *from, socklen_t n, hk_sim_address *ret);
 
 /* dgram.c */
+typedef struct hk_sim_envelope {
+    hk_sim_address from;
+    bool cut; /* more was sent than there was room for */
+} hk_sim_envelope;
+
 ssize_t hk_sim_dgram_send(hk_sim_socket *s, const hk_sim_address *to, const struct iovec *parts,
                           size_t n);
-ssize_t hk_sim_dgram_take(hk_sim_socket *s, const struct iovec *parts, size_t n,
-                          hk_sim_address *ret_from, int flags, bool *ret_cut);
+ssize_t hk_sim_dgram_take(hk_sim_socket *s, const struct iovec *parts, size_t n, int flags,
+                          hk_sim_envelope *ret);
 void hk_sim_dgram_drop_all(hk_sim_socket *s);
 
 #endif

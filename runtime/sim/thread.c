@@ -153,6 +153,22 @@ int hk_os_thread_detach(pthread_t thread)
     return 0;
 }
 
+int hank_sim_thread_start(void *(*fn)(void *arg), void *arg, uint64_t *ret_thread)
+{
+    pthread_t handle;
+    if (!fn)
+        return -EINVAL;
+    int rc = hk_os_thread_start(&handle, fn, arg);
+    if (rc == 0)
+        *ret_thread = (uint64_t)(uintptr_t)handle;
+    return rc;
+}
+
+int hank_sim_thread_join(uint64_t thread)
+{
+    return hk_os_thread_join((pthread_t)(uintptr_t)thread);
+}
+
 /* --- the caller ---------------------------------------------------------------------------- */
 
 pthread_t hk_os_thread_self(void)

@@ -165,8 +165,7 @@ static void compare_many(void)
         alike += first.hash == last;
         last = first.hash;
     }
-    note(different == 0, "the same seed makes the same trace", "of 1000 seeds, not so",
-         different);
+    note(different == 0, "the same seed makes the same trace", "of 1000 seeds, not so", different);
     note(alike == 0, "another seed makes another trace", "alike", alike);
 }
 

@@ -16,7 +16,8 @@ static bool is_right(void *arg)
     return ((form *)arg)->right;
 }
 
-/* --- a lost update: a value is read, something is waited for, the old value is written ---------- */
+/* --- a lost update: a value is read, something is waited for, the old value is written ----------
+ */
 
 typedef struct account {
     bool right;
@@ -52,7 +53,8 @@ static int lost_update(void *arg)
     return hank_run(lost_update_app, arg);
 }
 
-/* --- a missed signal: the condition is looked at outside the lock -------------------------------- */
+/* --- a missed signal: the condition is looked at outside the lock --------------------------------
+ */
 
 typedef struct door {
     bool right;
@@ -98,7 +100,8 @@ static int missed_signal(void *arg)
     return hank_run(missed_signal_app, arg);
 }
 
-/* --- two locks, taken in both orders ------------------------------------------------------------- */
+/* --- two locks, taken in both orders -------------------------------------------------------------
+ */
 
 typedef struct transfer {
     hank_mutex *from;
@@ -129,7 +132,8 @@ static int lock_order(void *arg)
     return hank_run(lock_order_app, arg);
 }
 
-/* --- a server that takes what one read gives for a whole request ---------------------------------- */
+/* --- a server that takes what one read gives for a whole request
+ * ---------------------------------- */
 
 enum { REQUEST = 8 };
 
@@ -137,8 +141,8 @@ static int answer(hank_stream *s, void *arg)
 {
     char request[REQUEST];
     for (;;) {
-        ssize_t n = is_right(arg) ? hank_read_exact(s, request, REQUEST)
-                                  : hank_read(s, request, REQUEST);
+        ssize_t n =
+            is_right(arg) ? hank_read_exact(s, request, REQUEST) : hank_read(s, request, REQUEST);
         if (n < 0 || (n == 0 && !is_right(arg)))
             return 0;
         int rc = hank_write(s, request, REQUEST);
@@ -194,7 +198,8 @@ static int half_read(void *arg)
     return hank_run(half_read_app, arg);
 }
 
-/* --- the first producer that is done closes the channel under the others -------------------------- */
+/* --- the first producer that is done closes the channel under the others
+ * -------------------------- */
 
 typedef struct line {
     bool right;
@@ -240,7 +245,8 @@ static int early_close(void *arg)
     return hank_run(early_close_app, arg);
 }
 
-/* --- a late answer is taken for that of the next question ------------------------------------------ */
+/* --- a late answer is taken for that of the next question
+ * ------------------------------------------ */
 
 typedef struct desk {
     bool right;
@@ -289,7 +295,8 @@ static int stale_answer(void *arg)
     return hank_run(stale_answer_app, arg);
 }
 
-/* --- the list ---------------------------------------------------------------------------------- */
+/* --- the list ----------------------------------------------------------------------------------
+ */
 
 int main(void)
 {

@@ -55,8 +55,8 @@ static inline void is_found(const char *name, hank_fn program, void *arg,
     }
     hank_sim_options same = options ? *options : (hank_sim_options){0};
     same.seed = first.seed;
-    bool replayed = hank_sim_run(program, arg, &same, &again) == rc &&
-                    again.hash == first.hash && again.died_of == first.died_of;
+    bool replayed = hank_sim_run(program, arg, &same, &again) == rc && again.hash == first.hash &&
+                    again.died_of == first.died_of;
     note(replayed, name, "found and replayed with seed", first.seed);
 }
 
