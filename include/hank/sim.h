@@ -59,7 +59,7 @@ typedef struct hank_sim_report {
  *   options     NULL: all defaults
  *   ret         how it went, or NULL
  *   result      what fn returned, as one byte would: 0 .. 255 or a negative errno;
- *               -ENOTRECOVERABLE the child died or hung for a minute; -EINVAL fn is NULL; -EAGAIN
+ *               -ENOTRECOVERABLE the child died or hung for minutes; -EINVAL fn is NULL; -EAGAIN
  *               no process to be had
  *   waits       until the child has ended, blocking the process
  *   threads     one thread, outside tasks

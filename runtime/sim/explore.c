@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "sim/sim.h"
 
-enum { SECONDS_MAX = 60 }; /* that one run may take, of real time */
+enum { SECONDS_MAX = 150 }; /* that one run may take, of real time, before it is taken to hang */
 
 /* Somebody else tells how this process ends, or has told. */
 static bool is_told;

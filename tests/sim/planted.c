@@ -169,7 +169,7 @@ static int ask(const char *where)
     if (rc < 0)
         return rc;
     for (int i = 0; i < 5 && rc >= 0; i++) {
-        char request[REQUEST + 1], reply[REQUEST];
+        char request[32], reply[REQUEST];
         (void)snprintf(request, sizeof request, "ask %04d", i);
         rc = hank_write(s, request, REQUEST);
         if (rc >= 0)

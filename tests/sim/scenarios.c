@@ -433,7 +433,9 @@ int main(int argc, char **argv)
         {"pool", pool_app},     {"thread", thread_app}, {"idle", idle_app},
     };
     size_t seeds = argc > 1 ? strtoul(argv[1], NULL, 10) : SEEDS;
-    hank_sim_options options = {.seed = 1, .reset = 150, .accept = 50, .resolve = 0};
+    /* The limit: a monitor that looks after workers that are gone never sleeps. */
+    hank_sim_options options = {
+        .seed = 1, .reset = 150, .accept = 50, .time_limit = HANK_SEC(600)};
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
         if (argc < 3 || strcmp(argv[2], scenarios[i].name) == 0)
             passes(scenarios[i].name, program, &scenarios[i].app, &options, seeds);
