@@ -4,6 +4,7 @@
  * Link libhank_sim instead of libhank, and the same program runs on simulated threads, time,
  * sockets and files: see docs/simulation.md. No program needs this header for that; it is for tests
  * that try many seeds, choose how hostile the world is, or draw their own choices from the seed.
+ * Without it, the environment says what to do: HANK_SEED, HANK_SEEDS, HANK_SIM, HANK_TRACE.
  *
  *     static int program(void *arg) { return hank_run(app, arg); }
  *

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* cluster.c - ten hours (one under AddressSanitizer) of an echo cluster in seconds: three servers on addresses of their own, and
- * clients that come back every half minute, are cut off now and then, and connect again.
+/* cluster.c - ten hours of an echo cluster in seconds (one hour under AddressSanitizer): three
+ * servers on addresses of their own, and clients that come back every half minute, are cut off now
+ * and then, and connect again.
  *
  * What must hold: every answer is what was asked, hours pass, and almost all questions of a client
  * are answered. */
