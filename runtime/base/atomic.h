@@ -30,11 +30,15 @@
 extern int hk_sim_countdown;
 void hk_sim_preempt(void);
 void hk_sim_spin(void);
-#define HK_POINT() (--hk_sim_countdown < 0 ? hk_sim_preempt() : (void)0)
+static inline void hk_sim_access(void)
+{
+    if (--hk_sim_countdown < 0)
+        hk_sim_preempt();
+}
+#define HK_SHARED(access) (hk_sim_access(), access)
 #else
-#define HK_POINT() ((void)0)
+#define HK_SHARED(access) access
 #endif
-#define HK_SHARED(access) (HK_POINT(), access)
 
 #define hk_load_relaxed(p) HK_SHARED(atomic_load_explicit((p), memory_order_relaxed))
 #define hk_load_acquire(p) HK_SHARED(atomic_load_explicit((p), memory_order_acquire))
