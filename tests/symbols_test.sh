@@ -5,7 +5,7 @@
 #
 #   symbols_test.sh LIBRARY            compare
 #   symbols_test.sh LIBRARY --update   write the list anew; the diff is what a reviewer looks at
-#   symbols_test.sh LIBRARY --sim      compare the simulator: it has what is in include/hank/sim.h too
+#   symbols_test.sh LIBRARY --sim      compare the simulator: it has what include/hank/sim.h has too
 set -u
 
 library=$1
