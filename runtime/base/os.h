@@ -46,6 +46,8 @@ int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
 pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */
+int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
+int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
 void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
 int hk_os_thread_pin(unsigned cpu);       /* the caller */
 int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
