@@ -21,6 +21,13 @@ import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+# What an emulated CPU runs in ./dev test: switching, the memory below, and one of each room.
+SMALL = (r"^(base\.(os|slab|waiter)|fiber\.(switch|stack)|sched\.|sync\.|api\.(chan|group)|"
+         r"io\.socket)")
+# Valgrind runs one thread at a time, and an instruction takes it as long as twenty.
+SLOW = (r"^(base\.|fiber\.switch|sched\.|sync\.|reactor\.timers|api\.(chan|gather)|"
+        r"io\.(lines|where))")
+
 # preset: run by default?, what ctest is to select
 CONFIGURATIONS = {
     "ci-gcc": (True, []),
@@ -30,6 +37,14 @@ CONFIGURATIONS = {
     "tsan": (True, ["-L", "stress|canary|example"]),
     "ubsan": (False, ["-LE", "house"]),
     "fuzz": (False, ["-L", "fuzz|canary"]),
+    "aarch64": (True, ["-R", SMALL]),
+    "riscv64": (False, ["-L", "unit"]),
+    "valgrind": (False, ["-R", SLOW]),
+    "tsan-unit": (False, ["-L", "unit"]),
+    "gcc-O2": (False, ["-LE", "house|canary|model"]),
+    "gcc-O3": (False, ["-LE", "house|canary|model"]),
+    "clang-O0": (False, ["-LE", "house|canary|model"]),
+    "clang-O3": (False, ["-LE", "house|canary|model"]),
 }
 CPUS = str(os.cpu_count() or 1)
 
