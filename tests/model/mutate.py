@@ -30,6 +30,10 @@ PROGRAMS = {
     "join": ["sched/join.c"],
     "fdword": ["reactor/source.c"],
     "on_stack": [],
+    "cancel": ["sched/park.c", "sched/scope.c", "sched/task.c"],
+    "chan": ["base/lock.c", "sched/park.c", "sched/scope.c", "sched/task.c", "sync/chan.c",
+             "sync/waitq.c"],
+    "timers": ["base/lock.c", "reactor/timers.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
 }
 TIMEOUT_SECONDS = 90
 VIOLATED = 1
@@ -132,6 +136,8 @@ class Workshop:
         if done.returncode == VIOLATED:
             line = next(l for l in done.stdout.splitlines() if "VIOLATED" in l)
             return "killed", re.sub(r"\s{2,}", "  ", line)
+        if done.returncode < 0:  # on memory that is no longer what the code takes it for
+            return "killed", f"by signal {-done.returncode}"
         if done.returncode == 0:
             return "survives", ""
         return f"exit {done.returncode}", ""
