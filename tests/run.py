@@ -40,7 +40,7 @@ CONFIGURATIONS = {
     "aarch64": (True, ["-R", SMALL]),
     "riscv64": (False, ["-L", "unit"]),
     "valgrind": (False, ["-R", SLOW]),
-    "tsan-unit": (False, ["-L", "unit"]),
+    "tsan-unit": (False, ["-L", "unit", "-E", r"^fiber\."]),  # which switch as they please
     "gcc-O2": (False, ["-LE", "house|canary|model"]),
     "gcc-O3": (False, ["-LE", "house|canary|model"]),
     "clang-O0": (False, ["-LE", "house|canary|model"]),
