@@ -17,13 +17,15 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEAST = 95.0
+# Declarations and heads of endless loops have counters of their own, which nobody adds to.
+NO_CODE = re.compile(r"(?:(?!return|goto)[\w ]+ \**\w+(?:, \**\w+)*;|do(?: \{)?|for \(;;\) \{)$")
 
 
 def measure(build):
     """file -> (its lines: number -> count, branches taken, branches)"""
-    done = subprocess.run(["gcovr", "--root", ROOT, "--filter", r"runtime/.*\.[ch]$",
+    done = subprocess.run(["gcovr", "--root", ROOT, "--filter", f"{ROOT}/runtime/",
                            "--gcov-ignore-parse-errors", "--exclude-unreachable-branches",
-                           "--exclude-throw-branches", "--json", "-", str(build)],
+                           "--json", "-", str(build)],
                           cwd=build, capture_output=True, text=True)
     if done.returncode != 0 or not done.stdout:
         sys.exit(f"coverage.py: gcovr failed:\n{done.stderr}")
@@ -61,8 +63,10 @@ def main(arguments):
     for path, (lines, taken, branches) in sorted(files.items()):
         text = (ROOT / path).read_text().splitlines()
         for number, count in lines.items():
-            key = (path, text[number - 1].strip())
-            if count == 0 and key in told:
+            key = (path, re.sub(r"\s*/\*.*", "", text[number - 1]).strip())
+            if count == 0 and NO_CODE.match(key[1]):
+                lines[number] = 1
+            elif count == 0 and key in told:
                 used.add(key)
             elif count == 0:
                 strange.append((path, number, key[1]))
@@ -78,7 +82,8 @@ def main(arguments):
             print(f"{path}: \n    {line}")
         return 0
     gone = [key for key in told
-            if key[1] not in map(str.strip, (ROOT / key[0]).read_text().splitlines())]
+            if key[1] not in (re.sub(r"\s*/\*.*", "", line).strip()
+                              for line in (ROOT / key[0]).read_text().splitlines())]
     for path, number, line in strange:
         print(f"{path}:{number}: not reached and not explained: {line}")
     for path, line in gone:
