@@ -90,8 +90,27 @@ static int task_stop_reason(hk_task *task, int64_t now)
     return reason;
 }
 
+#if HK_FAULTS
+static HK_ATOMIC(hk_stop_question *) watcher;
+
+void hk_scope_watch(hk_stop_question *ask)
+{
+    hk_store_release(&watcher, ask); /* [scope:watcher] release: what it looks at is complete */
+}
+
+static void tell_the_test(hk_sleeper *s)
+{
+    hk_stop_question *ask = hk_load_acquire(&watcher); /* [scope:watcher] acquire */
+    if (ask)
+        ask(s);
+}
+#else
+#define tell_the_test(s) ((void)(s))
+#endif
+
 int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
 {
+    tell_the_test(s);
     if (s->kind == HK_SLEEPER_TASK)
         return task_stop_reason(hk_task_of(s), as_of);
     bool shield;

@@ -8,6 +8,7 @@
 
 #include <hank/scope.h>
 
+#include "base/fault.h"
 #include "base/waiter.h"
 
 /* What hank_scope really is; on the stack of its task, linked from the innermost outwards.
@@ -31,6 +32,12 @@ int64_t hk_scope_deadline(hk_sleeper *s);
  * `as_of` is the time to judge deadlines by, HK_NOW to read the clock. */
 enum { HK_NOW = 0 };
 int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of);
+
+#if HK_FAULTS
+/* Tests: called with who asks for its stop reason, before the answer is made up. */
+typedef void hk_stop_question(hk_sleeper *s);
+void hk_scope_watch(hk_stop_question *ask); /* NULL: no more */
+#endif
 
 /* The state in which a wait of `s` that may be stopped begins, given the shields that are up. */
 unsigned hk_scope_wait_state(hk_sleeper *s);

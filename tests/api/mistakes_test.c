@@ -46,29 +46,31 @@ Test(mistakes, stopping_while_workers_fall_asleep_never_hangs, .timeout = 120)
 /* --- more than fits ----------------------------------------------------------------------------
  */
 
-enum { CROWD = 2000 };
+enum { CROWD = 3000 };
 
 static hank_event gun;
+static HK_ATOMIC(int) lined_up;
 static HK_ATOMIC(int) ran;
 
 static int run_at_the_gun(void *arg)
 {
+    (void)hk_add_relaxed(&lined_up, 1);
     int rc = hank_event_wait(&gun);
     (void)hk_add_relaxed(&ran, 1);
     return rc < 0 ? rc : give_back(arg);
 }
 
-/* A ring has 256 places, or so; the rest has to go elsewhere, and nobody is lost. */
+/* A ring has 1024 places; the rest has to go elsewhere, and nobody is lost. */
 static int wake_a_crowd(void *arg)
 {
     (void)arg;
     static hank_task tasks[CROWD];
     gun = (hank_event){0};
     hk_store_relaxed(&ran, 0);
+    hk_store_relaxed(&lined_up, 0);
     for (intptr_t i = 0; i < CROWD; i++)
         tasks[i] = hank_spawn(run_at_the_gun, NULL);
-    for (int i = 0; i < 3; i++)
-        MUST(hank_sleep(HANK_MS(3)) == 0);
+    YIELD_UNTIL(hk_load_relaxed(&lined_up) == CROWD);
     hank_event_set(&gun);
     MUST(hank_gather_n(tasks, CROWD, NULL) == 0);
     MUST(hk_load_relaxed(&ran) == CROWD);
