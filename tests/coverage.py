@@ -18,7 +18,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEAST = 95.0
 # Declarations and heads of endless loops have counters of their own, which nobody adds to.
-NO_CODE = re.compile(r"(?:(?!return|goto)[\w ]+ \**\w+(?:\[\w+\])?(?:, \**\w+)*;|do(?: \{)?|for \(;;\) \{)$")
+NO_CODE = re.compile(r"(?:(?!return|goto)[\w ]+ \**\w+(?:\[\w+\])?(?:, \**\w+)*;|"
+                     r"do(?: \{)?|for \(;;\) \{)$")
 
 
 def measure(build):

@@ -65,6 +65,11 @@ static mc_parker *mt_parker_of(hk_task *t)
     return &mt_parkers[t - mt_tasks];
 }
 
+__attribute__((weak)) hk_sleeper *hk_park_self(void)
+{
+    return &mt_self()->sleeper;
+}
+
 void hk_worker_leave_task(hk_worker *w, hk_task *t)
 {
     MC_ASSERT(w->current == t);
@@ -84,13 +89,22 @@ void hk_runtime_push(hk_runtime *rt, hk_task *t)
     mc_wake(mt_parker_of(t));
 }
 
+__attribute__((weak)) bool hk_worker_has_work(hk_worker *w)
+{
+    (void)w;
+    return false;
+}
+
 void hk_worker_yield(hk_worker *w)
 {
     (void)w;
 }
 
+/* Weak: a program may have the real one. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 #define MT_NEVER(result, name, ...)                                                                \
-    result name(__VA_ARGS__)                                                                       \
+    __attribute__((weak)) result name(__VA_ARGS__)                                                 \
     {                                                                                              \
         mc_fail(#name " is not part of this model");                                               \
     }
@@ -113,9 +127,8 @@ MT_NEVER(void, hk_worker_push_new, hk_worker *w, hk_task *t)
 MT_NEVER(int, hk_stack_class, size_t bytes)
 MT_NEVER(int, hk_slab_refill, hk_slab *s, hk_slab_cache *c)
 MT_NEVER(void, hk_slab_make_room, hk_slab *s, hk_slab_cache *c)
-#ifndef MT_REAL_TIMERS
 MT_NEVER(bool, hk_timers_add, hk_timers *h, hk_timer *t, int64_t deadline, hk_ticket ticket)
 MT_NEVER(bool, hk_timers_remove, hk_timer *t)
-#endif
+#pragma GCC diagnostic pop
 
 #endif

@@ -31,7 +31,7 @@ PROGRAMS = {
     "fdword": ["reactor/source.c"],
     "on_stack": [],
     "cancel": ["sched/park.c", "sched/scope.c", "sched/task.c"],
-    "chan": ["base/lock.c", "sched/park.c", "sched/scope.c", "sched/task.c", "sync/chan.c",
+    "handover": ["base/lock.c", "sched/park.c", "sched/scope.c", "sched/task.c", "sync/chan.c",
              "sync/waitq.c"],
     "timers": ["base/lock.c", "reactor/timers.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
 }

@@ -4,7 +4,6 @@
  *
  * The timer is freed right after: an expiry that still touches it, or is not ordered before, is an
  * error. The poller is another worker or the monitor, as at a busy owner. */
-#define MT_REAL_TIMERS 1
 #include "model/mc_tasks.h"
 #include "reactor/timers.h"
 
