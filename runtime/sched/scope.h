@@ -20,7 +20,11 @@ typedef struct hk_scope {
     bool fired;
 } hk_scope;
 
-enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2 };
+enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2, HK_SCOPE_LOOK = 3 };
+
+/* For what must end in the reverse order and before its task returns, and stops nothing. */
+void hk_scope_begin_look(hank_scope *s);
+void hk_scope_end_look(hank_scope *s);
 
 /* The innermost scope of the calling task or thread. */
 hk_scope **hk_scope_place(void);

@@ -10,8 +10,10 @@
 #include <errno.h>
 
 #include "model/mc.h"
+#include "sched/extra.h"
 #include "sched/group.h"
 #include "sched/join.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/scope.h"
@@ -124,6 +126,12 @@ MT_NEVER(void, hk_runtime_report, hk_runtime *rt, const char *name, int result)
 MT_NEVER(int, hk_worker_call, hk_worker *w, hk_task *t)
 MT_NEVER(bool, hk_worker_claim, hk_worker *w, hk_task *t)
 MT_NEVER(void, hk_worker_push_new, hk_worker *w, hk_task *t)
+MT_NEVER(int, hk_extra_make, hk_task *t, const hk_spawn *how, hk_task *from)
+MT_NEVER(void, hk_extra_free, hk_task *t)
+MT_NEVER(void, hk_extra_end, hk_task *t, int result)
+MT_NEVER(void, hk_look_forget, hk_task *child)
+MT_NEVER(void, hk_runtime_report_task, hk_runtime *rt, hk_task *t, int result)
+MT_NEVER(void, hk_worker_start_now, hk_worker *w, hk_task *t)
 MT_NEVER(int, hk_stack_class, size_t bytes)
 MT_NEVER(int, hk_slab_refill, hk_slab *s, hk_slab_cache *c)
 MT_NEVER(void, hk_slab_make_room, hk_slab *s, hk_slab_cache *c)

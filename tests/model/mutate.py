@@ -28,11 +28,14 @@ PROGRAMS = {
     "ring": [],
     "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
     "join": ["sched/join.c"],
+    "sync": ["base/lock.c", "sync/barrier.c", "sync/mutex.c", "sync/once.c", "sync/sem.c",
+             "sync/waitq.c"],
+    "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "fdword": ["reactor/source.c"],
     "on_stack": [],
     "cancel": ["sched/park.c", "sched/scope.c", "sched/task.c"],
     "handover": ["base/lock.c", "sched/park.c", "sched/scope.c", "sched/task.c", "sync/chan.c",
-             "sync/waitq.c"],
+                 "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "timers": ["base/lock.c", "reactor/timers.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
 }
 TIMEOUT_SECONDS = 90
