@@ -219,10 +219,8 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 
 int hk_os_set_nonblocking(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0)
-        return -errno;
-    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+    int flags = (int)SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
+    return flags < 0 ? flags : (int)SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
@@ -326,12 +324,12 @@ int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *le
 
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return getsockname(fd, ret_address, length) == 0 ? 0 : -errno;
+    return (int)SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
 }
 
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return getpeername(fd, ret_address, length) == 0 ? 0 : -errno;
+    return (int)SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
 }
 
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
