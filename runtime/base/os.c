@@ -467,6 +467,11 @@ const char *hk_os_error_text(int error)
 #endif
 }
 
+const char *hk_os_environment(const char *name)
+{
+    return getenv(name);
+}
+
 /* --- chance -------------------------------------------------------------------------------- */
 
 uint64_t hk_os_random(void)

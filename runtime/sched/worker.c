@@ -40,7 +40,7 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
     if (rc < 0)
         return rc;
-    rc = hk_reactor_open(&w->reactor, NULL);
+    rc = hk_reactor_open(&w->reactor, rt->backend);
     if (rc < 0)
         hk_deque_done(&w->deque);
     return rc;

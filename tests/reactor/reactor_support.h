@@ -18,6 +18,18 @@
 #define MS   INT64_C(1000000)
 #define SOON (hk_os_now() + 10000 * MS)
 
+/* Skips the test, visibly, where the kernel has no io_uring for us. */
+static inline const hk_backend *uring_or_skip(void)
+{
+    static hk_reactor reactor;
+    const hk_backend *uring = hk_reactor_backend("uring");
+    int rc = uring ? hk_reactor_open(&reactor, uring) : -ENOSYS;
+    if (rc < 0)
+        cr_skip_test("io_uring: %s", hk_os_error_text(-rc));
+    hk_reactor_close(&reactor);
+    return uring;
+}
+
 /* A test for each backend, with `backend` as its parameter. */
 #define ON_EACH_BACKEND(name)                                     \
     static void name(const hk_backend *backend);                  \
@@ -28,6 +40,10 @@
     Test(kqueue, name, .timeout = 60)                             \
     {                                                             \
         name(&hk_backend_kqueue);                                 \
+    }                                                             \
+    Test(uring, name, .timeout = 60)                              \
+    {                                                             \
+        name(uring_or_skip());                                    \
     }                                                             \
     static void name(const hk_backend *backend)
 
