@@ -46,6 +46,7 @@ enum {
     WHAT_POLL_IN,
     WHAT_POLL_OUT,
     WHAT_WAKE,
+    WHAT_NOTHING,
     WHAT_BITS = 3,
     WHAT_MASK = (1 << WHAT_BITS) - 1,
 };
@@ -197,7 +198,16 @@ static void cancel(hk_reactor *r, uint64_t name)
 {
     struct io_uring_sync_cancel_reg what = {
         .addr = name, .fd = -1, .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-    (void)hk_os_uring_register(r->backend_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1);
+    int rc = hk_os_uring_register(r->backend_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1);
+    if (rc == 0 || rc == -ENOENT)
+        return;
+    /* Not to be had at the moment: the long way. If that fails too, the request lives until there
+     * is something for it or its ring is closed, and its completion is thrown away. */
+    struct io_uring_sqe entry = {.opcode = IORING_OP_ASYNC_CANCEL,
+                                 .flags = IOSQE_CQE_SKIP_SUCCESS,
+                                 .addr = name,
+                                 .user_data = WHAT_NOTHING};
+    (void)ask(r, &entry);
 }
 
 static void uring_forget(hk_reactor *unused, hk_source *s)
@@ -332,6 +342,7 @@ static void complete(hk_reactor *r, const struct io_uring_cqe *done, hk_ready *r
     case WHAT_BYTES: bytes_came(r, done); break;
     case WHAT_CONNECTIONS: connection_came(r, done); break;
     case WHAT_WAKE: r->uring->wake_watched = goes_on; return;
+    case WHAT_NOTHING: return;
     default:
         if (!goes_on)
             hk_flow_ended(key_of(name), what == WHAT_POLL_OUT ? HK_OUT : HK_IN, 0);

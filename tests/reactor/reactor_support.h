@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/os.h"
 #include "reactor/reactor.h"
 
@@ -52,6 +53,28 @@ static inline hk_reactor *open_reactor(const hk_backend *backend)
     static hk_reactor reactor;
     cr_assert_eq(hk_reactor_open(&reactor, backend), 0);
     return &reactor;
+}
+
+/* Which call waits, pokes, and tells of a descriptor: for plans that make it fail. */
+typedef struct calls {
+    hk_fault wait, poke, attach, forget;
+} calls;
+
+static inline calls calls_of(const hk_backend *backend)
+{
+    if (backend == &hk_backend_epoll)
+        return (calls){HK_FAULT_EPOLL_WAIT, HK_FAULT_WRITE, HK_FAULT_EPOLL_CTL, HK_FAULT_EPOLL_CTL};
+    if (backend == &hk_backend_kqueue)
+        return (calls){HK_FAULT_KEVENT, HK_FAULT_KEVENT, HK_FAULT_KEVENT, HK_FAULT_KEVENT};
+    return (calls){HK_FAULT_URING_ENTER, HK_FAULT_WRITE, HK_FAULT_URING_ENTER,
+                   HK_FAULT_URING_REGISTER};
+}
+
+/* A first wait, which does what a reactor does once. */
+static inline void settle(hk_reactor *r)
+{
+    static hk_ready ready[HK_READY_MAX];
+    cr_assert_eq(hk_reactor_wait(r, hk_os_now() + 1000, ready), 0);
 }
 
 /* Two connected stream sockets, of which one has a source. */
