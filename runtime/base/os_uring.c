@@ -33,8 +33,8 @@ int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base)
     int fault = hk_fault_check(HK_FAULT_MAP);
     if (fault)
         return fault;
-    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring,
-                      (off_t)what);
+    void *base =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, (off_t)what);
     if (base == MAP_FAILED)
         return -errno;
     *ret_base = base;

@@ -114,7 +114,7 @@ static void wake_waiter(hk_fd_waiter *w)
 void hk_fd_close(hk_fd *f)
 {
     uint64_t before = hk_or_seqcst(&f->word, (uint64_t)CLOSING); /* [fd:closing] mark, then look */
-    HK_CHECK(!(before & CLOSING));                                /* closed twice */
+    HK_CHECK(!(before & CLOSING));                               /* closed twice */
     wake_waiter(&f->waiting[HK_IN]);
     wake_waiter(&f->waiting[HK_OUT]);
     leave(f, USER);
@@ -263,10 +263,8 @@ static bool is_stillborn(ssize_t rc)
     case -ENETUNREACH:
     case -EHOSTDOWN:
     case -EHOSTUNREACH:
-    case -ENONET:
-        return true;
-    default:
-        return false;
+    case -ENONET: return true;
+    default: return false;
     }
 }
 

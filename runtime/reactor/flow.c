@@ -31,7 +31,7 @@ static bool have_connections(void)
         return false;
     hk_piece *none = NULL;
     if (!hk_cas_acqrel(&connections, &none, (hk_piece *)table)) /* [flow:table] */
-        (void)hk_os_unmap(table, bytes); /* somebody was faster */
+        (void)hk_os_unmap(table, bytes);                        /* somebody was faster */
     return true;
 }
 
@@ -77,8 +77,7 @@ static bool look_up(uint64_t key, hk_direction d, hk_source **ret_source, uint64
     return generation_of(*ret_word) == key >> 32;
 }
 
-bool hk_flow_arrived(uint64_t key, hk_reactor *r, uint32_t piece, bool goes_on,
-                     uint32_t *ret_depth)
+bool hk_flow_arrived(uint64_t key, hk_reactor *r, uint32_t piece, bool goes_on, uint32_t *ret_depth)
 {
     hk_source *s;
     uint64_t word, after;

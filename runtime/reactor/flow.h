@@ -10,7 +10,8 @@
  *                      it was the last
  *       ended          not running; an error that the system will not tell again is kept
  *       read           newest = 0: the whole chain is the reader's
- *       close          the next generation: whoever comes late with a piece is told to throw it away
+ *       close          the next generation: whoever comes late with a piece is told to throw it
+ * away
  *
  * So who reads never makes the system call while the kernel may be about to put earlier bytes into
  * the flow, and a piece is never lost: one that arrives while its operation is being cancelled lies
@@ -34,10 +35,10 @@ enum {
 
 enum { HK_FLOW_RUNS = HK_RETRY + 1 };
 
-#define HK_FLOW_PIECES  UINT64_C(0x7fffff)
-#define HK_FLOW_RUNNING UINT64_C(0x800000)
-#define HK_FLOW_ERROR_SHIFT 24
-#define HK_FLOW_ERROR   (UINT64_C(0xff) << HK_FLOW_ERROR_SHIFT)
+#define HK_FLOW_PIECES           UINT64_C(0x7fffff)
+#define HK_FLOW_RUNNING          UINT64_C(0x800000)
+#define HK_FLOW_ERROR_SHIFT      24
+#define HK_FLOW_ERROR            (UINT64_C(0xff) << HK_FLOW_ERROR_SHIFT)
 #define HK_FLOW_GENERATION_SHIFT 32
 
 _Static_assert(HK_SOURCES_MAX < (int)HK_FLOW_PIECES, "a descriptor is a piece's number");

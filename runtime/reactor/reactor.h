@@ -125,7 +125,7 @@ typedef struct hk_ready {
 } hk_ready;
 
 enum {
-    HK_READY_MAX = 128,             /* handed out by one call of hk_reactor_wait */
+    HK_READY_MAX = 128,               /* handed out by one call of hk_reactor_wait */
     HK_SOURCES_MAX = 4 * 1024 * 1024, /* open at a time, in this process */
 };
 
@@ -144,7 +144,7 @@ struct hk_backend {
     const char *name;
     int (*open)(hk_reactor *r);
     void (*close)(hk_reactor *r);
-    int (*attach)(hk_reactor *r, hk_source *s);  /* at the first wait; edge-triggered, both ways */
+    int (*attach)(hk_reactor *r, hk_source *s); /* at the first wait; edge-triggered, both ways */
     /* Instead of attach, for completion: go on with this direction, which is not running. */
     int (*arm)(hk_reactor *r, hk_source *s, hk_direction d);
     void (*forget)(hk_reactor *r, hk_source *s); /* before close(2): no event of it comes after */
@@ -233,7 +233,7 @@ uint64_t hk_source_key(const hk_source *s);
 enum {
     HK_EVENT_IN = 1,
     HK_EVENT_OUT = 2,
-    HK_EVENT_HUNG_UP = 4,                                         /* the peer sends no more */
+    HK_EVENT_HUNG_UP = 4,                                            /* the peer sends no more */
     HK_EVENT_BROKEN = HK_EVENT_IN | HK_EVENT_OUT | HK_EVENT_HUNG_UP, /* concerns both directions */
 };
 

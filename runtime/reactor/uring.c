@@ -51,7 +51,9 @@ enum {
     WHAT_MASK = (1 << WHAT_BITS) - 1,
 };
 
-enum { FEW_BUFFERS = HK_URING_BUFFERS / 8 }; /* in the ring: then who waits only asks for an event */
+enum {
+    FEW_BUFFERS = HK_URING_BUFFERS / 8
+}; /* in the ring: then who waits only asks for an event */
 
 static uint64_t label(const hk_source *s, unsigned what)
 {
@@ -69,7 +71,7 @@ static uint64_t key_of(uint64_t label)
 /* A zeroed entry, to be filled before push. NULL: full. `submitting` is held, here and below. */
 static struct io_uring_sqe *next_entry(hk_uring *u)
 {
-    uint32_t tail = hk_load_relaxed(u->sq_tail); /* written under our lock only */
+    uint32_t tail = hk_load_relaxed(u->sq_tail);             /* written under our lock only */
     if (tail - hk_load_acquire(u->sq_head) == u->sq_entries) /* [uring:sq] acquire: it was read */
         return NULL;
     struct io_uring_sqe *entry = &u->entries[tail & (u->sq_entries - 1)];
@@ -192,6 +194,14 @@ static int uring_arm(hk_reactor *r, hk_source *s, hk_direction d)
     return rc;
 }
 
+/* The owner's thread carries its requests on when it enters the kernel, as it does when another
+ * CPU interrupts it: that is what the barrier does to all of ours. */
+static void uring_nudge(hk_reactor *r)
+{
+    if (hk_load_relaxed(r->uring->sq_flags) & IORING_SQ_TASKRUN) /* relaxed: a hint */
+        hk_os_interrupt_threads();
+}
+
 /* Any thread. Cancelled is what is found; what is not has ended, and its completion is on its way.
  * Then the owner's thread lets go of the file, the next time it enters the kernel. */
 static void cancel(hk_reactor *r, uint64_t name)
@@ -210,13 +220,24 @@ static void cancel(hk_reactor *r, uint64_t name)
     (void)ask(r, &entry);
 }
 
+/* Its completion is to be, and soon: a request holds the file, so until it ends a peer does not see
+ * us go and the port of a listener stays taken. */
+static void end(hk_source *s, hk_direction d, uint64_t name)
+{
+    hk_reactor *r = s->flow[d].at;
+    if ((name & WHAT_MASK) == WHAT_CONNECTIONS)
+        (void)hk_os_shutdown(s->fd, SHUT_RDWR); /* at once; what it says changes nothing */
+    cancel(r, name);
+    uring_nudge(r);
+}
+
 static void uring_forget(hk_reactor *unused, hk_source *s)
 {
     (void)unused;
     for (int d = HK_IN; d <= HK_OUT; d++) {
         uint64_t name = label(s, s->asked[d]);
         if (hk_flow_close(s, (hk_direction)d))
-            cancel(s->flow[d].at, name);
+            end(s, (hk_direction)d, name);
     }
 }
 
@@ -249,8 +270,7 @@ static void put_buffer(hk_uring *u, hk_pieces *p, uint32_t piece)
     slot->bid = (uint16_t)piece; /* not the whole slot: the first one holds the tail too */
 }
 
-/* Give the kernel what readers have given back. */
-static void refill(hk_reactor *r)
+void hk_uring_refill(hk_reactor *r)
 {
     hk_uring *u = r->uring;
     uint32_t first = hk_pieces_take_back(&r->pieces), n = 0;
@@ -262,7 +282,7 @@ static void refill(hk_reactor *r)
         put_buffer(u, &r->pieces, piece);
     }
     hk_store_relaxed(&u->filled, hk_load_relaxed(&u->filled) + n);
-    hk_store_release(u->buffers_end, u->buffers_tail); /* [uring:buffers] release, to the kernel */
+    hk_store_release(u->buffers_end, u->buffers_tail); /* release: the kernel acquires */
 }
 
 static void put_back_unread(hk_reactor *r, uint32_t piece)
@@ -270,7 +290,7 @@ static void put_back_unread(hk_reactor *r, uint32_t piece)
     hk_uring *u = r->uring;
     put_buffer(u, &r->pieces, piece);
     hk_store_relaxed(&u->filled, hk_load_relaxed(&u->filled) + 1); /* relaxed: a hint, ours alone */
-    hk_store_release(u->buffers_end, u->buffers_tail); /* [uring:buffers] release, to the kernel */
+    hk_store_release(u->buffers_end, u->buffers_tail); /* release: the kernel acquires */
 }
 
 /* --- what has completed -------------------------------------------------------------------- */
@@ -408,7 +428,7 @@ static int enter(hk_reactor *r, int64_t timeout_ns)
 
 static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
 {
-    refill(r);
+    hk_uring_refill(r);
     int rc = 0;
     if (timeout_ns != 0 && !r->uring->wake_watched) {
         rc = watch_wake(r);
@@ -421,14 +441,6 @@ static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int ma
     if (n > 0 || rc >= 0 || rc == -ETIME || rc == -EBUSY) /* busy: too much has completed */
         return n;
     return rc;
-}
-
-/* The owner's thread carries its requests on when it enters the kernel, as it does when another
- * CPU interrupts it: that is what the barrier does to all of ours. */
-static void uring_nudge(hk_reactor *r)
-{
-    if (hk_load_relaxed(r->uring->sq_flags) & IORING_SQ_TASKRUN) /* relaxed: a hint */
-        hk_os_interrupt_threads();
 }
 
 const hk_backend hk_backend_uring = {

@@ -28,18 +28,18 @@ enum {
  * wake_watched         the poller's: the kernel tells of wake_fd
  * rings, rings_bytes, entries_bytes, buffers   mappings, constant */
 typedef struct hk_uring {
-    HK_ATOMIC(uint32_t) *sq_head;
-    HK_ATOMIC(uint32_t) *sq_tail;
-    HK_ATOMIC(uint32_t) *sq_flags;
-    HK_ATOMIC(uint32_t) *cq_head;
-    HK_ATOMIC(uint32_t) *cq_tail;
+    HK_ATOMIC(uint32_t) * sq_head;
+    HK_ATOMIC(uint32_t) * sq_tail;
+    HK_ATOMIC(uint32_t) * sq_flags;
+    HK_ATOMIC(uint32_t) * cq_head;
+    HK_ATOMIC(uint32_t) * cq_tail;
     struct io_uring_sqe *entries;
     struct io_uring_cqe *completions;
     uint32_t sq_entries;
     uint32_t cq_entries;
 
     struct io_uring_buf *buffers;
-    HK_ATOMIC(uint16_t) *buffers_end;
+    HK_ATOMIC(uint16_t) * buffers_end;
     uint16_t buffers_tail;
     bool wake_watched;
     HK_ATOMIC(uint32_t) filled;
@@ -53,5 +53,8 @@ typedef struct hk_uring {
 /* 0; -ENOSYS: this kernel has not all that is needed; -EPERM: it is not allowed here. */
 int hk_uring_open(hk_reactor *r);
 void hk_uring_close(hk_reactor *r);
+
+/* Give the kernel the buffers that readers have given back. The poller's. */
+void hk_uring_refill(hk_reactor *r);
 
 #endif

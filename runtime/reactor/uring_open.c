@@ -31,8 +31,8 @@ static size_t memory_bytes(void)
 static int probe(int ring)
 {
     enum { OPS = IORING_OP_SEND_ZC + 1 };
-    _Alignas(struct io_uring_probe) char memory[sizeof(struct io_uring_probe) +
-                                                OPS * sizeof(struct io_uring_probe_op)] = {0};
+    _Alignas(struct io_uring_probe) char
+        memory[sizeof(struct io_uring_probe) + OPS * sizeof(struct io_uring_probe_op)] = {0};
     struct io_uring_probe *answer = (struct io_uring_probe *)memory;
     int rc = hk_os_uring_register(ring, IORING_REGISTER_PROBE, answer, OPS);
     if (rc < 0)
@@ -42,7 +42,7 @@ static int probe(int ring)
     return knows ? 0 : -ENOSYS;
 }
 
-static HK_ATOMIC(uint32_t) *word_at(hk_uring *u, uint32_t offset)
+static HK_ATOMIC(uint32_t) * word_at(hk_uring *u, uint32_t offset)
 {
     return (HK_ATOMIC(uint32_t) *)(void *)((char *)u->rings + offset);
 }
@@ -107,7 +107,8 @@ static int make_buffers(hk_reactor *r)
     u->buffers_end = (HK_ATOMIC(uint16_t) *)(void *)&((struct io_uring_buf_ring *)ring)->tail;
     for (uint32_t i = 0; i < HK_URING_BUFFERS; i++)
         r->pieces.list[i].next = i + 1 < HK_URING_BUFFERS ? i + 2 : 0;
-    hk_store_relaxed(&r->pieces.given_back, 1u); /* all of them: the first wait fills the ring */
+    hk_store_relaxed(&r->pieces.given_back, 1u); /* all of them */
+    hk_uring_refill(r);
     return 0;
 
 free_list:

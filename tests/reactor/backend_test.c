@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-
 static int open_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");
@@ -17,9 +16,9 @@ static int open_descriptors(void)
     return count;
 }
 
-static const hk_fault kinds[] = {HK_FAULT_EPOLL_CREATE, HK_FAULT_EVENTFD, HK_FAULT_EPOLL_CTL,
-                                 HK_FAULT_KQUEUE, HK_FAULT_KEVENT, HK_FAULT_URING_SETUP,
-                                 HK_FAULT_URING_REGISTER, HK_FAULT_MAP, HK_FAULT_ALLOC};
+static const hk_fault kinds[] = {HK_FAULT_EPOLL_CREATE,   HK_FAULT_EVENTFD, HK_FAULT_EPOLL_CTL,
+                                 HK_FAULT_KQUEUE,         HK_FAULT_KEVENT,  HK_FAULT_URING_SETUP,
+                                 HK_FAULT_URING_REGISTER, HK_FAULT_MAP,     HK_FAULT_ALLOC};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 ON_EACH_BACKEND(opening_leaks_no_descriptor_whichever_call_fails)

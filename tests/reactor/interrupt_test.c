@@ -2,7 +2,6 @@
 /* interrupt_test.c - a wait ends when somebody wants it to, and only then; one polls at a time. */
 #include "reactor_support.h"
 
-
 /* A thread that waits once, for ever, with nothing to wait for. */
 struct waiting {
     hk_reactor *reactor;

@@ -32,20 +32,20 @@ static inline const hk_backend *uring_or_skip(void)
 }
 
 /* A test for each backend, with `backend` as its parameter. */
-#define ON_EACH_BACKEND(name)                                     \
-    static void name(const hk_backend *backend);                  \
-    Test(epoll, name, .timeout = 60)                              \
-    {                                                             \
-        name(&hk_backend_epoll);                                  \
-    }                                                             \
-    Test(kqueue, name, .timeout = 60)                             \
-    {                                                             \
-        name(&hk_backend_kqueue);                                 \
-    }                                                             \
-    Test(uring, name, .timeout = 60)                              \
-    {                                                             \
-        name(uring_or_skip());                                    \
-    }                                                             \
+#define ON_EACH_BACKEND(name)                                                                      \
+    static void name(const hk_backend *backend);                                                   \
+    Test(epoll, name, .timeout = 60)                                                               \
+    {                                                                                              \
+        name(&hk_backend_epoll);                                                                   \
+    }                                                                                              \
+    Test(kqueue, name, .timeout = 60)                                                              \
+    {                                                                                              \
+        name(&hk_backend_kqueue);                                                                  \
+    }                                                                                              \
+    Test(uring, name, .timeout = 60)                                                               \
+    {                                                                                              \
+        name(uring_or_skip());                                                                     \
+    }                                                                                              \
     static void name(const hk_backend *backend)
 
 static inline hk_reactor *open_reactor(const hk_backend *backend)
