@@ -52,6 +52,7 @@ void hk_fd_adopt(hk_fd *f, int fd, hk_input input, bool short_is_dry)
     f->fd = f->source->fd = fd; /* not attached to any reactor before its first wait */
     f->source->input = (uint8_t)input;
     f->short_is_dry = short_is_dry;
+    hk_store_relaxed(&f->source->user, (const void *)f); /* a hint */
 }
 
 /* Give back `what`, which holds one use. */
@@ -150,7 +151,7 @@ static int wait_outside(hk_fd *f, hk_direction d)
 
 int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
 {
-    hk_reactor *home = hk_runtime_reactor();
+    hk_reactor *home = f->home ? f->home : hk_runtime_reactor();
     if (!home && !hk_source_is_watched(f->source, d))
         return wait_outside(f, d);
 

@@ -43,13 +43,6 @@ static hk_piece *pieces_of(const hk_source *s, hk_reactor *r)
 
 /* --- the poller ---------------------------------------------------------------------------- */
 
-void hk_flow_begin(hk_source *s, uint32_t generation)
-{
-    for (int d = HK_IN; d <= HK_OUT; d++) /* relaxed: whoever else is told is told by arm */
-        hk_store_relaxed(&s->flow[d].word, (uint64_t)generation << HK_FLOW_GENERATION_SHIFT);
-    s->taken = s->taken_bytes = 0;
-}
-
 int hk_flow_arm(hk_source *s, hk_direction d, hk_reactor *r)
 {
     hk_flow *flow = &s->flow[d];

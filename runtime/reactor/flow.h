@@ -62,7 +62,12 @@ bool hk_flow_accept(hk_source *s, int *ret_fd);
 /* --- for source.c and the backend ---------------------------------------------------------- */
 
 /* Begin a generation: nothing there, nothing running. */
-void hk_flow_begin(hk_source *s, uint32_t generation);
+static inline void hk_flow_begin(hk_source *s, uint32_t generation)
+{
+    for (int d = HK_IN; d <= HK_OUT; d++) /* relaxed: whoever else is told is told by arm */
+        hk_store_relaxed(&s->flow[d].word, (uint64_t)generation << HK_FLOW_GENERATION_SHIFT);
+    s->taken = s->taken_bytes = 0;
+}
 
 /* Say that `r` is being asked. 0: do it; HK_FLOW_RUNS: no need to; HK_RETRY: there is something;
  * -ENOMEM. */

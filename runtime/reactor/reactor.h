@@ -75,12 +75,13 @@ typedef enum hk_input {
  * and is dropped.
  *
  * fd, input   constant from open to close
+ * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed
  * reactor     the one it is attached to; NULL until its first wait (release/acquire)
  * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves
  *             nothing. May be set without cause by an event that raced with close and open: costs
  *             a read
- * flow        per direction; taken, taken_bytes: flow.c, the reader's
- * next_free   guarded by the slab's lock */
+ * flow        per direction; taken, taken_bytes: flow.c, the reader's while open
+ * next_free   guarded by the slab's lock while free */
 struct hk_source {
     /* Aligned: sources that were opened one after the other are polled by different workers. */
     _Alignas(HK_CACHE_LINE) hk_channel_word direction[2];
@@ -92,10 +93,15 @@ struct hk_source {
     int fd;
     hk_lock attaching; /* two directions may wait for the first time at once */
     uint32_t index;    /* of this slot, constant: what the kernel is given, with the generation */
+    HK_ATOMIC(const void *) user;
     hk_flow flow[2];
-    uint32_t taken;
-    uint32_t taken_bytes;
-    hk_source *next_free;
+    union {
+        struct {
+            uint32_t taken;
+            uint32_t taken_bytes;
+        };
+        hk_source *next_free;
+    };
 };
 
 /* Something that arrived and has not been read. A piece of bytes is a buffer of its reactor, by
@@ -236,6 +242,10 @@ enum {
     HK_EVENT_HUNG_UP = 4,                                            /* the peer sends no more */
     HK_EVENT_BROKEN = HK_EVENT_IN | HK_EVENT_OUT | HK_EVENT_HUNG_UP, /* concerns both directions */
 };
+
+/* There is going to be an event for the source called `key`: say so for all that came together,
+ * before the first is handled, and they are waited for in memory together, not one by one. */
+void hk_source_expect(uint64_t key);
 
 /* An event for the source called `key`, dropped if that has been closed. Adds at most two entries
  * to ready[*n]. */

@@ -18,13 +18,36 @@ struct io_uring_buf;
 enum {
     HK_URING_ENTRIES = 256,      /* asked for between two system calls */
     HK_URING_COMPLETIONS = 4096, /* more are kept by the kernel, at a price */
+    HK_URING_WANTED = 256,       /* words left by other threads between two waits */
     HK_URING_BUFFERS = 1024,     /* a power of two; HK_PIECE_BYTES each: 2 MiB a worker */
 };
+
+/* What a request is, in the low bits of its user_data: the address of an hk_send, or
+ * [ generation : 32 | 0 : 7 | index : 22 | what : 3 ]. */
+enum {
+    HK_WHAT_SEND = 0, /* aligned, so its low bits are free */
+    HK_WHAT_BYTES,
+    HK_WHAT_CONNECTIONS,
+    HK_WHAT_POLL_IN,
+    HK_WHAT_POLL_OUT,
+    HK_WHAT_WAKE,
+    HK_WHAT_NOTHING,
+    HK_WHAT_BITS = 3,
+    HK_WHAT_MASK = (1 << HK_WHAT_BITS) - 1,
+};
+
+/* The source's key in user_data. */
+static inline uint64_t hk_uring_key(uint64_t name)
+{
+    return (name & ~(uint64_t)UINT32_MAX) | (uint32_t)name >> HK_WHAT_BITS;
+}
 
 /* sq_*, entries        shared with the kernel; written by whoever holds `submitting`
  * cq_*, completions    shared with the kernel; read by the poller
  * buffers_*, filled    the ring of free buffers: the poller fills it and counts; others read the
  *                      count
+ * wanted, wanted_n     guarded by submitting; wanted_n also read without: uring_ask.c
+ * owner                the thread that waited last, 0: none yet
  * wake_watched         the poller's: the kernel tells of wake_fd
  * rings, rings_bytes, entries_bytes, buffers   mappings, constant */
 typedef struct hk_uring {
@@ -44,6 +67,9 @@ typedef struct hk_uring {
     bool wake_watched;
     HK_ATOMIC(uint32_t) filled;
     hk_lock submitting;
+    HK_ATOMIC(uint32_t) wanted_n;
+    uint64_t wanted[HK_URING_WANTED];
+    HK_ATOMIC(uintptr_t) owner;
 
     void *rings;
     size_t rings_bytes;
@@ -53,6 +79,22 @@ typedef struct hk_uring {
 /* 0; -ENOSYS: this kernel has not all that is needed; -EPERM: it is not allowed here. */
 int hk_uring_open(hk_reactor *r);
 void hk_uring_close(hk_reactor *r);
+
+/* For hk_backend. */
+int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d);
+void hk_uring_forget(hk_reactor *unused, hk_source *s);
+bool hk_uring_send(hk_reactor *r, hk_send *send);
+void hk_uring_nudge(hk_reactor *r);
+
+/* Entries that the kernel has not taken yet, and having it take them. */
+uint32_t hk_uring_pending(hk_uring *u);
+int hk_uring_submit(hk_reactor *r);
+
+/* Ask for what other threads have left word of. The poller's; those that fail are events. */
+void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n);
+
+int hk_uring_watch_wake(hk_reactor *r);             /* the poller's */
+void hk_uring_cancel(hk_reactor *r, uint64_t name); /* any thread, a request by its user_data */
 
 /* Give the kernel the buffers that readers have given back. The poller's. */
 void hk_uring_refill(hk_reactor *r);

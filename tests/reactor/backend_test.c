@@ -71,6 +71,7 @@ ON_EACH_BACKEND(a_wait_that_could_not_be_attached_fails_and_works_later)
     hk_reactor *r = open_reactor(backend);
     pair p = open_pair();
     hk_sleeper sleeper = {0};
+    settle(r);
     hk_fault_plan(calls_of(backend).attach, 1, -ENOSPC);
     cr_expect_eq(start(r, p.source, HK_IN, &sleeper), -ENOSPC);
     cr_expect(hk_fault_hit());

@@ -11,11 +11,19 @@
 #include "reactor/flow.h"
 #include "reactor/uring.h"
 
+/* The calling thread is the owner: it has waited before. */
+static hk_reactor *open_uring(void)
+{
+    hk_reactor *r = open_reactor(uring_or_skip());
+    settle(r);
+    return r;
+}
+
 #define ON_URING(name)                                                                             \
     static void name(hk_reactor *r);                                                               \
     Test(uring_flow, name, .timeout = 60)                                                          \
     {                                                                                              \
-        name(open_reactor(uring_or_skip()));                                                       \
+        name(open_uring());                                                                        \
     }                                                                                              \
     static void name(hk_reactor *r)
 
@@ -438,29 +446,96 @@ static struct {
 
 static void *arm_and_compute(void *arg)
 {
-    wait_armed(busy.reactor, busy.source, HK_IN, &busy.sleeper);
+    settle(busy.reactor); /* it is the owner now */
+    if (busy.source)
+        wait_armed(busy.reactor, busy.source, HK_IN, &busy.sleeper);
     hk_store_release(&busy.is_armed, true); /* [test:armed] */
     while (!hk_load_acquire(&busy.may_end)) /* [test:end] without a system call */
         continue;
     return arg;
 }
 
-ON_URING(a_helper_sees_what_came_for_a_thread_that_only_computes)
+static pthread_t begin_computing(hk_reactor *r, hk_source *s)
 {
-    pair p = open_stream_pair();
-    hk_ready ready[HK_READY_MAX];
     pthread_t thread;
     busy.reactor = r;
-    busy.source = p.source;
+    busy.source = s;
     cr_assert_eq(hk_os_thread_start(&thread, arm_and_compute, NULL), 0);
     while (!hk_load_acquire(&busy.is_armed)) /* [test:armed] */
         hk_os_yield();
-    say(p.peer, "x");
+    return thread;
+}
+
+static void end_computing(pthread_t thread)
+{
+    hk_store_release(&busy.may_end, true); /* [test:end] */
+    (void)hk_os_thread_join(thread);
+}
+
+static bool help_until_ready(hk_reactor *r, hk_sleeper *sleeper)
+{
+    hk_ready ready[HK_READY_MAX];
     int n = 0;
     for (int64_t give_up = SOON; n == 0 && hk_os_now() < give_up;)
         n = hk_reactor_help(r, ready);
-    cr_expect_eq(n, 1);
-    hk_store_release(&busy.may_end, true); /* [test:end] */
-    (void)hk_os_thread_join(thread);
+    return n == 1 && ready[0].ticket.sleeper == sleeper;
+}
+
+ON_URING(a_helper_sees_what_came_for_a_thread_that_only_computes)
+{
+    pair p = open_stream_pair();
+    pthread_t thread = begin_computing(r, p.source);
+    say(p.peer, "x");
+    cr_expect(help_until_ready(r, &busy.sleeper));
+    end_computing(thread);
+    close_pair(p);
+}
+
+/* The helper asks for one event only: the request is its own, and would wake it for ever. */
+ON_URING(who_arms_on_the_ring_of_a_thread_that_only_computes_is_told_by_a_helper)
+{
+    pair p = open_stream_pair();
+    hk_sleeper sleeper = {0};
+    pthread_t thread = begin_computing(r, NULL);
+    wait_armed(r, p.source, HK_IN, &sleeper);
+    cr_expect_eq(hk_load_relaxed(&r->uring->wanted_n), 1u);
+    say(p.peer, "x");
+    cr_expect(help_until_ready(r, &sleeper));
+    cr_expect_not(is_running(p.source));
+    cr_expect_eq(drain(p.fd), 1, "nobody took it ahead");
+    end_computing(thread);
+    close_pair(p);
+}
+
+ON_URING(who_closes_before_the_owner_has_asked_is_asked_for_nothing)
+{
+    pair p = open_stream_pair();
+    hk_sleeper sleeper = {0};
+    pthread_t thread = begin_computing(r, NULL);
+    wait_armed(r, p.source, HK_IN, &sleeper);
+    hk_source_stop(p.source, HK_IN);
+    hk_source_close(p.source);
+    int fd = p.fd, fds[2];
+    close_peer(&p);
+    (void)hk_os_close(fd);
+    cr_assert_eq(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    cr_assert(fds[0] == fd || fds[1] == fd, "the number is used again");
+    say(fds[0] == fd ? fds[1] : fds[0], "x");
+    hk_ready ready[HK_READY_MAX];
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(hk_reactor_help(r, ready), 0);
+    cr_expect_eq(drain(fd), 1, "the byte of another was taken");
+    end_computing(thread);
+}
+
+ON_URING(what_another_thread_arms_on_our_ring_flows_as_what_we_arm)
+{
+    pair p = open_stream_pair();
+    hk_store_relaxed(&r->uring->owner, (uintptr_t)1); /* as if we were another */
+    arm(r, p.source);
+    settle(r); /* and now we are the owner */
+    say(p.peer, "x");
+    POLL_UNTIL(r, hk_load_relaxed(&p.source->flow[HK_IN].word) & HK_FLOW_PIECES);
+    cr_expect(is_running(p.source));
     close_pair(p);
 }
