@@ -171,4 +171,20 @@ static inline void wait_until_readable(hk_reactor *r, hk_source *s)
     cr_assert_eq(got.ticket.sleeper, &sleeper);
 }
 
+/* The calling thread is the owner: it has waited before. */
+static inline hk_reactor *open_uring(void)
+{
+    hk_reactor *r = open_reactor(uring_or_skip());
+    settle(r);
+    return r;
+}
+
+#define ON_URING(name)                                                                             \
+    static void name(hk_reactor *r);                                                               \
+    Test(uring_only, name, .timeout = 60)                                                          \
+    {                                                                                              \
+        name(open_uring());                                                                        \
+    }                                                                                              \
+    static void name(hk_reactor *r)
+
 #endif
