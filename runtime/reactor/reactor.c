@@ -65,6 +65,11 @@ void hk_reactor_close(hk_reactor *r)
     r->backend->close(r);
 }
 
+void hk_reactor_own(hk_reactor *r)
+{
+    hk_store_relaxed(&r->owner, (uintptr_t)hk_os_thread_self()); /* whoever else asks is not it */
+}
+
 /* How long to wait: 0 not at all, negative for ever. */
 static int64_t timeout_until(hk_reactor *r, int64_t deadline)
 {

@@ -176,6 +176,7 @@ extern const hk_backend hk_backend_kqueue;
  * wake_pending         set by whoever interrupts, cleared by a wait that could have blocked
  * polling              taken (try only) by whoever polls: the owner, or a helper when the owner
  *                      is busy; so events of one reactor are never handled by two threads at once
+ * owner                the thread that waits here; set by it, compared with itself by others
  * pieces, uring        a completion backend's: flow.h, uring.c
  * timers               has its own lock */
 struct hk_reactor {
@@ -184,6 +185,7 @@ struct hk_reactor {
     int wake_fd;
     HK_ATOMIC(bool) wake_pending;
     hk_lock polling;
+    HK_ATOMIC(uintptr_t) owner;
     hk_pieces pieces;
     struct hk_uring *uring;
     hk_timers timers;
@@ -194,6 +196,9 @@ const hk_backend *hk_reactor_backend(const char *name);
 
 int hk_reactor_open(hk_reactor *r, const hk_backend *backend); /* NULL: as for "" above */
 void hk_reactor_close(hk_reactor *r); /* its sources have been closed before */
+
+/* The calling thread is the owner from now on: the one that waits. Before its first wait. */
+void hk_reactor_own(hk_reactor *r);
 
 /* Collect what is ready: descriptors and due timers. Waits until the earliest timer, `deadline`
  * (a point in time; 0: only look; INT64_MAX: none), an interrupt or a signal. Returns the number of

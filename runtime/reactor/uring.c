@@ -180,12 +180,9 @@ static void reap(hk_reactor *r, hk_ready *ready, int max, int *n)
 
 /* Only ever by the owner, whose thread the request then belongs to: a helper does not wait. What
  * was written before would be told as if it were news, so it is read. */
-static int become_owner(hk_reactor *r)
+static int watch_wake(hk_reactor *r)
 {
     uint64_t count;
-    hk_store_relaxed(&r->uring->owner, (uintptr_t)hk_os_thread_self()); /* a hint to others */
-    if (r->uring->wake_watched)
-        return 0;
     (void)hk_os_read(r->wake_fd, &count, sizeof count); /* -EAGAIN: nothing was */
     int rc = hk_uring_watch_wake(r);
     r->uring->wake_watched = rc == 0;
@@ -209,7 +206,7 @@ static int enter(hk_reactor *r, int64_t timeout_ns)
 
 static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
 {
-    int rc = timeout_ns != 0 ? become_owner(r) : 0, n = 0;
+    int rc = timeout_ns != 0 && !r->uring->wake_watched ? watch_wake(r) : 0, n = 0;
     hk_uring_refill(r);
     hk_uring_ask_wanted(r, ready, max, &n);
     if (n > 0 || hk_load_acquire(&r->wake_pending)) /* [reactor:wake] acquire: maybe read above */

@@ -47,7 +47,6 @@ static inline uint64_t hk_uring_key(uint64_t name)
  * buffers_*, filled    the ring of free buffers: the poller fills it and counts; others read the
  *                      count
  * wanted, wanted_n     guarded by submitting; wanted_n also read without: uring_ask.c
- * owner                the thread that waited last, 0: none yet
  * wake_watched         the poller's: the kernel tells of wake_fd
  * rings, rings_bytes, entries_bytes, buffers   mappings, constant */
 typedef struct hk_uring {
@@ -69,7 +68,6 @@ typedef struct hk_uring {
     hk_lock submitting;
     HK_ATOMIC(uint32_t) wanted_n;
     uint64_t wanted[HK_URING_WANTED];
-    HK_ATOMIC(uintptr_t) owner;
 
     void *rings;
     size_t rings_bytes;

@@ -160,10 +160,10 @@ static int ask_to_go_on(hk_reactor *r, hk_source *s, hk_direction d, bool briefl
     return ask(r, &entry);
 }
 
-/* Is the caller the thread that waits in this ring? It may change, as a rule it does not. */
-static bool is_owner(hk_uring *u)
+static bool is_owner(hk_reactor *r)
 {
-    return hk_load_relaxed(&u->owner) == (uintptr_t)hk_os_thread_self(); /* ours if it is us */
+    /* relaxed: if it is us, we wrote it */
+    return hk_load_relaxed(&r->owner) == (uintptr_t)hk_os_thread_self();
 }
 
 static bool leave_word(hk_uring *u, const hk_source *s, hk_direction d)
@@ -185,7 +185,7 @@ int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d)
     int rc = hk_flow_arm(s, d, r);
     if (rc != 0)
         return rc == HK_FLOW_RUNS ? 0 : rc;
-    if (!is_owner(u) && leave_word(u, s, d)) {
+    if (!is_owner(r) && leave_word(u, s, d)) {
         hk_reactor_interrupt(r);
         return 0;
     }
@@ -206,7 +206,7 @@ static void ask_as_wanted(hk_reactor *r, uint64_t word, hk_ready *ready, int *n)
     /* [flow:word] acquire: who armed it. Closed since: that generation is over. */
     if (!s || hk_load_acquire(&s->flow[d].word) >> HK_FLOW_GENERATION_SHIFT != key >> 32)
         return;
-    if (ask_to_go_on(r, s, d, !is_owner(r->uring)) == 0)
+    if (ask_to_go_on(r, s, d, !is_owner(r)) == 0)
         return;
     hk_flow_ended(key, d, 0); /* whoever waits tries again, and is told if that fails too */
     hk_source_event(key, d == HK_IN ? HK_EVENT_IN : HK_EVENT_OUT, ready, n);

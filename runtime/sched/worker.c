@@ -304,6 +304,7 @@ static void loop(hk_fiber *self)
 void hk_worker_main(hk_worker *w)
 {
     hk_worker_set_self(w);
+    hk_reactor_own(&w->reactor);
     hk_fiber_adopt_thread(&w->thread);
     for (;;) {
         w->fiber = fresh_loop(w, w->stack_class);

@@ -434,9 +434,8 @@ ON_URING(who_closes_before_the_owner_has_asked_is_asked_for_nothing)
 ON_URING(what_another_thread_arms_on_our_ring_flows_as_what_we_arm)
 {
     pair p = open_stream_pair();
-    hk_store_relaxed(&r->uring->owner, (uintptr_t)1); /* as if we were another */
+    hk_store_relaxed(&r->owner, (uintptr_t)1); /* as if we were another */
     arm(r, p.source);
-    hk_store_relaxed(&r->uring->owner, (uintptr_t)hk_os_thread_self());
     settle(r);
     say(p.peer, "x");
     POLL_UNTIL(r, hk_load_relaxed(&p.source->flow[HK_IN].word) & HK_FLOW_PIECES);
