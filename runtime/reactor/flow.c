@@ -35,6 +35,18 @@ static bool have_connections(void)
     return true;
 }
 
+/* relaxed: see hk_piece */
+static uint32_t next_of(hk_piece *piece)
+{
+    return hk_load_relaxed(&piece->next);
+}
+
+/* relaxed: see hk_piece */
+static void set_next(hk_piece *piece, uint32_t next)
+{
+    hk_store_relaxed(&piece->next, next);
+}
+
 static hk_piece *pieces_of(const hk_source *s, hk_reactor *r)
 {
     /* [flow:table] acquire, though whoever has a piece has met whoever made the table. */
@@ -81,16 +93,17 @@ bool hk_flow_arrived(uint64_t key, hk_reactor *r, uint32_t piece, bool goes_on, 
         if (generation_of(word) != key >> 32)
             return false;
         uint32_t newest = (uint32_t)(word & HK_FLOW_PIECES);
-        list[piece].next = newest;
+        set_next(&list[piece], newest);
         /* Of a piece that is taken meanwhile it may be anything: then the CAS fails. Nobody else
          * puts pieces here, so the same number is the same piece. */
-        list[piece].depth = newest ? list[newest - 1].depth + 1 : 1;
+        uint32_t below = newest ? hk_load_relaxed(&list[newest - 1].depth) : 0; /* see hk_piece */
+        *ret_depth = below + 1;
+        hk_store_relaxed(&list[piece].depth, below + 1);
         after = (word & ~HK_FLOW_PIECES) | (piece + 1);
         if (!goes_on)
             after &= ~HK_FLOW_RUNNING;
         /* [flow:word] release: the piece and what is in it. */
     } while (!hk_cas_acqrel(&s->flow[HK_IN].word, &word, after));
-    *ret_depth = list[piece].depth;
     return true;
 }
 
@@ -115,7 +128,7 @@ static void give_back(hk_pieces *p, uint32_t piece)
 {
     uint32_t first = hk_load_relaxed(&p->given_back); /* relaxed: the CAS decides */
     do
-        p->list[piece].next = first;
+        set_next(&p->list[piece], first);
     /* [flow:back] release: we read it no more. */
     while (!hk_cas_release(&p->given_back, &first, piece + 1));
 }
@@ -143,8 +156,8 @@ static bool take(hk_source *s, uint64_t *ret_word)
     hk_piece *list = pieces_of(s, flow->at);
     uint32_t at = (uint32_t)(word & HK_FLOW_PIECES), later = 0;
     while (at != 0) { /* turn it round: the oldest first */
-        uint32_t before = list[at - 1].next;
-        list[at - 1].next = later;
+        uint32_t before = next_of(&list[at - 1]);
+        set_next(&list[at - 1], later);
         later = at;
         at = before;
     }
@@ -186,7 +199,7 @@ bool hk_flow_read(hk_source *s, void *ret_buf, size_t n, ssize_t *ret_n, bool *r
     s->taken_bytes += (uint32_t)count;
     if (count == left) {
         uint32_t empty = s->taken - 1;
-        s->taken = piece->next;
+        s->taken = next_of(piece);
         s->taken_bytes = 0;
         give_back(p, empty);
     }
@@ -202,7 +215,7 @@ bool hk_flow_accept(hk_source *s, int *ret_fd)
         return explain(s, word, ret_fd);
     *ret_fd = (int)s->taken - 1;
     /* [flow:table] acquire: see pieces_of. */
-    s->taken = hk_load_acquire(&connections)[s->taken - 1].next;
+    s->taken = next_of(&hk_load_acquire(&connections)[s->taken - 1]);
     return true;
 }
 
@@ -212,7 +225,7 @@ static void let_go(hk_source *s, hk_flow *flow, uint32_t first)
 {
     while (first != 0) {
         uint32_t piece = first - 1;
-        first = pieces_of(s, flow->at)[piece].next;
+        first = next_of(&pieces_of(s, flow->at)[piece]);
         if (s->input == HK_INPUT_CONNECTIONS)
             (void)hk_os_close((int)piece); /* nobody got to know it */
         else

@@ -109,11 +109,13 @@ struct hk_source {
  *
  * next   0, or 1 + the number of the piece before (in a flow) or after (taken, or given back)
  * bytes  in this piece
- * depth  pieces in the flow when this one came */
+ * depth  pieces in the flow when this one came
+ *        All accesses are relaxed: the flow's word orders them; and who has a descriptor, and with
+ *        it that piece, the kernel says, of which no tool knows */
 typedef struct hk_piece {
-    uint32_t next;
+    HK_ATOMIC(uint32_t) next;
     uint32_t bytes;
-    uint32_t depth;
+    HK_ATOMIC(uint32_t) depth;
 } hk_piece;
 
 /* list, memory  constant while the reactor is open; a piece is its poller's, then its reader's

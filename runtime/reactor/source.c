@@ -166,23 +166,20 @@ static int attach_once(hk_source *s, hk_reactor *home)
 /* Have the kernel go on with this direction, unless it does. */
 static int arm_again(hk_source *s, hk_direction d, hk_reactor *r)
 {
-    /* Only which backend it is counts, and all of a process's are of one kind as long as it does.
-     * [source:attach] release. */
-    if (!hk_load_relaxed(&s->reactor)) /* relaxed: either direction's will do */
-        hk_store_release(&s->reactor, r);
+    if (!hk_load_relaxed(&s->reactor))    /* relaxed: any will do, as close asks for the backend */
+        hk_store_release(&s->reactor, r); /* [source:attach] release */
     return r->backend->arm(r, s, d);
 }
 
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home)
 {
     hk_reactor *r = hk_load_acquire(&s->reactor); /* [source:attach] acquire */
-    if (!r || !home)
-        r = r ? r : home;
-    int rc;
-    if (r->backend->arm)
-        rc = arm_again(s, d, home && home->backend->arm ? home : r);
-    else
-        rc = attach_once(s, home);
+    if (!r)
+        r = home;
+    bool completes = r->backend->arm;
+    /* It moves to where it is waited for, as long as that is of the same kind. */
+    int rc = completes ? arm_again(s, d, home && home->backend == r->backend ? home : r)
+                       : attach_once(s, home);
     if (rc != 0)
         return rc;
 

@@ -52,7 +52,7 @@ void hk_uring_refill(hk_reactor *r)
         return;
     for (; first != 0; n++) {
         uint32_t piece = first - 1;
-        first = r->pieces.list[piece].next;
+        first = hk_load_relaxed(&r->pieces.list[piece].next); /* see hk_piece */
         put_buffer(u, &r->pieces, piece);
     }
     hk_store_relaxed(&u->filled, hk_load_relaxed(&u->filled) + n);
@@ -171,6 +171,7 @@ static void reap(hk_reactor *r, hk_ready *ready, int max, int *n)
     uint32_t head = hk_load_relaxed(u->cq_head); /* the poller's own */
     uint32_t tail = hk_load_acquire(u->cq_tail); /* [uring:cq] acquire: the entries */
     uint32_t mask = u->cq_entries - 1;
+    (void)hk_load_acquire(u->sq_tail); /* [uring:sq] acquire, through the kernel: the hk_sends */
     for (uint32_t i = 0; i < tail - head && i < HK_READY_MAX; i++)
         expect(&u->completions[(head + i) & mask]);
     while (head != tail && *n + 2 <= max) /* one makes two entries at most */

@@ -106,7 +106,7 @@ static int make_buffers(hk_reactor *r)
     u->buffers = ring;
     u->buffers_end = (HK_ATOMIC(uint16_t) *)(void *)&((struct io_uring_buf_ring *)ring)->tail;
     for (uint32_t i = 0; i < HK_URING_BUFFERS; i++)
-        r->pieces.list[i].next = i + 1 < HK_URING_BUFFERS ? i + 2 : 0;
+        hk_store_relaxed(&r->pieces.list[i].next, i + 1 < HK_URING_BUFFERS ? i + 2 : 0); /* new */
     hk_store_relaxed(&r->pieces.given_back, 1u); /* all of them */
     hk_uring_refill(r);
     return 0;
