@@ -4,20 +4,37 @@
 #define HANK_INSPECT_H
 
 #include <hank/base.h>
+#include <hank/task.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What on_failure() is told: good during the call. */
+typedef struct hank_failure {
+    const char *name;       /* the task's, or its function as fn@0x...; never NULL */
+    hank_fn fn;             /* its function; NULL if it is a handler of hank_serve() */
+    const void *spawned_at; /* the address after the call that spawned it, for addr2line; NULL in
+                               builds without assertions, which do not keep it */
+    int result;             /* what it returned; -ELOOP: it runs, and ignores that it is stopped */
+} hank_failure;
 
 /* Functions the runtime calls, from any worker and several at the same time; they must not wait.
  *
  * on_error(context, name, result) is called once for each failure that nobody awaits: of a task
  * that was detached or left to its parent's end, or of a handler of hank_serve(). A task that
  * ended with -ECANCELED after it was cancelled has not failed, and members of a group are the
- * group's business. `name` is good during the call. */
+ * group's business. A child left to its parent's end is reported when it ends, or, if that was
+ * before, when its parent does.
+ *
+ * A task that has been stopped and makes 1000 waits all the same, which all fail, is reported once
+ * as -ELOOP; from then on each of them yields. `name` is good during the call, and never NULL.
+ *
+ * on_failure(context, failure) is called for the same, and told more. */
 typedef struct hank_hooks {
     void (*on_error)(void *context, const char *name, int result);
     void *context;
+    void (*on_failure)(void *context, const hank_failure *failure);
 } hank_hooks;
 
 /* Counts since hank_run() began, except those that say `now`. They are added up worker by worker

@@ -37,6 +37,9 @@ _Static_assert(sizeof(hk_group) <= sizeof(hank_group), "hank_group is too small"
 /* A member has ended with t->result: count it down, free its slot, wake who waits. */
 void hk_group_member_end(struct hk_worker *w, struct hk_task *t);
 
+/* Whether members are refused now. */
+bool hk_group_is_stopping(hank_group *group);
+
 /* Make a child that its parent gives up a member; it may be running or over. */
 void hk_group_adopt(struct hk_worker *w, struct hk_task *t, hank_group *group);
 

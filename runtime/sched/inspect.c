@@ -19,8 +19,8 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
-/* A task's name, or its function. Safe in a signal handler: no stdio. */
-HK_UNWATCHED static const char *name_of(hk_task *t, char *buffer, size_t n)
+/* Safe in a signal handler: no stdio. */
+HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
 {
     const char *name = hk_task_name(t);
     if (name)
@@ -57,13 +57,14 @@ static int dump_one(void *slot, void *context)
     hk_task *t = slot;
     if (hk_load_relaxed(&t->phase) == HK_PHASE_FREE)
         return 1;
-    char buffer[40], line[160];
+    char buffer[HK_NAME_BUFFER], line[160];
     const char *state = state_of(t);
     const char *why = hk_load_relaxed(&t->sleeper.why);
     bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED;
-    int n = snprintf(line, sizeof line, "%-24s %-8s%s%s%s\n", name_of(t, buffer, sizeof buffer),
-                     state, state[0] == 'w' && why ? " for " : "",
-                     state[0] == 'w' && why ? why : "", cancelled ? " (cancelled)" : "");
+    int n =
+        snprintf(line, sizeof line, "%-24s %-8s%s%s%s\n", hk_inspect_name(t, buffer, sizeof buffer),
+                 state, state[0] == 'w' && why ? " for " : "", state[0] == 'w' && why ? why : "",
+                 cancelled ? " (cancelled)" : "");
     size_t length = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
     (void)hk_os_write(*(int *)context, line, length); /* what cannot be written is dropped */
     return 1;
@@ -83,19 +84,19 @@ void hk_inspect_overflow(hk_fiber *f, int fd)
 {
     hk_worker *w = hk_worker_self();
     hk_task *t = w && w->fiber == f ? w->current : f ? f->owner : NULL;
-    char buffer[40];
+    char buffer[HK_NAME_BUFFER];
     write_text(fd, "task ");
-    write_text(fd, t ? name_of(t, buffer, sizeof buffer) : "(none)");
+    write_text(fd, t ? hk_inspect_name(t, buffer, sizeof buffer) : "(none)");
     write_text(fd, "\n");
 }
 
 void hk_inspect_panic(int fd)
 {
     hk_worker *w = hk_worker_self();
-    char buffer[40];
+    char buffer[HK_NAME_BUFFER];
     if (w && w->current) {
         write_text(fd, "hank: in task ");
-        write_text(fd, name_of(w->current, buffer, sizeof buffer));
+        write_text(fd, hk_inspect_name(w->current, buffer, sizeof buffer));
         write_text(fd, "\n");
     }
     hank_dump(fd);

@@ -281,11 +281,26 @@ void hk_runtime_push(hk_runtime *rt, hk_task *t)
     (void)hk_sub_acqrel(&rt->visitors, 1u); /* [runtime:visitors] release: we touch it no more */
 }
 
-void hk_runtime_report(hk_runtime *rt, const char *name, int result)
+static void report(hk_runtime *rt, const hank_failure *f)
 {
-    if (!rt)
-        rt = current();
     const hank_hooks *hooks = rt ? rt->options.hooks : NULL;
     if (hooks && hooks->on_error)
-        hooks->on_error(hooks->context, name, result);
+        hooks->on_error(hooks->context, f->name, f->result);
+    if (hooks && hooks->on_failure)
+        hooks->on_failure(hooks->context, f);
+}
+
+void hk_runtime_report(hk_runtime *rt, const char *name, int result)
+{
+    report(rt ? rt : current(), &(hank_failure){.name = name, .result = result});
+}
+
+void hk_runtime_report_task(hk_runtime *rt, hk_task *t, int result)
+{
+    char buffer[HK_NAME_BUFFER];
+    hank_failure f = {.name = hk_inspect_name(t, buffer, sizeof buffer),
+                      .fn = t->fn,
+                      .spawned_at = hk_task_site(t),
+                      .result = result};
+    report(rt, &f);
 }

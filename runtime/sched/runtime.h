@@ -87,7 +87,8 @@ void hk_runtime_cannot_start(struct hk_runtime *rt);
 /* Queue a woken task of `rt` from a thread that is none of its workers. */
 void hk_runtime_push(struct hk_runtime *rt, struct hk_task *t);
 
-/* The error hook, once for each failure nobody awaits. NULL: the calling task's runtime. */
+/* The error hooks, once for each failure nobody awaits. NULL: the calling task's runtime. */
 void hk_runtime_report(struct hk_runtime *rt, const char *name, int result);
+void hk_runtime_report_task(struct hk_runtime *rt, struct hk_task *t, int result);
 
 #endif

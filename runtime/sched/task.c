@@ -5,13 +5,13 @@
 #include <hank/task.h>
 
 #include <errno.h>
-#include <string.h>
 
-#include "base/alloc.h"
 #include "base/check.h"
 #include "fiber/stack.h"
+#include "sched/extra.h"
 #include "sched/group.h"
 #include "sched/join.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/scope.h"
@@ -50,31 +50,6 @@ static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *p
     return t;
 }
 
-/* The copy of an argument, behind its own size. */
-typedef struct argument_copy {
-    size_t bytes;
-    _Alignas(max_align_t) char argument[];
-} argument_copy;
-
-static bool copy_argument(hk_task *t, const void *arg, size_t bytes)
-{
-    argument_copy *copy = hk_alloc(sizeof *copy + bytes);
-    if (!copy)
-        return false;
-    copy->bytes = bytes;
-    t->arg = memcpy(copy->argument, arg, bytes);
-    hk_task_add_trait(t, HK_TRAIT_COPIED);
-    return true;
-}
-
-static void free_copy(hk_task *t)
-{
-    if (HK_LIKELY(!hk_task_has(t, HK_TRAIT_COPIED)))
-        return;
-    argument_copy *copy = hk_container_of(t->arg, argument_copy, argument);
-    hk_free(copy, sizeof *copy + copy->bytes);
-}
-
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
 {
     hk_task *t = take_slot(w, how->fn, how->arg, parent);
@@ -86,7 +61,8 @@ hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
         hk_store_relaxed(&t->name, how->name); /* see take_slot */
         hk_task_add_trait(t, HK_TRAIT_NAMED);
     }
-    if (how->copy > 0 && !copy_argument(t, how->arg, how->copy)) {
+    hk_task_set_site(t, how->site);
+    if (hk_extra_make(t, how, w->current) < 0) {
         hk_task_discard(w, t);
         return NULL;
     }
@@ -106,7 +82,7 @@ void hk_task_free(hk_worker *w, hk_task *t)
 
 void hk_task_discard(hk_worker *w, hk_task *t)
 {
-    free_copy(t);
+    hk_extra_free(t);
     hk_count(w->counters.ended);
     hk_task_free(w, t);
 }
@@ -116,17 +92,34 @@ static hank_task failed(int error)
     return (hank_task){.slot_ = NULL, .generation_ = 1, .error_ = error};
 }
 
+/* Its parent's, and with a handle, from here on; nobody can see it yet. */
+static inline hank_task register_child(hk_task *t)
+{
+    hk_task *parent = hk_load_relaxed(&t->parent); /* our own */
+    hk_task_add_trait(parent, HK_TRAIT_PARENT);
+    hk_list_push_back(&parent->children, &t->siblings);
+    return (hank_task){.slot_ = t, /* before it can end: no one else changes the generation */
+                       .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
+                       .error_ = 0};
+}
+
 static inline hank_task start_child(hk_worker *w, hk_task *t)
 {
     if (HK_UNLIKELY(!t))
         return failed(-ENOMEM);
-    hk_task *parent = hk_load_relaxed(&t->parent); /* our own */
-    hk_task_add_trait(parent, HK_TRAIT_PARENT);
-    hk_list_push_back(&parent->children, &t->siblings);
-    hank_task handle = {.slot_ = t, /* before it can end: no one else changes the generation */
-                        .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
-                        .error_ = 0};
+    hank_task handle = register_child(t);
     hk_worker_push_new(w, t);
+    return handle;
+}
+
+/* The unusual ones. */
+static hank_task spawn_child(hk_worker *w, const hk_spawn *how)
+{
+    hk_task *t = hk_task_new(w, how, w->current);
+    if (!how->eager || !t)
+        return start_child(w, t);
+    hank_task handle = register_child(t);
+    hk_worker_start_now(w, t);
     return handle;
 }
 
@@ -137,21 +130,45 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(-EPERM);
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    return start_child(w, take_slot(w, fn, arg, w->current));
+    if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA))) /* there may be some to inherit */
+        return spawn_child(w, &(hk_spawn){.fn = fn, .arg = arg, .site = HK_CALL_SITE()});
+    hk_task *t = take_slot(w, fn, arg, w->current);
+    hk_task_set_site(t, HK_CALL_SITE());
+    return start_child(w, t);
+}
+
+int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options *options)
+{
+    static const hank_spawn_options defaults;
+    const hank_spawn_options *o = options ? options : &defaults;
+    *ret = (hk_spawn){.fn = fn,
+                      .arg = arg,
+                      .name = o->name,
+                      .copy = o->copy,
+                      .stack_size = o->stack_size,
+                      .on_done = o->on_done,
+                      .on_done_arg = o->on_done_arg,
+                      .eager = o->eager};
+    bool good = fn && o->stack_size <= HK_STACK_MAX && o->copy <= COPY_MAX && (o->copy == 0 || arg);
+    return good ? 0 : -EINVAL;
 }
 
 hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *options)
 {
-    static const hank_spawn_options defaults;
-    const hank_spawn_options *o = options ? options : &defaults;
     hk_worker *w = hk_worker_self();
+    hk_spawn how;
     if (!w || !w->current)
         return failed(-EPERM);
-    if (!fn || o->stack_size > HK_STACK_MAX || o->copy > COPY_MAX || (o->copy > 0 && !arg))
-        return failed(-EINVAL);
-    hk_spawn how = {
-        .fn = fn, .arg = arg, .name = o->name, .copy = o->copy, .stack_size = o->stack_size};
-    return start_child(w, hk_task_new(w, &how, w->current));
+    int rc = hk_spawn_read(&how, fn, arg, options);
+    if (rc < 0)
+        return failed(rc);
+    how.site = HK_CALL_SITE();
+    return spawn_child(w, &how);
+}
+
+hank_task hk_task_register(hk_task *t)
+{
+    return register_child(t);
 }
 
 /* --- running and ending -------------------------------------------------------------------- */
@@ -160,7 +177,7 @@ void hk_task_report(hk_task *t, int result)
 {
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
     if (result < 0 && !asked_to)
-        hk_runtime_report(hk_worker_self()->runtime, hk_task_name(t), result);
+        hk_runtime_report_task(hk_worker_self()->runtime, t, result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -173,7 +190,7 @@ static void settle(hk_task *t, int result)
             (void)hk_task_cancel(c, HK_GENERATION(hk_load_relaxed(&c->control))); /* it lives */
         }
     while (!hk_list_empty(&t->children)) {
-        hk_join j = {.tasks = batch, .mode = HK_JOIN_ALL};
+        hk_join j = {.tasks = batch, .mode = HK_JOIN_SETTLE};
         hk_node *n = t->children.next;
         for (; n != &t->children && j.n < SETTLE_BATCH; n = n->next) {
             hk_task *c = hk_container_of(n, hk_task, siblings);
@@ -182,7 +199,6 @@ static void settle(hk_task *t, int result)
         (void)hk_join_wait(&j); /* a stop has been passed on to them; the task is over anyway */
         for (size_t i = 0; i < j.n; i++) {
             hk_task *c = batch[i].slot_;
-            hk_task_report(c, c->result);
             (void)hk_task_collect(hk_worker_self(), c);
         }
     }
@@ -206,7 +222,8 @@ int hk_task_body(hk_task *t)
         if (HK_UNLIKELY(!hk_list_empty(&t->children)))
             settle(t, result);
     }
-    free_copy(t);
+    if (HK_UNLIKELY(hk_task_has(t, HK_TRAIT_EXTRA)))
+        hk_extra_end(t, result);
     return result;
 }
 
@@ -357,6 +374,7 @@ int hank_detach(hank_task handle)
     hk_task *c = hk_task_child(w->current, handle, &error);
     if (!c)
         return error;
+    hk_look_forget(c);
     hk_list_remove(&c->siblings);
     hk_group_adopt(w, c, &w->runtime->detached);
     return 0;
