@@ -5,6 +5,7 @@
 #include "base/os.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -75,4 +76,9 @@ const char *hk_os_error_text(int error)
 #else
     return strerror(error);
 #endif
+}
+
+const char *hk_os_environment(const char *name)
+{
+    return getenv(name);
 }
