@@ -204,12 +204,12 @@ int hk_os_close(int fd)
 
 ssize_t hk_os_read(int fd, void *buffer, size_t n)
 {
-    return HK_SYS_RETRY(HK_FAULT_READ, read(fd, buffer, n));
+    return HK_SYS_SHORT(HK_FAULT_READ, n, read(fd, buffer, n));
 }
 
 ssize_t hk_os_write(int fd, const void *buffer, size_t n)
 {
-    return HK_SYS_RETRY(HK_FAULT_WRITE, write(fd, buffer, n));
+    return HK_SYS_SHORT(HK_FAULT_WRITE, n, write(fd, buffer, n));
 }
 
 ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
@@ -293,12 +293,12 @@ int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
 
 ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags)
 {
-    return HK_SYS_RETRY(HK_FAULT_RECV, recv(fd, buffer, n, flags));
+    return HK_SYS_SHORT(HK_FAULT_RECV, n, recv(fd, buffer, n, flags));
 }
 
 ssize_t hk_os_send(int fd, const void *buffer, size_t n)
 {
-    return HK_SYS_RETRY(HK_FAULT_SEND, send(fd, buffer, n, MSG_NOSIGNAL));
+    return HK_SYS_SHORT(HK_FAULT_SEND, n, send(fd, buffer, n, MSG_NOSIGNAL));
 }
 
 ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
