@@ -219,8 +219,10 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 
 int hk_os_set_nonblocking(int fd)
 {
-    int flags = (int)SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
-    return flags < 0 ? flags : (int)SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+    int flags = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
+    if (flags < 0)
+        return flags;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
@@ -324,12 +326,12 @@ int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *le
 
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return (int)SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
 }
 
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return (int)SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
 }
 
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
