@@ -123,8 +123,6 @@ int hk_os_dir_open(const char *path, DIR **ret_dir);
 int hk_os_dir_next(DIR *dir, struct dirent **ret_entry); /* 1; 0 no more */
 void hk_os_dir_close(DIR *dir);
 
-/* The program's. The environment must not be changed meanwhile. */
-const char *hk_os_environment(const char *name); /* NULL: not set */
 int64_t hk_os_process_id(void);
 
 /* Blocks: only for threads of the blocking pool. 0, a negative errno, or a resolver's code as
