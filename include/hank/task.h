@@ -26,6 +26,13 @@ typedef int (*hank_fn)(void *arg);
 
 struct hank_hooks; /* <hank/inspect.h> */
 
+/* hank_options.signals. While a runtime wants them and the program has left them at their default,
+ * the first SIGINT or SIGTERM stops it as hank_runtime_stop() does; the next ends the process as if
+ * hank were not there. Handlers of the program, and signals it ignores, are left alone.
+ *
+ * 0 is: in hank_run() on the main thread, and nowhere else. */
+enum { HANK_SIGNALS_ALWAYS = 1, HANK_SIGNALS_NEVER = 2 };
+
 /* For hank_run_opt(). Zero is the default of each; what is out of its limits is -EINVAL. */
 typedef struct hank_options {
     unsigned workers;               /* threads that run tasks; 0: one per available CPU; <= 1024 */
@@ -33,7 +40,11 @@ typedef struct hank_options {
     size_t stack_size;              /* bytes per task; 0: 64 KiB; raised to 16 KiB; <= 64 MiB */
     const struct hank_hooks *hooks; /* kept until hank_run_opt() returns; NULL: none */
     bool pin;                       /* tie each worker to one CPU */
-    uint64_t reserved_[4];          /* zero */
+    unsigned signals;               /* whether SIGINT and SIGTERM stop it; HANK_SIGNALS_... */
+    hank_ns leftovers_after; /* an end that takes longer is reported (on_leftovers); 0: never */
+    hank_ns slow_task;       /* a task that computes longer is reported (on_slow); 0: never */
+    uint64_t seed;           /* of hank_random() in tasks, for runs that repeat; 0: chance */
+    uint64_t reserved_[4];   /* zero */
 } hank_options;
 
 /* For hank_spawn_opt(). Zero is the default of each. */
@@ -55,8 +66,9 @@ typedef struct hank_task {
  * Children that fn leaves behind are waited for (and cancelled first if it failed); detached tasks
  * are cancelled and joined. Then the workers are gone too.
  *
- *   result      what fn returned; -EINVAL fn is NULL; -ENOMEM; -EAGAIN no threads to be had;
- *               -EBUSY called inside a task
+ *   result      what fn returned, but -EINTR if that was -ECANCELED and nothing but a signal had
+ *               stopped it; -EINVAL fn is NULL; -ENOMEM; -EAGAIN no threads to be had; -EBUSY
+ *               called inside a task
  *   waits       until all tasks have ended, blocking the calling thread
  *   threads     any thread that is not running a task
  *   since       0.1

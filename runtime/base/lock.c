@@ -3,7 +3,10 @@
 #include "base/lock.h"
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/os.h"
+
+HK_ATOMIC(bool) hk_fork_orphaned; /* base/fork.h: here, where it is needed first */
 
 /* MEASURED: the critical sections are 10 to 60 ns, a pause is 10 to 40. Past that the holder has
  * most likely lost its CPU, and only stepping aside helps. */
@@ -17,11 +20,13 @@ void hk_lock_slowly(hk_lock *l)
                 hk_spin_pause();
             else if (round < SPINS_MAX + YIELDS_MAX)
                 hk_os_yield();
-            else
+            else if (!hk_forked())
                 hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */
+            else
+                hk_panic("a lock that was held when this process was forked is held for ever");
             round++;
         }
-        if (hk_swap_acquire(&l->held, 1u) == 0)
+        if (hk_swap_acquire(&l->held, 1u) == 0) /* [lock:held] acquire */
             return;
     }
 }

@@ -146,6 +146,10 @@ int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home)
  * one that ended with HK_RETRY but whose system call is not going to be made. */
 void hk_source_stop(hk_source *s, hk_direction d);
 
+/* Keep everyone from opening and closing sources, across a fork(), and let them again. */
+void hk_source_freeze(void);
+void hk_source_thaw(void);
+
 /* --- for backends -------------------------------------------------------------------------- */
 
 /* What the kernel is given to name a source: index and generation. HK_KEY_WAKE names none. */

@@ -6,8 +6,6 @@
  * that the last words of a panic can use it too. */
 #include "sched/inspect.h"
 
-#include <hank/inspect.h>
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include "base/os.h"
 #include "fiber/fiber.h"
 #include "fiber/stack.h"
+#include "sched/fork.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/worker.h"
@@ -52,21 +51,31 @@ static const char *state_of(hk_task *t)
     return hk_load_relaxed(&t->on_stack) ? "running" : "ready";
 }
 
-static int dump_one(void *slot, void *context)
+size_t hk_inspect_line(hk_task *t, char line[HK_LINE_BYTES])
 {
-    hk_task *t = slot;
     if (hk_load_relaxed(&t->phase) == HK_PHASE_FREE)
-        return 1;
-    char buffer[40], line[160];
+        return 0;
+    char buffer[HK_NAME_BYTES];
     const char *state = state_of(t);
     const char *why = hk_load_relaxed(&t->sleeper.why);
     bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED;
-    int n = snprintf(line, sizeof line, "%-24s %-8s%s%s%s\n", name_of(t, buffer, sizeof buffer),
+    int n = snprintf(line, HK_LINE_BYTES, "%-24s %-8s%s%s%s\n", name_of(t, buffer, sizeof buffer),
                      state, state[0] == 'w' && why ? " for " : "",
                      state[0] == 'w' && why ? why : "", cancelled ? " (cancelled)" : "");
-    size_t length = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    return n < 0 ? 0 : (size_t)n < HK_LINE_BYTES ? (size_t)n : HK_LINE_BYTES - 1;
+}
+
+static int dump_one(void *slot, void *context)
+{
+    char line[HK_LINE_BYTES];
+    size_t length = hk_inspect_line(slot, line);
     (void)hk_os_write(*(int *)context, line, length); /* what cannot be written is dropped */
     return 1;
+}
+
+void hk_inspect_info(hk_task *t, char name[HK_NAME_BYTES], hank_task_info *ret)
+{
+    *ret = (hank_task_info){.name = name_of(t, name, HK_NAME_BYTES), .fn = t->fn};
 }
 
 void hank_dump(int fd)
@@ -83,7 +92,7 @@ void hk_inspect_overflow(hk_fiber *f, int fd)
 {
     hk_worker *w = hk_worker_self();
     hk_task *t = w && w->fiber == f ? w->current : f ? f->owner : NULL;
-    char buffer[40];
+    char buffer[HK_NAME_BYTES];
     write_text(fd, "task ");
     write_text(fd, t ? name_of(t, buffer, sizeof buffer) : "(none)");
     write_text(fd, "\n");
@@ -92,7 +101,7 @@ void hk_inspect_overflow(hk_fiber *f, int fd)
 void hk_inspect_panic(int fd)
 {
     hk_worker *w = hk_worker_self();
-    char buffer[40];
+    char buffer[HK_NAME_BYTES];
     if (w && w->current) {
         write_text(fd, "hank: in task ");
         write_text(fd, name_of(w->current, buffer, sizeof buffer));
@@ -105,12 +114,13 @@ int hank_get_stats(hank_stats *ret)
 {
     hk_worker *self = hk_worker_self();
     if (!self || !self->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     hk_runtime *rt = self->runtime;
     hk_stack_stats stacks;
     hk_stack_get_stats(&stacks);
     hank_stats sum = {.workers = rt->n, .stacks_live = stacks.live};
     uint64_t ended = 0;
+    sum.tasks_spawned = hk_load_relaxed(&rt->spawned_outside); /* as the others below */
     for (unsigned i = 0; i < rt->n; i++) {
         hk_counters *c = &rt->workers[i].counters;
         sum.tasks_spawned += hk_load_relaxed(&c->spawned); /* each is right, together no snapshot */

@@ -10,14 +10,16 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "fiber/stack.h"
+#include "sched/fork.h"
 #include "sched/group.h"
+#include "sched/guest.h"
 #include "sched/join.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/scope.h"
 #include "sched/worker.h"
 
-enum { COPY_MAX = 64 * 1024, SETTLE_BATCH = 32 };
+enum { SETTLE_BATCH = 32 };
 
 static void init_slot(void *slot)
 {
@@ -33,19 +35,25 @@ hk_slab hk_task_slab = {.bytes =
 
 /* --- making and giving back ---------------------------------------------------------------- */
 
-/* Everything a task starts with, in a slot of its own. NULL: no memory. */
-static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *parent)
+/* Everything a task starts with. */
+static inline void fill_slot(hk_task *t, hank_fn fn, void *arg, hk_task *parent, uint8_t size_class)
 {
-    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
-    if (HK_UNLIKELY(!t))
-        return NULL;
     /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
     t->fn = fn;
     t->arg = arg;
     hk_store_relaxed(&t->parent, parent);
     hk_store_relaxed(&t->join, HK_JOIN_NONE);
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
-    hk_store_relaxed(&t->traits, w->stack_class);
+    hk_store_relaxed(&t->traits, size_class);
+}
+
+/* The same, in a slot of its own. NULL: no memory. */
+static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *parent)
+{
+    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
+    if (HK_UNLIKELY(!t))
+        return NULL;
+    fill_slot(t, fn, arg, parent, w->stack_class);
     hk_count(w->counters.spawned);
     return t;
 }
@@ -75,25 +83,44 @@ static void free_copy(hk_task *t)
     hk_free(copy, sizeof *copy + copy->bytes);
 }
 
+/* What is not usual about a task. False: no memory for it. */
+static bool fill_unusual(hk_task *t, const hk_spawn *how)
+{
+    if (how->stack_size > 0)
+        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see fill_slot */
+    if (how->name) {
+        hk_store_relaxed(&t->name, how->name); /* see fill_slot */
+        hk_task_add_trait(t, HK_TRAIT_NAMED);
+    }
+    return how->copy == 0 || copy_argument(t, how->arg, how->copy);
+}
+
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
 {
     hk_task *t = take_slot(w, how->fn, how->arg, parent);
-    if (!t)
-        return NULL;
-    if (how->stack_size > 0)
-        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see take_slot */
-    if (how->name) {
-        hk_store_relaxed(&t->name, how->name); /* see take_slot */
-        hk_task_add_trait(t, HK_TRAIT_NAMED);
-    }
-    if (how->copy > 0 && !copy_argument(t, how->arg, how->copy)) {
+    if (t && !fill_unusual(t, how)) {
         hk_task_discard(w, t);
         return NULL;
     }
     return t;
 }
 
-void hk_task_free(hk_worker *w, hk_task *t)
+hk_task *hk_task_new_outside(hk_runtime *rt, const hk_spawn *how)
+{
+    hk_task *t = hk_slab_get_shared(&hk_task_slab);
+    if (!t)
+        return NULL;
+    fill_slot(t, how->fn, how->arg, NULL, rt->stack_class);
+    t->runtime = rt;
+    (void)hk_add_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
+    if (!fill_unusual(t, how)) {
+        hk_task_discard_outside(rt, t);
+        return NULL;
+    }
+    return t;
+}
+
+static inline void retire(hk_task *t)
 {
     uint64_t control = hk_load_relaxed(&t->control);
     uint64_t next = (uint64_t)(HK_GENERATION(control) + 1) << 32;
@@ -101,7 +128,27 @@ void hk_task_free(hk_worker *w, hk_task *t)
     /* A canceller's CAS on the old value fails from here on; one that came before is moot. Release,
      * and [task:turn]: who sees a turn of the slot's next task sees that it is another task. */
     hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
+}
+
+void hk_task_free(hk_worker *w, hk_task *t)
+{
+    retire(t);
     hk_slab_put(&hk_task_slab, &w->tasks, t);
+}
+
+void hk_task_free_shared(hk_task *t)
+{
+    retire(t);
+    hk_slab_put_shared(&hk_task_slab, t);
+}
+
+void hk_task_next_generation(hk_task *t)
+{
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    /* seq_cst as every change of control: see hk_task_cancel. A flag set meanwhile must not get
+     * lost. */
+    while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
+        continue;
 }
 
 void hk_task_discard(hk_worker *w, hk_task *t)
@@ -109,6 +156,13 @@ void hk_task_discard(hk_worker *w, hk_task *t)
     free_copy(t);
     hk_count(w->counters.ended);
     hk_task_free(w, t);
+}
+
+void hk_task_discard_outside(hk_runtime *rt, hk_task *t)
+{
+    free_copy(t);
+    (void)hk_sub_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
+    hk_task_free_shared(t);
 }
 
 static hank_task failed(int error)
@@ -134,7 +188,7 @@ hank_task hank_spawn(hank_fn fn, void *arg)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return failed(-EPERM);
+        return failed(hk_not_in_a_task());
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
     return start_child(w, take_slot(w, fn, arg, w->current));
@@ -146,8 +200,8 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
     const hank_spawn_options *o = options ? options : &defaults;
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
-        return failed(-EPERM);
-    if (!fn || o->stack_size > HK_STACK_MAX || o->copy > COPY_MAX || (o->copy > 0 && !arg))
+        return failed(hk_not_in_a_task());
+    if (!fn || o->stack_size > HK_STACK_MAX || o->copy > HK_COPY_MAX || (o->copy > 0 && !arg))
         return failed(-EINVAL);
     hk_spawn how = {
         .fn = fn, .arg = arg, .name = o->name, .copy = o->copy, .stack_size = o->stack_size};
@@ -158,9 +212,7 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
 
 void hk_task_report(hk_task *t, int result)
 {
-    bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
-    if (result < 0 && !asked_to)
-        hk_runtime_report(hk_worker_self()->runtime, hk_task_name(t), result);
+    hk_runtime_report_task(hk_worker_self()->runtime, t, result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -194,6 +246,8 @@ int hk_task_body(hk_task *t)
         hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
     int result = HK_UNLIKELY(cancelled) ? -ECANCELED : t->fn(t->arg);
     if (hk_task_has(t, HK_TRAIT_PARENT)) {
+        if (HK_UNLIKELY(hk_worker_self() == NULL))
+            hk_panic("a task returned in a forked child, where nothing awaits it: use _exit()");
         if (HK_UNLIKELY(t->scopes != NULL))
             hk_panic("a task returned inside a timeout or shield that it had begun");
         if (HK_UNLIKELY(!hk_list_empty(&t->children)))
@@ -219,6 +273,8 @@ void hk_task_finish(hk_worker *w, hk_task *t, int result)
         j = hk_swap_acqrel(&t->join, HK_JOIN_DONE);
     if (j == HK_JOIN_DETACHED)
         hk_group_member_end(w, t);
+    else if (j == HK_JOIN_GUEST)
+        hk_guest_end(w, t);
     else if (j != HK_JOIN_NONE)
         hk_join_arrive(j, t, result);
 }
@@ -268,16 +324,24 @@ HK_NOINLINE static hk_worker *await_running(hank_task handle)
     return hk_worker_self();
 }
 
+/* In a thread only guests can be awaited. */
+HK_COLD static int await_outside(hank_task handle)
+{
+    if (!handle.slot_)
+        return handle.generation_ ? handle.error_ : -ESTALE;
+    return hk_guest_await(handle);
+}
+
 int hank_await(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return handle.slot_ ? -EPERM : handle.generation_ ? handle.error_ : -ESTALE;
+        return await_outside(handle);
     int error;
     hk_task *me = w->current;
     hk_task *c = hk_task_child(me, handle, &error);
     if (HK_UNLIKELY(!c))
-        return error;
+        return error == -EPERM ? hk_guest_await(handle) : error;
     /* The usual case of divide and conquer: nobody took it, and nothing stops us. A child that is
      * called learns who stopped us by itself, when it first waits. */
     if (me->scopes == NULL && !(hk_load_relaxed(&me->control) & HK_TASK_CANCELLED) &&
@@ -311,7 +375,7 @@ int hank_gather_n(const hank_task *tasks, size_t n, int *ret_results)
     if (n > HK_JOIN_MAX)
         return -E2BIG;
     if (n > 0 && (!w || !w->current))
-        return -EPERM;
+        return hk_not_in_a_task();
     if (n == 0)
         return 0;
     hk_task *me = w->current;
@@ -328,7 +392,7 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     if (n > HK_JOIN_MAX)
         return -E2BIG;
     if (!w || !w->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     hk_task *me = w->current;
     hk_join j = {.tasks = tasks, .n = n, .mode = HK_JOIN_FIRST};
     int stop = hk_join_wait(&j);
@@ -341,15 +405,22 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     return winner;
 }
 
+HK_COLD static int detach_outside(hank_task handle)
+{
+    if (!handle.slot_)
+        return handle.generation_ ? handle.error_ : -ESTALE;
+    return hk_guest_detach(handle);
+}
+
 int hank_detach(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     int error;
     if (!w || !w->current)
-        return -EPERM;
+        return detach_outside(handle);
     hk_task *c = hk_task_child(w->current, handle, &error);
     if (!c)
-        return error;
+        return error == -EPERM ? hk_guest_detach(handle) : error;
     hk_list_remove(&c->siblings);
     hk_group_adopt(w, c, &w->runtime->detached);
     return 0;

@@ -71,6 +71,7 @@ typedef enum hk_phase {
 #define HK_JOIN_DONE     ((struct hk_join *)1)
 #define HK_JOIN_DETACHED ((struct hk_join *)2)
 #define HK_JOIN_CALLED   ((struct hk_join *)3) /* on the parent's stack: it will not arrive */
+#define HK_JOIN_GUEST    ((struct hk_join *)4) /* from outside: see guest.h */
 
 /* traits: the size class of its stack in the low bits, and what is not usual about it */
 enum {
@@ -120,6 +121,8 @@ _Static_assert(sizeof(hk_task) <= 3 * HK_CACHE_LINE, "a parked task costs this a
 
 extern hk_slab hk_task_slab;
 
+enum { HK_COPY_MAX = 64 * 1024 }; /* bytes of an argument that is copied */
+
 static inline hk_task *hk_task_of(hk_sleeper *s)
 {
     return hk_container_of(s, hk_task, sleeper);
@@ -160,6 +163,15 @@ void hk_task_free(struct hk_worker *w, hk_task *t);
 
 /* The same for a task that was made and will not be started after all. */
 void hk_task_discard(struct hk_worker *w, hk_task *t);
+
+/* The three for threads that are no workers, and for whoever is not sure to be one: a task of `rt`;
+ * giving it back unstarted; giving its slot back. */
+hk_task *hk_task_new_outside(struct hk_runtime *rt, const hk_spawn *how);
+void hk_task_discard_outside(struct hk_runtime *rt, hk_task *t);
+void hk_task_free_shared(hk_task *t);
+
+/* Make the handles of a task that lives stale. */
+void hk_task_next_generation(hk_task *t);
 
 /* Run t's function and settle its children, on the calling stack; the result. The caller has set
  * it as current. Returns maybe on another worker. */
