@@ -14,8 +14,10 @@
 #include "base/os.h"
 #include "fiber/stack.h"
 #include "reactor/reactor.h"
+#include "sched/extra.h"
 #include "sched/guest.h"
 #include "sched/keeper.h"
+#include "sched/random.h"
 #include "sched/task.h"
 #include "sched/thread.h"
 #include "sched/topology.h"
@@ -32,12 +34,14 @@ static void before(void)
     hk_source_freeze();
     hk_lock_freeze(&hk_task_slab.lock);
     hk_thread_freeze();
+    hk_extra_freeze();
     hk_stack_freeze();
 }
 
 static void let_go(void)
 {
     hk_stack_thaw();
+    hk_extra_thaw();
     hk_thread_thaw();
     hk_lock_thaw(&hk_task_slab.lock);
     hk_source_thaw();
@@ -50,6 +54,7 @@ static void in_child(void)
 {
     hk_worker *w = hk_worker_self();
     let_go();
+    hk_random_forked();
     if (hk_load_relaxed(&live) == 0) /* relaxed here and below: there is no other thread */
         return;
     hk_store_relaxed(&live, 0u);

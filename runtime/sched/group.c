@@ -145,13 +145,14 @@ static int spawn_member(hank_group *group, const hk_spawn *how)
 
 int hank_group_spawn(hank_group *g, hank_fn fn, void *arg)
 {
-    hk_spawn how = {.fn = fn, .arg = arg};
+    hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0)};
     return spawn_member(g, &how);
 }
 
 int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t size)
 {
-    hk_spawn how = {.fn = fn, .arg = (void *)(uintptr_t)arg, .copy = size};
+    hk_spawn how = {
+        .fn = fn, .arg = (void *)(uintptr_t)arg, .copy = size, .site = __builtin_return_address(0)};
     return spawn_member(g, &how);
 }
 

@@ -229,6 +229,64 @@ void hk_guest_reap(hk_runtime *rt)
     }
 }
 
+/* --- the end of a call ----------------------------------------------------------------------- */
+
+/* One that waits for t, or NULL: told, and its ticket to wake it by. */
+static bool tell_one(hk_task *t, hk_ticket *ret_ticket)
+{
+    stripe *s = lock_stripe(t);
+    asker *a = find_asker(s, t);
+    if (a) {
+        hk_list_remove(&a->link);
+        a->answered = true;
+        *ret_ticket = a->ticket;
+    }
+    unlock(s);
+    return a != NULL;
+}
+
+void hk_guest_tell(hk_task *t)
+{
+    hk_ticket ticket;
+    while (tell_one(t, &ticket))
+        (void)hk_wake(ticket, 0); /* or it was stopped first */
+}
+
+/* Make sure that its end looks for askers. False: it is over. */
+static bool mark_asked(hk_task *t, uint32_t generation)
+{
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    do {
+        if (HK_GENERATION(control) != generation || (control & HK_TASK_ENDED))
+            return false;
+        /* seq_cst as every change of control. */
+    } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_ASKED));
+    return true;
+}
+
+int hk_guest_wait_for_end(hk_task *t, uint32_t generation)
+{
+    asker a = {.guest = t};
+    hk_waiter w = {0};
+    hk_park_begin(&w, HK_WAITING);
+    a.ticket = w.ticket;
+    stripe *s = lock_stripe(t);
+    bool runs = mark_asked(t, generation);
+    if (runs)
+        hk_list_push_back(&s->askers, &a.link);
+    unlock(s);
+    if (!runs) {
+        (void)hk_park_abandon(&w); /* nobody knows the ticket */
+        return 0;
+    }
+    int rc = hk_park(&w, HK_FOREVER, "call");
+    s = lock_stripe(t);
+    if (!a.answered)
+        hk_list_remove(&a.link);
+    unlock(s);
+    return rc;
+}
+
 void hk_guest_freeze(void)
 {
     for (stripe *s = stripes; s < stripes + STRIPES; s++)
@@ -259,8 +317,12 @@ hank_task hank_spawn_into(hank_runtime *public, hank_fn fn, void *arg,
     if (!rt || !fn || o->stack_size > HK_STACK_MAX || o->copy > HK_COPY_MAX ||
         (o->copy > 0 && !arg))
         return failed(-EINVAL);
-    hk_spawn how = {
-        .fn = fn, .arg = arg, .name = o->name, .copy = o->copy, .stack_size = o->stack_size};
+    hk_spawn how = {.fn = fn,
+                    .arg = arg,
+                    .name = o->name,
+                    .copy = o->copy,
+                    .stack_size = o->stack_size,
+                    .site = __builtin_return_address(0)};
     hk_task *t = hk_task_new_outside(rt, &how);
     if (!t)
         return failed(-ENOMEM);

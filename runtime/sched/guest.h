@@ -15,6 +15,8 @@
 #ifndef HK_SCHED_GUEST_H
 #define HK_SCHED_GUEST_H
 
+#include <stdint.h>
+
 #include <hank/task.h>
 
 struct hk_runtime;
@@ -34,6 +36,12 @@ void hk_guest_end(struct hk_worker *w, struct hk_task *t);
 
 /* `rt` ends and no guest of it lives: use up the handles nobody has used, and report. */
 void hk_guest_reap(struct hk_runtime *rt);
+
+/* Wait until `t`, a call of that generation, is over. 0, or a stop. */
+int hk_guest_wait_for_end(struct hk_task *t, uint32_t generation);
+
+/* It is over: let those who wait know. */
+void hk_guest_tell(struct hk_task *t);
 
 /* Keep everyone out of the table, across a fork(), and let them in again. */
 void hk_guest_freeze(void);

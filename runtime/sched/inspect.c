@@ -13,10 +13,24 @@
 #include "base/os.h"
 #include "fiber/fiber.h"
 #include "fiber/stack.h"
+#include "sched/extra.h"
 #include "sched/fork.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/worker.h"
+
+/* The function of a task that may end while it is read: then another one's is thrown away. */
+HK_UNWATCHED static hank_fn function_of(hk_task *t)
+{
+    uint64_t before = hk_load_seqcst(&t->control); /* seq_cst as every look at it */
+    hank_fn fn = t->fn;
+    hk_extra *e = t->arg;
+    bool is_extra = fn == hk_extra_main;
+    /* The same generation: so e is what belonged to it, and e's memory stays what it is. */
+    if (is_extra && HK_GENERATION(hk_load_seqcst(&t->control)) == HK_GENERATION(before))
+        fn = e->fn;
+    return fn;
+}
 
 /* A task's name, or its function. Safe in a signal handler: no stdio. */
 HK_UNWATCHED static const char *name_of(hk_task *t, char *buffer, size_t n)
@@ -25,7 +39,7 @@ HK_UNWATCHED static const char *name_of(hk_task *t, char *buffer, size_t n)
     if (name)
         return name;
     static const char digits[] = "0123456789abcdef";
-    uintptr_t site = (uintptr_t)t->fn;
+    uintptr_t site = (uintptr_t)function_of(t);
     size_t i = n;
     buffer[--i] = '\0';
     do {
@@ -73,9 +87,11 @@ static int dump_one(void *slot, void *context)
     return 1;
 }
 
-void hk_inspect_info(hk_task *t, char name[HK_NAME_BYTES], hank_task_info *ret)
+HK_UNWATCHED void hk_inspect_info(hk_task *t, const hk_runtime *rt, char name[HK_NAME_BYTES],
+                                  hank_task_info *ret)
 {
     *ret = (hank_task_info){.name = name_of(t, name, HK_NAME_BYTES), .fn = t->fn};
+    hk_extra_info(t, rt, ret);
 }
 
 void hank_dump(int fd)

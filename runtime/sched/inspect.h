@@ -8,12 +8,14 @@
 #include <hank/inspect.h>
 
 struct hk_fiber;
+struct hk_runtime;
 struct hk_task;
 
 enum { HK_NAME_BYTES = 40, HK_LINE_BYTES = 160 }; /* enough for a function's name; for a line */
 
 /* What a hook is told of `t`; its name is made in `name` if it was given none. */
-void hk_inspect_info(struct hk_task *t, char name[HK_NAME_BYTES], hank_task_info *ret);
+void hk_inspect_info(struct hk_task *t, const struct hk_runtime *rt, char name[HK_NAME_BYTES],
+                     hank_task_info *ret);
 
 /* The line of a dump about `t`, which may be any slot. Its length; 0: there is no task in it. */
 size_t hk_inspect_line(struct hk_task *t, char line[HK_LINE_BYTES]);

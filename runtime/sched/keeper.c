@@ -184,7 +184,7 @@ static void report_slow(hk_runtime *rt, hk_task *t, int64_t busy)
     hank_task_info info;
     if (!t || !hooks || !hooks->on_slow)
         return;
-    hk_inspect_info(t, name, &info);
+    hk_inspect_info(t, rt, name, &info);
     hooks->on_slow(hooks->context, &info, busy);
 }
 

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "fiber/stack.h"
+#include "sched/extra.h"
 #include "sched/fork.h"
 #include "sched/group.h"
 #include "sched/guest.h"
@@ -118,6 +119,7 @@ int hk_runtime_check_options(hk_runtime *rt, const hank_options *options)
     rt->stack_class = (uint8_t)size_class;
     if (o->blocking_threads == 0)
         o->blocking_threads = HK_BLOCKING_DEFAULT;
+    rt->watched = hk_extra_for_all(o);
     rt->n = o->workers ? o->workers : hk_topology_workers();
     return 0;
 }
@@ -348,7 +350,7 @@ void hk_runtime_report_task(hk_runtime *rt, hk_task *t, int result)
         return;
     char name[HK_NAME_BYTES];
     hank_task_info info;
-    hk_inspect_info(t, name, &info);
+    hk_inspect_info(t, rt, name, &info);
     hk_runtime_report(rt, info.name, result);
     if (hooks->on_failure)
         hooks->on_failure(hooks->context, &info, result);

@@ -37,7 +37,8 @@ typedef struct hk_at_stop {
  * main, stop_reasons   guarded by lock: the task of main_fn while it lives, and why it was
  * cancelled life        background.c: moved by its thread, under lock; also slept on by who starts
  * it ended       guarded by lock: who waits for the end of a runtime in the background
- * spawned_outside   a statistic
+ * spawned_outside   a statistic;  announced, strangers: numbers given to tasks (extra.c)
+ * watched     constant: each task has an hk_extra
  * ending_since      when it began to end, by whoever noticed first; 0: not yet
  * keeper_stop       keeper.c; so is what follows it, which is the keeper's own
  * visitors    foreign threads that are waking a task of ours right now: counted up before the task
@@ -77,7 +78,8 @@ typedef struct hk_runtime {
     int start_result; /* before life says so */
     pthread_t thread; /* in the background: worker 0's */
     hk_node ended;
-    HK_ATOMIC(uint64_t) spawned_outside;
+    HK_ATOMIC(uint64_t) spawned_outside, announced, strangers;
+    bool watched;
     HK_ATOMIC(int64_t) ending_since;
 
     bool signals, has_keeper;

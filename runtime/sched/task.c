@@ -5,11 +5,10 @@
 #include <hank/task.h>
 
 #include <errno.h>
-#include <string.h>
 
-#include "base/alloc.h"
 #include "base/check.h"
 #include "fiber/stack.h"
+#include "sched/extra.h"
 #include "sched/fork.h"
 #include "sched/group.h"
 #include "sched/guest.h"
@@ -58,47 +57,10 @@ static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *p
     return t;
 }
 
-/* The copy of an argument, behind its own size. */
-typedef struct argument_copy {
-    size_t bytes;
-    _Alignas(max_align_t) char argument[];
-} argument_copy;
-
-static bool copy_argument(hk_task *t, const void *arg, size_t bytes)
-{
-    argument_copy *copy = hk_alloc(sizeof *copy + bytes);
-    if (!copy)
-        return false;
-    copy->bytes = bytes;
-    t->arg = memcpy(copy->argument, arg, bytes);
-    hk_task_add_trait(t, HK_TRAIT_COPIED);
-    return true;
-}
-
-static void free_copy(hk_task *t)
-{
-    if (HK_LIKELY(!hk_task_has(t, HK_TRAIT_COPIED)))
-        return;
-    argument_copy *copy = hk_container_of(t->arg, argument_copy, argument);
-    hk_free(copy, sizeof *copy + copy->bytes);
-}
-
-/* What is not usual about a task. False: no memory for it. */
-static bool fill_unusual(hk_task *t, const hk_spawn *how)
-{
-    if (how->stack_size > 0)
-        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see fill_slot */
-    if (how->name) {
-        hk_store_relaxed(&t->name, how->name); /* see fill_slot */
-        hk_task_add_trait(t, HK_TRAIT_NAMED);
-    }
-    return how->copy == 0 || copy_argument(t, how->arg, how->copy);
-}
-
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
 {
     hk_task *t = take_slot(w, how->fn, how->arg, parent);
-    if (t && !fill_unusual(t, how)) {
+    if (t && !hk_extra_fill(t, how, w->runtime)) {
         hk_task_discard(w, t);
         return NULL;
     }
@@ -113,7 +75,7 @@ hk_task *hk_task_new_outside(hk_runtime *rt, const hk_spawn *how)
     fill_slot(t, how->fn, how->arg, NULL, rt->stack_class);
     t->runtime = rt;
     (void)hk_add_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
-    if (!fill_unusual(t, how)) {
+    if (!hk_extra_fill(t, how, rt)) {
         hk_task_discard_outside(rt, t);
         return NULL;
     }
@@ -153,14 +115,14 @@ void hk_task_next_generation(hk_task *t)
 
 void hk_task_discard(hk_worker *w, hk_task *t)
 {
-    free_copy(t);
+    hk_extra_drop(t, -ECANCELED);
     hk_count(w->counters.ended);
     hk_task_free(w, t);
 }
 
 void hk_task_discard_outside(hk_runtime *rt, hk_task *t)
 {
-    free_copy(t);
+    hk_extra_drop(t, -ECANCELED);
     (void)hk_sub_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
     hk_task_free_shared(t);
 }
@@ -191,6 +153,10 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(hk_not_in_a_task());
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
+    if (HK_UNLIKELY(w->watched)) {
+        hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0)};
+        return start_child(w, hk_task_new(w, &how, w->current));
+    }
     return start_child(w, take_slot(w, fn, arg, w->current));
 }
 
@@ -203,8 +169,12 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
         return failed(hk_not_in_a_task());
     if (!fn || o->stack_size > HK_STACK_MAX || o->copy > HK_COPY_MAX || (o->copy > 0 && !arg))
         return failed(-EINVAL);
-    hk_spawn how = {
-        .fn = fn, .arg = arg, .name = o->name, .copy = o->copy, .stack_size = o->stack_size};
+    hk_spawn how = {.fn = fn,
+                    .arg = arg,
+                    .name = o->name,
+                    .copy = o->copy,
+                    .stack_size = o->stack_size,
+                    .site = __builtin_return_address(0)};
     return start_child(w, hk_task_new(w, &how, w->current));
 }
 
@@ -253,7 +223,7 @@ int hk_task_body(hk_task *t)
         if (HK_UNLIKELY(!hk_list_empty(&t->children)))
             settle(t, result);
     }
-    free_copy(t);
+    hk_extra_drop(t, result);
     return result;
 }
 
@@ -477,6 +447,20 @@ int hk_task_cancel(hk_task *t, uint32_t generation)
         t = above;
         generation = its;
     }
+}
+
+int hk_task_cancel_unbegun(hk_task *t, uint32_t generation)
+{
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    do {
+        if (HK_GENERATION(control) != generation || (control & HK_TASK_BEGUN))
+            return -EALREADY;
+        if (control & HK_TASK_CANCELLED)
+            return 0;
+        /* seq_cst: as in hk_task_cancel. */
+    } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_CANCELLED));
+    stop_wait(t, generation, t);
+    return 0;
 }
 
 int hank_cancel(hank_task handle)

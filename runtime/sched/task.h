@@ -64,6 +64,9 @@ typedef enum hk_phase {
 
 /* control = [ generation : 32 | flags : 32 ] */
 #define HK_TASK_CANCELLED UINT64_C(1)
+#define HK_TASK_BEGUN     UINT64_C(2) /* of a call; see call.c */
+#define HK_TASK_ENDED     UINT64_C(4)
+#define HK_TASK_ASKED     UINT64_C(8)
 #define HK_GENERATION(c)  ((uint32_t)((c) >> 32))
 
 /* join: nobody yet, or the hk_join of who waits, or one of these */
@@ -153,6 +156,9 @@ typedef struct hk_spawn {
     const char *name;
     size_t copy;
     size_t stack_size; /* 0: the runtime's; not more than HK_STACK_MAX */
+    const void *site;  /* the code that spawns; NULL: not known */
+    int64_t due;       /* of a call */
+    bool is_call;
 } hk_spawn;
 
 /* A task in phase NEW, in nobody's queue or list yet. NULL: no memory. */
@@ -183,6 +189,9 @@ void hk_task_finish(struct hk_worker *w, hk_task *t, int result);
 
 /* Make `t` (of that generation) stop. 0, or -ESTALE. Any thread. */
 int hk_task_cancel(hk_task *t, uint32_t generation);
+
+/* The same for a call, unless it has begun: then -EALREADY, as when its handle is stale. */
+int hk_task_cancel_unbegun(hk_task *t, uint32_t generation);
 
 /* Relaxed: what is asked was written before the task was published, or by the task itself. */
 static inline bool hk_task_has(hk_task *t, unsigned trait)

@@ -227,8 +227,11 @@ static void note_error(void *context, const char *name, int result)
     (void)hk_add_acqrel(&reports, 1);
 }
 
+static HK_ATOMIC(int) failing;
+
 static int fail_with(void *arg)
 {
+    (void)hk_add_acqrel(&failing, 1);
     (void)hank_yield();
     return -(int)(intptr_t)arg;
 }
@@ -252,7 +255,9 @@ Test(guest, that_failed_and_was_not_asked_is_reported_once_when_its_runtime_ends
     static const hank_hooks hooks = {.on_error = note_error, .context = "loser"};
     for (EACH_SIZE(i)) {
         hank_runtime *rt = start_with_hooks(&hooks, sizes[i]);
+        hk_store_relaxed(&failing, 0);
         hank_task t = fail_in(rt, EIO);
+        THREAD_UNTIL(hk_load_acquire(&failing) == 1); /* it is not cancelled before it runs */
         hank_task good = into(rt, yield_once, number(1)), cancelled = into(rt, sleep_forever, NULL);
         cr_expect_eq(hank_await(into(rt, fail_with, number(EPIPE))), -EPIPE, "asked: no report");
         cr_expect_eq(hank_runtime_stop(rt), 0);
