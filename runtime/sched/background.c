@@ -149,7 +149,7 @@ static int wait_for_end(hk_runtime *rt, unsigned state)
     hk_waiter w = {0};
     hk_park_begin(&w, state);
     if (enter(rt, &w)) {
-        (void)hk_park_abandon(&w); /* nobody knows the ticket */
+        hk_park_give_up(&w);
         return 0;
     }
     int rc = hk_park(&w, HK_FOREVER, "end of a runtime");

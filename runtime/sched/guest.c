@@ -160,7 +160,7 @@ int hk_guest_await(hank_task handle)
     hk_park_begin(&w, HK_WAITING);
     int rc = enter(&a, handle, w.ticket);
     if (rc != 0) {
-        (void)hk_park_abandon(&w); /* nobody knows the ticket */
+        hk_park_give_up(&w);
         return rc == 1 ? a.result : rc;
     }
     int stop = hk_park(&w, HK_FOREVER, "task of another");
@@ -171,7 +171,7 @@ int hk_guest_await(hank_task handle)
         if (wait_on(&a, w.ticket))
             (void)hk_park(&w, HK_FOREVER, "task of another"); /* firm: only its end ends it */
         else
-            (void)hk_park_abandon(&w); /* whoever answered had the ticket before */
+            hk_park_give_up(&w); /* firm, and whoever answered had the ticket before */
     }
     return stop < 0 && a.result == -ECANCELED ? stop : a.result;
 }
@@ -276,7 +276,7 @@ int hk_guest_wait_for_end(hk_task *t, uint32_t generation)
         hk_list_push_back(&s->askers, &a.link);
     unlock(s);
     if (!runs) {
-        (void)hk_park_abandon(&w); /* nobody knows the ticket */
+        hk_park_give_up(&w);
         return 0;
     }
     int rc = hk_park(&w, HK_FOREVER, "call");

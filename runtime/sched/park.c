@@ -36,6 +36,12 @@ bool hk_park_abandon(hk_waiter *w)
     return hk_ticket_claim(w->ticket, 0);
 }
 
+void hk_park_give_up(hk_waiter *w)
+{
+    if (!hk_park_abandon(w))
+        (void)hk_park(w, HK_FOREVER, "nothing"); /* it has been claimed: returns at once */
+}
+
 /* Until the turn is claimed: by a waker, a canceller, or the timer. */
 static void wait_as_task(hk_task *t, hk_ticket ticket, int64_t deadline)
 {
