@@ -21,8 +21,12 @@
 extern "C" {
 #endif
 
-/* hank_group.flags: a member that fails does not cancel the others. */
-enum { HANK_KEEP_GOING = 1 };
+/* hank_group.flags */
+enum {
+    HANK_KEEP_GOING = 1,   /* a member that fails does not cancel the others */
+    HANK_ALWAYS_START = 2, /* fn runs even if its member was cancelled before it began, and its
+                              first wait fails: for members that own what `arg` points to */
+};
 
 typedef struct hank_group {
     unsigned flags;
@@ -32,7 +36,8 @@ typedef struct hank_group {
 /* Start fn(arg) as a member of `g`.
  *
  * A member that could not be started counts as one that failed, so the result matters only to a
- * caller who must take something back.
+ * caller who must take something back. A member that is cancelled before it began ends with
+ * -ECANCELED and fn does not run, unless `g` is to start them always.
  *
  *   g           kept until it has been waited for
  *   arg         kept until the member has ended

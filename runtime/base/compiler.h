@@ -10,8 +10,8 @@
 #define HK_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define HK_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-#define HK_COLD       __attribute__((cold, noinline))
-#define HK_NOINLINE   __attribute__((noinline))
+#define HK_COLD     __attribute__((cold, noinline))
+#define HK_NOINLINE __attribute__((noinline))
 
 /* A function that touches what belongs to the running thread: thread-local storage, errno. Never
  * inlined, because a compiler remembers where that is across a switch to another thread; and not
@@ -19,8 +19,11 @@
 #define HK_THREAD_ACCESSOR __attribute__((noinline)) HK_UNWATCHED
 #define HK_UNWATCHED       __attribute__((no_sanitize("thread")))
 
-#define HK_MUST_CHECK __attribute__((warn_unused_result))
-#define HK_NORETURN   __attribute__((noreturn))
+/* Have it at hand soon, to be written. Any address will do, also one where nothing is. */
+#define HK_PREFETCH(address) __builtin_prefetch((address), 1)
+
+#define HK_MUST_CHECK          __attribute__((warn_unused_result))
+#define HK_NORETURN            __attribute__((noreturn))
 #define HK_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Names the lock that protects a field: read by people and by tests/tidy.py. */
@@ -29,8 +32,8 @@
 /* Two lines, because x86 fetches them in pairs. */
 enum { HK_CACHE_LINE = 64, HK_NO_SHARING = 128 };
 
-#define hk_container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define hk_container_of(pointer, type, member)                                                     \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)

@@ -47,6 +47,7 @@ void hk_fd_adopt(hk_fd *f, int fd, bool short_is_dry)
     HK_DCHECK(f->fd < 0 && fd >= 0);
     f->fd = f->source->fd = fd; /* not attached to any reactor before its first wait */
     f->short_is_dry = short_is_dry;
+    hk_store_relaxed(&f->source->user, (const void *)f); /* a hint */
 }
 
 /* Give back `what`, which holds one use. */
@@ -109,7 +110,7 @@ static void wake_waiter(hk_fd_waiter *w)
 void hk_fd_close(hk_fd *f)
 {
     uint64_t before = hk_or_seqcst(&f->word, (uint64_t)CLOSING); /* [fd:closing] mark, then look */
-    HK_CHECK(!(before & CLOSING));                                /* closed twice */
+    HK_CHECK(!(before & CLOSING));                               /* closed twice */
     wake_waiter(&f->waiting[HK_IN]);
     wake_waiter(&f->waiting[HK_OUT]);
     leave(f, USER);
@@ -145,7 +146,7 @@ static int wait_outside(hk_fd *f, hk_direction d)
 
 int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
 {
-    hk_reactor *home = hk_runtime_reactor();
+    hk_reactor *home = f->home ? f->home : hk_runtime_reactor();
     /* [source:attach] acquire: attached, so its reactor tells anyone, also threads outside. */
     if (!home && !hk_load_acquire(&f->source->reactor))
         return wait_outside(f, d);
@@ -185,8 +186,8 @@ static ssize_t until_done(hk_fd *f, hk_direction d, attempt *try_once, const str
                 /* Less than asked: the kernel has no more, unless the peer has hung up, whose news
                  * may have come before this call and will not come again. relaxed: news that we
                  * do not see yet makes the source ready after this, and ends the next wait. */
-                f->wait_first[d] = did_less && f->short_is_dry &&
-                                   !hk_load_relaxed(&f->source->hung_up);
+                f->wait_first[d] =
+                    did_less && f->short_is_dry && !hk_load_relaxed(&f->source->hung_up);
                 return n;
             }
         }
@@ -229,10 +230,8 @@ static bool is_stillborn(ssize_t rc)
     case -ENETUNREACH:
     case -EHOSTDOWN:
     case -EHOSTUNREACH:
-    case -ENONET:
-        return true;
-    default:
-        return false;
+    case -ENONET: return true;
+    default: return false;
     }
 }
 

@@ -40,11 +40,13 @@ typedef struct hk_fd_waiter {
  * wait_first   the last call in this direction left nothing to do: wait before the next one.
  *              Owned by the user of the direction
  * source, gone, short_is_dry   constant once open
+ * home         constant once open: the reactor that is to tell; NULL: that of the first who waits
  * fd           constant once open, -1: none of its own (a layer over another stream)
  * gone         called by the last user, descriptor closed: frees what the hk_fd is part of */
 typedef struct hk_fd {
     HK_ATOMIC(uint64_t) word;
     hk_source *source;
+    hk_reactor *home;
     hk_fd_waiter waiting[2];
     void (*gone)(struct hk_fd *f);
     int fd;

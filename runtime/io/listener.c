@@ -18,6 +18,7 @@
 #include "io/resolve.h"
 #include "io/socket.h"
 #include "sched/park.h"
+#include "sched/runtime.h"
 
 /* --- the files of Unix sockets ------------------------------------------------------------- */
 
@@ -190,6 +191,8 @@ int hank_accept(hank_listener *l, hank_stream **ret)
     /* Made first: when there is no memory for it, the connection stays in line. */
     hank_stream *s = hk_stream_new(&hk_stream_socket);
     rc = s ? hk_fd_accept(&l->fd) : -ENOMEM;
+    if (rc >= 0) /* spread here, they need not be stolen one by one, message by message */
+        s->fd.home = hk_runtime_next_reactor(&l->turn);
     int family = l->address.socket.any.sa_family;
     hk_fd_end(&l->fd, HK_IN);
     if (rc < 0) {

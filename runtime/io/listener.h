@@ -11,12 +11,14 @@
 #include "io/where.h"
 
 /* address        as bound, the port filled in; constant
- * device, inode  of a Unix socket's file, to remove no other than ours; constant */
+ * device, inode  of a Unix socket's file, to remove no other than ours; constant
+ * turn           whose reactor looks after the next connection; whoever accepts */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
     dev_t device;
     ino_t inode;
+    unsigned turn;
 };
 
 #endif

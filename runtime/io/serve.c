@@ -61,7 +61,7 @@ int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void
 {
     if (!handler)
         return -EINVAL;
-    hank_group handlers = {.flags = HANK_KEEP_GOING};
+    hank_group handlers = {.flags = HANK_KEEP_GOING | HANK_ALWAYS_START}; /* they own a stream */
     connection c = {.handler = handler, .arg = arg};
     int64_t pause_ns = PAUSE_MIN_NS;
     /* For the whole loop: whoever closes the listener while we are between two accepts must not

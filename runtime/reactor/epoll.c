@@ -87,6 +87,8 @@ static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, 
     int got = hk_os_epoll_wait(r->backend_fd, events, max / 2, timeout_ns);
     int n = 0;
     for (int i = 0; i < got; i++)
+        hk_source_expect(events[i].data.u64);
+    for (int i = 0; i < got; i++)
         if (events[i].data.u64 != HK_KEY_WAKE)
             hk_source_event(events[i].data.u64, translate(events[i].events), ready, &n);
     return got < 0 ? got : n;

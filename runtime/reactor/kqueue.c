@@ -102,6 +102,8 @@ static int kqueue_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int m
     int got = hk_os_kevent_wait(r->backend_fd, events, EVENTS_MAX, timeout_ns);
     int n = 0;
     for (int i = 0; i < got; i++)
+        hk_source_expect((uint64_t)(uintptr_t)events[i].udata);
+    for (int i = 0; i < got; i++)
         if (events[i].filter != EVFILT_USER)
             hk_source_event((uint64_t)(uintptr_t)events[i].udata, translate(&events[i]), ready, &n);
     return got < 0 ? got : n;

@@ -55,6 +55,7 @@ typedef struct hk_channel_word {
  * and is dropped.
  *
  * fd          constant from open to close
+ * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed
  * reactor     the one it is attached to; NULL until its first wait (release/acquire)
  * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves
  *             nothing. May be set without cause by an event that raced with close and open: costs
@@ -69,6 +70,7 @@ struct hk_source {
     int fd;
     hk_lock attaching; /* two directions may wait for the first time at once */
     uint32_t index;    /* of this slot, constant: what the kernel is given, with the generation */
+    HK_ATOMIC(const void *) user;
     hk_source *next_free;
 };
 
@@ -79,7 +81,7 @@ typedef struct hk_ready {
 } hk_ready;
 
 enum {
-    HK_READY_MAX = 128,             /* handed out by one call of hk_reactor_wait */
+    HK_READY_MAX = 128,               /* handed out by one call of hk_reactor_wait */
     HK_SOURCES_MAX = 4 * 1024 * 1024, /* open at a time, in this process */
 };
 
@@ -159,9 +161,13 @@ uint64_t hk_source_key(const hk_source *s);
 enum {
     HK_EVENT_IN = 1,
     HK_EVENT_OUT = 2,
-    HK_EVENT_HUNG_UP = 4,                                         /* the peer sends no more */
+    HK_EVENT_HUNG_UP = 4,                                            /* the peer sends no more */
     HK_EVENT_BROKEN = HK_EVENT_IN | HK_EVENT_OUT | HK_EVENT_HUNG_UP, /* concerns both directions */
 };
+
+/* There is going to be an event for the source called `key`: say so for all that came together,
+ * before the first is handled, and they are waited for in memory together, not one by one. */
+void hk_source_expect(uint64_t key);
 
 /* An event for the source called `key`, dropped if that has been closed. Adds at most two entries
  * to ready[*n]. */

@@ -126,6 +126,7 @@ hk_source *hk_source_open(int fd)
     s->fd = fd;
     /* Relaxed: whoever else gets to know this source does so through its owner. */
     hk_store_relaxed(&s->reactor, (hk_reactor *)NULL);
+    hk_store_relaxed(&s->user, (const void *)s);
     hk_store_relaxed(&s->hung_up, false);
     return s;
 }
@@ -221,9 +222,22 @@ static void make_ready(hk_source *s, hk_direction d, uint32_t generation, hk_rea
          * READY already moves too: whoever consumed it may have done so before this edge. */
         if (!hk_cas_acqrel(&c->word, &word, step_to(word, is_armed ? IDLE : READY)))
             continue;
-        if (is_armed)
+        if (is_armed) {
+            const char *user = hk_load_relaxed(&s->user); /* only a hint */
+            HK_PREFETCH(user);
+            HK_PREFETCH(user + HK_CACHE_LINE);
             ready[(*n)++] = (hk_ready){t, HK_RETRY};
+        }
         return;
+    }
+}
+
+void hk_source_expect(uint64_t key)
+{
+    hk_source *s = hk_source_at((uint32_t)key);
+    if (s) {
+        HK_PREFETCH(&s->direction);
+        HK_PREFETCH(&s->generation);
     }
 }
 

@@ -6,6 +6,10 @@
  * does these three things for it, hands what it finds to the inbox, wakes a worker, and asks the
  * long task to yield at its next chance.
  *
+ * That is done at once if another worker is free to take it over. If all are busy, the worker was
+ * most likely only preempted, and to carry its tasks to another's caches would help nobody: then
+ * only for one that has stood still for a while.
+ *
  * It naps while anyone is awake and sleeps for good once everybody has slept for a while; the first
  * worker to wake wakes it too. So an idle process uses no CPU, and a wake-up costs a worker one
  * load. */
@@ -19,6 +23,7 @@
 enum {
     NAP_NS = 1000 * 1000,      /* between two looks while nothing is wrong */
     SHORT_NAP_NS = 200 * 1000, /* while somebody is being held up */
+    PATIENCE = 20,             /* looks at one that stands still while nobody is free */
     QUIET_NAPS = 3,            /* looks at a sleeping runtime before the monitor sleeps too */
 };
 
@@ -26,6 +31,12 @@ enum {
 static bool all_sleep(hk_runtime *rt)
 {
     return (uint32_t)hk_load_seqcst(&rt->idle.word) == rt->n;
+}
+
+/* Sleeps, or looks for work? A guess: both change all the time. */
+static bool somebody_is_free(hk_runtime *rt)
+{
+    return hk_load_relaxed(&rt->idle.word) != 0; /* see above */
 }
 
 /* Do for `w` what it does not come to do. */
@@ -55,7 +66,8 @@ static bool look(hk_runtime *rt)
         uint64_t beat = hk_load_relaxed(&w->beat); /* compared with itself only */
         bool stands = beat == w->beat_seen && hk_load_relaxed(&w->idle_state) == 0;
         w->beat_seen = beat;
-        if (stands) {
+        w->looks_stood = stands ? w->looks_stood + 1 : 0;
+        if (stands && (somebody_is_free(rt) || w->looks_stood > PATIENCE)) {
             help(rt, w);
             busy = true;
         }

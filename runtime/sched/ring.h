@@ -55,6 +55,15 @@ static inline struct hk_task *hk_ring_pop(hk_ring *r)
     }
 }
 
+/* Owner. The next one to pop, unless a thief is faster; NULL: empty. */
+static inline struct hk_task *hk_ring_peek(hk_ring *r)
+{
+    uint64_t head = hk_load_relaxed(&r->head); /* a guess */
+    if (head == hk_load_relaxed(&r->tail))     /* own index */
+        return NULL;
+    return hk_load_relaxed(&r->slots[head % HK_RING_SLOTS]); /* own writes */
+}
+
 /* A thief, who owns the empty ring `into`. The number moved: half of `from`, rounded up. */
 static inline uint32_t hk_ring_steal_half(hk_ring *from, hk_ring *into)
 {

@@ -288,6 +288,12 @@ hk_reactor *hk_runtime_reactor(void)
     return w ? &w->reactor : NULL;
 }
 
+hk_reactor *hk_runtime_next_reactor(unsigned *turn)
+{
+    hk_worker *w = hk_worker_self();
+    return w ? &w->runtime->workers[(*turn)++ % w->runtime->n].reactor : NULL;
+}
+
 int hk_runtime_at_stop(void (*fn)(void *arg), void *arg)
 {
     hk_runtime *rt = current();

@@ -100,6 +100,10 @@ typedef struct hk_runtime {
 /* The current worker's reactor, NULL on a thread that is no worker. */
 hk_reactor *hk_runtime_reactor(void);
 
+/* The reactors of the calling worker's runtime one after the other, `turn` saying whose it is.
+ * NULL: the same. */
+hk_reactor *hk_runtime_next_reactor(unsigned *turn);
+
 /* Have fn(arg) called when the runtime of the calling task stops, on its main thread, after all
  * tasks have ended; the last one first. 0, -ENOSPC, -EPERM outside a task. */
 int hk_runtime_at_stop(void (*fn)(void *arg), void *arg);

@@ -210,11 +210,18 @@ static void settle(hk_task *t, int result)
     }
 }
 
-int hk_task_body(hk_task *t)
+/* Cancelled before it began, and nobody would miss what it was given. */
+static bool is_moot(hk_task *t)
 {
     bool cancelled =
         hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
-    int result = HK_UNLIKELY(cancelled) ? -ECANCELED : t->fn(t->arg);
+    return HK_UNLIKELY(cancelled) &&
+           !(hk_task_has(t, HK_TRAIT_MEMBER) && t->group->flags & HANK_ALWAYS_START);
+}
+
+int hk_task_body(hk_task *t)
+{
+    int result = is_moot(t) ? -ECANCELED : t->fn(t->arg);
     if (hk_task_has(t, HK_TRAIT_PARENT)) {
         if (HK_UNLIKELY(hk_worker_self() == NULL))
             hk_panic("a task returned in a forked child, where nothing awaits it: use _exit()");

@@ -149,6 +149,21 @@ static inline bool hk_task_done(hk_task *t)
     return hk_load_acquire(&t->join) == HK_JOIN_DONE; /* [task:done] acquire: sees the result */
 }
 
+/* `t` is going to be woken. Any sleeper's: where no task is there is nothing to have at hand. */
+static inline void hk_task_expect(hk_task *t)
+{
+    HK_PREFETCH(t);
+    HK_PREFETCH(&t->next);
+    HK_PREFETCH(&t->sleeper);
+}
+
+/* The same for what knows its stack, once the above is there. It may have gone on already, with
+ * another fiber: unwatched, for a hint. */
+HK_UNWATCHED static inline void hk_task_expect_fiber(hk_task *t)
+{
+    HK_PREFETCH(t->fiber);
+}
+
 /* What spawning needs to know beyond fn and arg. */
 typedef struct hk_spawn {
     hank_fn fn;

@@ -78,6 +78,8 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
 int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
 {
     int queued = 0;
+    for (int i = 0; i < n; i++)
+        hk_task_expect(hk_task_of(ready[i].ticket.sleeper));
     for (int i = 0; i < n; i++) {
         if (!hk_ticket_claim(ready[i].ticket, ready[i].result))
             continue;
@@ -86,8 +88,10 @@ int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
             hk_thread_wake(hk_container_of(s, hk_thread, sleeper));
             continue;
         }
-        if (!hk_ring_push(&w->ring, hk_task_of(s)))
-            overflow(w, hk_task_of(s));
+        hk_task *t = hk_task_of(s);
+        hk_task_expect_fiber(t);
+        if (!hk_ring_push(&w->ring, t))
+            overflow(w, t);
         queued++;
     }
     if (queued > HK_POLL_KEEP)
@@ -113,11 +117,11 @@ static hk_task *take_inbox(hk_worker *w)
     return first;
 }
 
-static void poll_now(hk_worker *w)
+int hk_worker_poll(hk_worker *w)
 {
     hk_count(w->counters.polls);
     int n = hk_reactor_wait(&w->reactor, 0, w->ready);
-    (void)hk_worker_take_ready(w, w->ready, n);
+    return hk_worker_take_ready(w, w->ready, n);
 }
 
 /* Every so often a busy worker looks beyond its own newest work. */
@@ -126,7 +130,7 @@ static hk_task *look_around(hk_worker *w)
     int64_t now = hk_os_now();
     if (now - w->clock >= POLL_EVERY_NS) {
         w->clock = now;
-        poll_now(w);
+        (void)hk_worker_poll(w);
     }
     hk_task *t = take_inbox(w);
     if (!t && hk_deque_size(&w->deque) > 0) /* else a stream of new children starves the first */

@@ -25,6 +25,7 @@ enum {
     CLAIM_DEPTH = 8, /* how far from the end of the deque an awaited child is looked for */
     OFF_STACK_SPINS = 128,
     DEQUE_CAPACITY = 256,
+    EXPECTED_LINES = 16, /* of a stack: from the switch up to who asked for a read */
 };
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -108,6 +109,19 @@ static bool is_round_over(const hk_worker *w)
     return (w->tick + 1) % HK_TICKS_PER_ROUND == 0;
 }
 
+/* The task after this one: have the top of its stack at hand. A thousand stacks that wait in turn
+ * are in no cache, and the first frame that returns would wait for the memory of each. Unwatched:
+ * a thief may have taken it meanwhile, and then the hint is a wrong one. */
+HK_UNWATCHED static void expect_next(hk_worker *w)
+{
+    hk_task *t = hk_ring_peek(&w->ring);
+    if (!t || hk_load_relaxed(&t->phase) == HK_PHASE_NEW || !t->fiber)
+        return;
+    char *sp = t->fiber->sp;
+    for (int i = 0; i < EXPECTED_LINES; i++)
+        HK_PREFETCH(sp + (ptrdiff_t)i * HK_CACHE_LINE);
+}
+
 /* Next for a worker that is about to leave a task: only what is quickly at hand. NULL: let a
  * loop look around. */
 static hk_task *pick_quickly(hk_worker *w)
@@ -124,7 +138,9 @@ static hk_task *pick_quickly(hk_worker *w)
         return t;
     }
     w->lifo_run = 0;
-    return hk_ring_pop(&w->ring);
+    t = hk_ring_pop(&w->ring);
+    expect_next(w);
+    return t;
 }
 
 static bool is_new(hk_task *t)
@@ -189,6 +205,10 @@ static hk_task *next_task(hk_worker *w)
     bool searching = false;
     for (;;) {
         hk_task *t = hk_worker_find(w);
+        /* What has come in here meanwhile goes before what is another's. Alone, or once it is
+         * searching, the sleep below asks first of all. */
+        if (!t && !searching && !w->alone && hk_worker_poll(w) > 0)
+            t = hk_worker_find(w);
         if (!t && !searching)
             searching = hk_idle_start_search(w);
         if (!t && searching)

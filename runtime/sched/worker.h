@@ -75,6 +75,7 @@ typedef struct hk_worker {
     uint16_t *victims; /* the other workers, nearest first */
     unsigned cpu;
     uint64_t beat_seen;           /* the monitor's */
+    unsigned looks_stood;         /* the same */
     hk_ready ready[HK_READY_MAX]; /* not on a stack: it would cost every parked task a page */
 
     _Alignas(HK_NO_SHARING) HK_ATOMIC(struct hk_task *) lifo;
@@ -121,6 +122,9 @@ int hk_worker_call(hk_worker *w, struct hk_task *t);
 /* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, and
  * if the stack that is left will do for it. */
 bool hk_worker_claim(hk_worker *w, struct hk_task *t);
+
+/* Ask w's own reactor, without waiting. The number of tasks queued. */
+int hk_worker_poll(hk_worker *w);
 
 /* Claim what a poll of some reactor found ready, and queue it with w. The number queued. */
 int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n);

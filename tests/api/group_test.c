@@ -37,6 +37,60 @@ Test(group, is_waited_for_until_every_member_has_ended_and_is_then_like_new)
     with_each_size(wait_for_members, NULL);
 }
 
+static int give_back_hand_over(void *arg)
+{
+    counted *c = *(counted **)arg;
+    set(&c->started);
+    CHECK(hank_sleep(HANK_FOREVER) == -ECANCELED);
+    set(&c->ended);
+    return -ECANCELED;
+}
+
+/* The members of a group that is cancelled before they can begin: all run if it starts always,
+ * and what they were handed is not lost. */
+static int cancel_before_they_begin(void *arg)
+{
+    const unsigned flags = *(const unsigned *)arg;
+    hank_group g = {.flags = flags};
+    counted c = {.g = &g};
+    counted *handed_over = &c;
+    int members = 0;
+    while (members < 50 &&
+           hank_group_spawn_copy(&g, give_back_hand_over, &handed_over, sizeof handed_over) == 0)
+        members++;
+    CHECK(members == 50);
+    hank_group_cancel(&g);
+    CHECK(hank_group_wait(&g) == 0);
+    int started = hk_load_acquire(&c.started);
+    CHECK(hk_load_acquire(&c.ended) == started);
+    CHECK(!(flags & HANK_ALWAYS_START) || started == members);
+    return started;
+}
+
+static int cancel_owners_before_they_begin(void *arg)
+{
+    unsigned flags = HANK_ALWAYS_START;
+    (void)arg;
+    return cancel_before_they_begin(&flags) == 50 ? 0 : -EPROTO;
+}
+
+static int cancel_others_before_they_begin(void *arg)
+{
+    unsigned flags = 0;
+    (void)arg;
+    return cancel_before_they_begin(&flags) == 0 ? 0 : -EPROTO;
+}
+
+Test(group, that_starts_always_runs_members_cancelled_before_they_began)
+{
+    with_each_size(cancel_owners_before_they_begin, NULL);
+}
+
+Test(group, does_not_run_members_cancelled_before_they_began)
+{
+    with_workers(1, cancel_others_before_they_begin, NULL);
+}
+
 static int spawn_another(void *arg)
 {
     counted *c = arg;

@@ -360,7 +360,7 @@ static int wait_shielded(void *arg)
     YIELD_UNTIL(hk_load_acquire((flag *)arg) >= 2);
     CHECK(hank_sleep(HANK_US(500)) == 0);
     hank_shield_end(&shield);
-    return hank_stopped();
+    return hank_sleep(HANK_FOREVER); /* until the parent's timeout has found its way here */
 }
 
 /* The shield is the child's: what stops its parents does not stop it, called or not. */

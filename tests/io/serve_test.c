@@ -3,6 +3,7 @@
 #include "io/io_support.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -229,12 +230,12 @@ Test(serve, a_handler_that_fails_is_told_to_the_hook_and_stops_nobody_else, .tim
     HK_ATOMIC(int) errors = 0;
     hank_hooks hooks = {.on_error = count_error, .context = &errors};
     for (unsigned workers = 1; workers <= 8; workers *= 2)
-        cr_assert_eq(
-            hank_run_with(failing_handler_app, NULL, .workers = workers, .hooks = &hooks), 0);
+        cr_assert_eq(hank_run_with(failing_handler_app, NULL, .workers = workers, .hooks = &hooks),
+                     0);
     cr_assert_eq(hk_load_relaxed(&errors), 4);
 }
 
-enum { FEW = 200 };
+enum { FEW = 200, WORKERS_MAX = 8 };
 
 static int take_all(int *hoard, int n, int max)
 {
@@ -256,21 +257,26 @@ static bool all_taken(void)
 static pid_t first_worker; /* the thread that calls hank_run */
 static HK_ATOMIC(bool) first_works;
 
-static int note_first(void *arg)
+/* Keeps its worker until the first one has come for such a task, too. */
+static int occupy_until_first_works(void *arg)
 {
+    hank_ns give_up = hank_now() + HANK_SEC(30);
     (void)arg;
     if (gettid() == first_worker)
         hk_store_relaxed(&first_works, true);
-    return 0;
+    while (!hk_load_relaxed(&first_works) && hank_now() < give_up)
+        (void)sched_yield();
+    return hk_load_relaxed(&first_works) ? 0 : -EPROTO;
 }
 
 /* Asking where its own stack is, the first thread of a process opens a file for a moment: wait
- * until it is past that, and works. */
+ * until it is past that, and works. A task that waits politely may never meet it. */
 static int wait_for_first_worker(void)
 {
     hk_store_relaxed(&first_works, false);
     hank_group g = {0};
-    YIELD_UNTIL(hank_group_spawn(&g, note_first, NULL) < 0 || hk_load_relaxed(&first_works));
+    for (unsigned i = 0; i < WORKERS_MAX; i++)
+        MUST_OK(hank_group_spawn(&g, occupy_until_first_works, NULL));
     return hank_group_wait(&g);
 }
 
