@@ -66,12 +66,32 @@ static void spawn_batch(long n, long batch)
     }
 }
 
+static void pingpong(long n)
+{
+    fibers::buffered_channel<long> there(2), back(2); /* the least it allows */
+    fibers::fiber other = spawn([&] {
+        long v;
+        while (there.pop(v) == fibers::channel_op_status::success)
+            back.push(v);
+    });
+    fibers::fiber self = spawn([&] {
+        for (long i = 0; i < n; i++) {
+            there.push(i);
+            back.value_pop();
+        }
+        there.close();
+    });
+    self.join();
+    other.join();
+}
+
 static int measure(const char *name, int workers, int count)
 {
     using namespace peer;
     const std::map<std::string, bench> benches = {
         {"switch", {"ns", [] { return timed(4e6, [] { yields(2, 4000000); }); }}},
         {"yield", {"ns", [] { return timed(1e6, [] { yields(1000, 1000000); }); }}},
+        {"pingpong", {"ns", [] { return timed(1e6, [] { pingpong(1000000); }); }}},
         {"spawn_batch", {"ns", [] { return timed(1e6, [] { spawn_batch(1000000, 1000); }); }}},
     };
     return rounds(benches, "boost", name, workers, count);
