@@ -120,7 +120,8 @@ HANK_API HANK_MUST_USE hank_task hank_spawn_opt(hank_fn fn, void *arg,
  *   if stopped  `t` is cancelled and still waited for, so its argument is the caller's again. Its
  *               result stands, except that -ECANCELED becomes the caller's own: -ETIMEDOUT or
  *               -ECANCELED
- *   threads     the task that spawned `t`
+ *   threads     the task that spawned `t`; what hank_spawn_into() started, any task or thread: the
+ *               first who asks, while he waits the others get -EBUSY
  *   since       0.1 */
 HANK_API int hank_await(hank_task t);
 
@@ -168,7 +169,7 @@ HANK_API int hank_cancel(hank_task t);
  *   result      0; -ESTALE used up before; -EPERM not the caller's child, nothing happened; the
  *               code of a handle that had failed
  *   waits       never
- *   threads     the task that spawned `t`
+ *   threads     the task that spawned `t`; what hank_spawn_into() started, any task or thread
  *   since       0.1 */
 HANK_API int hank_detach(hank_task t);
 
