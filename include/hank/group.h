@@ -58,6 +58,46 @@ HANK_API int hank_group_spawn(hank_group *g, hank_fn fn, void *arg);
  *   since       0.1 */
 HANK_API int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t size);
 
+/* The same with options; hank_group_spawn_with(&g, fn, arg, .name = "ping") writes the struct.
+ *
+ *   options     NULL: all defaults
+ *   result      as hank_group_spawn(); -EINVAL also for an option out of its limits
+ *   waits       never
+ *   threads     any task, at the same time
+ *   since       0.1 */
+HANK_API int hank_group_spawn_opt(hank_group *g, hank_fn fn, void *arg,
+                                  const hank_spawn_options *options);
+
+/* Start fn(arg) and wait until it says hank_started(); from then on it is a member of `g`.
+ *
+ *     static int serve(void *arg) { ... bind ...; hank_started(where); ... accept ...; }
+ *
+ * Until then it is the caller's own child: its failure is the caller's to handle, not the group's.
+ *
+ *   g           kept until it has been waited for
+ *   arg         kept until the member has ended
+ *   options     as hank_group_spawn_opt(); NULL: all defaults
+ *   ret_value   what hank_started() was given, if the result is 0; or NULL
+ *   result      0; what fn returned without having started, if that was < 0, and -EPROTO if not;
+ *               -ECANCELED `g` is stopping; -EINVAL; -ENOMEM; -EPERM outside a task
+ *   waits       until fn has started or ended
+ *   if stopped  fn is cancelled and joined, and is no member; -ECANCELED or -ETIMEDOUT, unless fn
+ *               fails otherwise
+ *   threads     any task, at the same time
+ *   since       0.1 */
+HANK_API int hank_group_start(hank_group *g, hank_fn fn, void *arg,
+                              const hank_spawn_options *options, void **ret_value);
+
+/* Say that the calling task, which hank_group_start() began, is ready.
+ *
+ *   value       for who waits
+ *   result      0; -ECANCELED nobody waits any more, and it is to end; -EALREADY said before;
+ *               -EPERM begun otherwise
+ *   waits       never
+ *   threads     the task itself
+ *   since       0.1 */
+HANK_API int hank_started(void *value);
+
 /* Wait until every member has ended, those included that are added meanwhile.
  *
  *   result      0; the first failure in time; -EBUSY another task waits for `g`; -EPERM outside a
@@ -79,5 +119,13 @@ HANK_API void hank_group_cancel(hank_group *g);
 
 #ifdef __cplusplus
 }
+#endif
+
+#ifndef __cplusplus
+
+/* hank_group_spawn_with(&g, work, &job, .name = "work", .copy = sizeof job) */
+#define hank_group_spawn_with(g, fn, arg, ...)                                                     \
+    hank_group_spawn_opt((g), (fn), (arg), &(hank_spawn_options){__VA_ARGS__})
+
 #endif
 #endif

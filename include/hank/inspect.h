@@ -18,18 +18,32 @@ typedef struct hank_task_info {
     const void *site; /* the code that spawned it; NULL: not known */
 } hank_task_info;
 
+/* What on_failure() is told: good during the call. */
+typedef struct hank_failure {
+    const char *name;       /* the task's, or its function as fn@0x...; never NULL */
+    hank_fn fn;             /* its function; NULL if it is a handler of hank_serve() */
+    const void *spawned_at; /* the address after the call that spawned it, for addr2line; NULL in
+                               builds without assertions, which do not keep it */
+    int result;             /* what it returned; -ELOOP: it runs, and ignores that it is stopped */
+} hank_failure;
+
 /* Functions the runtime calls, from any worker and several at the same time; they must not wait.
  * NULL is none.
  *
  * on_error(context, name, result) is called once for each failure that nobody awaits: of a task
  * that was detached, left to its parent's end or started from outside, or of a handler of
  * hank_serve(). A task that ended with -ECANCELED after it was cancelled has not failed, and
- * members of a group are the group's business. `name` is good during the call. on_failure says the
- * same of a task, with more words.
+ * members of a group are the group's business. A child left to its parent's end is reported when
+ * it ends, or, if that was before, when its parent does.
+ *
+ * A task that has been stopped and makes 1000 waits all the same, which all fail, is reported once
+ * as -ELOOP; from then on each of them yields. `name` is good during the call, and never NULL.
+ *
+ * on_failure(context, failure) is called for the same, and told more.
  *
  * on_spawn comes before the task runs, by whoever spawns it; on_finish when it has ended, its
  * children too, also if it never ran. With either of them, every task costs an allocation, and its
- * id and site are known to all hooks.
+ * id and site are known to both and to on_slow.
  *
  * on_slow comes while a task has computed for longer than hank_options.slow_task without giving
  * others a turn, once for each such stretch. on_leftovers comes when the end of a run has taken
@@ -38,7 +52,7 @@ typedef struct hank_task_info {
 typedef struct hank_hooks {
     void (*on_error)(void *context, const char *name, int result);
     void *context;
-    void (*on_failure)(void *context, const hank_task_info *task, int result);
+    void (*on_failure)(void *context, const hank_failure *failure);
     void (*on_spawn)(void *context, const hank_task_info *task);
     void (*on_finish)(void *context, const hank_task_info *task, int result);
     void (*on_slow)(void *context, const hank_task_info *task, hank_ns busy);

@@ -11,7 +11,8 @@
  *
  * Scopes nest, live on the stack, end in the reverse order, in the task that began them, and reach
  * the tasks it waits for: a stop goes down the tree, completion comes up. When several apply,
- * cancelling comes before a timeout and the inner timeout before the outer. */
+ * cancelling comes before a timeout and the inner timeout before the outer: of two that end at the
+ * same moment both have expired, and each says so at its end. */
 #ifndef HANK_SCOPE_H
 #define HANK_SCOPE_H
 
@@ -34,6 +35,53 @@ typedef struct hank_scope {
  *   threads     any task or thread, at the same time, each its own scope
  *   since       0.1 */
 HANK_API void hank_timeout_begin(hank_scope *s, hank_ns timeout);
+
+/* The same until a point in time, on the clock of hank_now().
+ *
+ *   s           written, and kept until hank_timeout_end(); need not be zeroed
+ *   when        HANK_FOREVER never comes; what is past has expired already
+ *   result      none
+ *   waits       never
+ *   threads     any task or thread, at the same time, each its own scope
+ *   since       0.1 */
+HANK_API void hank_timeout_begin_at(hank_scope *s, hank_ns when);
+
+/* Move the end of a timeout of this task, to earlier, later or HANK_FOREVER.
+ *
+ *   when        on the clock of hank_now()
+ *   result      0; -ETIMEDOUT it has stopped something already, and stays expired; -EINVAL no
+ *               timeout that the caller has begun and not ended
+ *   waits       never
+ *   threads     the task that began it
+ *   since       0.1 */
+HANK_API int hank_timeout_reschedule(hank_scope *s, hank_ns when);
+
+/* Whether `s`, which has not been ended, has stopped anything so far.
+ *
+ *   result      what hank_timeout_end() would say
+ *   waits       never
+ *   threads     the task that began it
+ *   since       0.1 */
+HANK_API bool hank_timeout_expired(const hank_scope *s);
+
+/* The time that `s`, which has not been ended, has left.
+ *
+ *   result      nanoseconds; 0 it is over; HANK_FOREVER it has no end
+ *   waits       never
+ *   threads     the task that began it
+ *   since       0.1 */
+HANK_API hank_ns hank_timeout_remaining(const hank_scope *s);
+
+/* When the waits of the calling task or thread will be stopped, as far as it is known now: the
+ * earliest end of a timeout around it that no shield holds off. For passing on to code that has
+ * deadlines of its own.
+ *
+ *   result      on the clock of hank_now(); HANK_FOREVER no end; one that is long past if it is
+ *               cancelled
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API hank_ns hank_deadline(void);
 
 /* End the innermost scope of this task, which must be `s`: another is a panic.
  *

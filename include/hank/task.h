@@ -40,6 +40,8 @@ typedef struct hank_options {
     size_t stack_size;              /* bytes per task; 0: 64 KiB; raised to 16 KiB; <= 64 MiB */
     const struct hank_hooks *hooks; /* kept until hank_run_opt() returns; NULL: none */
     bool pin;                       /* tie each worker to one CPU */
+    bool panic_on_ignored_stop;     /* a stopped task whose 1000th wait has failed is a panic, and
+                                       not only on_error's business: for debugging */
     unsigned signals;               /* whether SIGINT and SIGTERM stop it; HANK_SIGNALS_... */
     hank_ns leftovers_after; /* an end that takes longer is reported (on_leftovers); 0: never */
     hank_ns slow_task;       /* a task that computes longer is reported (on_slow); 0: never */
@@ -52,6 +54,13 @@ typedef struct hank_spawn_options {
     const char *name;  /* for dumps; kept until the task ends; NULL: its function */
     size_t stack_size; /* bytes; 0: the runtime's; raised to 16 KiB; <= 64 MiB */
     size_t copy;       /* copy that many bytes of *arg into the task; 0: borrow it; <= 64 KiB */
+    bool eager;        /* it runs first, here, until it waits; then the spawner goes on */
+
+    /* Called once with the task's result when it and its children have ended, also if it was
+     * cancelled before it began, but not if it could not be spawned; whoever awaits the task finds
+     * that it has been called. On any worker; it must not wait. NULL: nothing. */
+    void (*on_done)(void *on_done_arg, int result);
+    void *on_done_arg;
 } hank_spawn_options;
 
 /* A task, as its parent sees it: 16 bytes, passed by value. Zeroed it is a used-up handle. */

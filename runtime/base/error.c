@@ -44,6 +44,7 @@ static const char *own_text(int error)
     case ESTALE: return "task handle was used up before";
     case EPIPE: return "the other end is closed";
     case EDEADLK: return "would wait for itself";
+    case ELOOP: return "a stopped task goes on waiting";
     default: return NULL;
     }
 }

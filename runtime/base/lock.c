@@ -8,27 +8,30 @@
 
 HK_ATOMIC(bool) hk_fork_orphaned; /* base/fork.h: here, where it is needed first */
 
-/* MEASURED: the critical sections are 10 to 60 ns, a pause is 10 to 40. Past that the holder has
- * most likely lost its CPU, and only stepping aside helps. */
-enum { SPINS_MAX = 64, YIELDS_MAX = 64, NAP_NS = 50 * 1000 };
+/* MEASURED: the critical sections are 10 to 60 ns, a pause is 4 to 40. Past some microseconds the
+ * holder has most likely lost its CPU, and only stepping aside helps. Each look takes the line from
+ * a holder who may be about to come for it again, so the pauses between two looks grow. */
+enum { SPINS_MAX = 24, PAUSES_FIRST = 4, PAUSES_MAX = 32, YIELDS_MAX = 64, NAP_NS = 50 * 1000 };
+
+static void step_aside(int round)
+{
+    if (round < SPINS_MAX)
+        hk_spin_pauses(round == 0 ? PAUSES_FIRST : PAUSES_MAX);
+    else if (round < SPINS_MAX + YIELDS_MAX)
+        hk_os_yield();
+    else if (hk_forked())
+        hk_panic("a lock that was held when this process was forked is held for ever");
+    else
+        hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */
+}
 
 void hk_lock_slowly(hk_lock *l)
 {
-    for (int round = 0;; round++) {
-        while (hk_load_relaxed(&l->held) != 0) { /* relaxed: the swap below is what orders */
-            if (round < SPINS_MAX)
-                hk_spin_pause();
-            else if (round < SPINS_MAX + YIELDS_MAX)
-                hk_os_yield();
-            else if (!hk_forked())
-                hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */
-            else
-                hk_panic("a lock that was held when this process was forked is held for ever");
-            round++;
-        }
-        if (hk_swap_acquire(&l->held, 1u) == 0) /* [lock:held] acquire */
-            return;
-    }
+    int round = 0;
+    do {
+        while (hk_load_relaxed(&l->held) != 0) /* relaxed: the swap below is what orders */
+            step_aside(round++);
+    } while (hk_swap_acquire(&l->held, 1u) != 0);
 }
 
 /* The model checker plays many threads on one and keeps its own account of who holds what. */

@@ -46,6 +46,17 @@ void hk_lock_note_take(hk_lock *l, hk_lock_rank rank);
 void hk_lock_note_drop(hk_lock *l);
 #endif
 
+/* Let whoever holds what we want go on undisturbed, so many pauses long. To the model checker,
+ * where a pause lasts until somebody has done something, one is as good as many. */
+static inline void hk_spin_pauses(int n)
+{
+#ifdef HK_MODEL
+    n = 1;
+#endif
+    for (; n > 0; n--)
+        hk_spin_pause();
+}
+
 static inline void hk_lock_take(hk_lock *l, hk_lock_rank rank)
 {
     hk_lock_note_take(l, rank);

@@ -26,7 +26,7 @@
 
 /* Results of a wait beside 0 and negative errnos. */
 enum {
-    HK_RETRY = 1,   /* the descriptor is ready: make the system call yourself */
+    HK_RETRY = 1,   /* it is the waiter's turn to try, or to do it, itself */
     HK_EXPIRED = 2, /* the caller's own deadline has passed (not a scope's: that is -ETIMEDOUT) */
 };
 
@@ -42,11 +42,15 @@ typedef enum hk_sleeper_kind { HK_SLEEPER_TASK, HK_SLEEPER_THREAD } hk_sleeper_k
 
 /* word    claimed by anyone (CAS); begun by the sleeper itself
  * kind    constant
- * why     written by the sleeper before it begins, read by dumps (a string constant) */
+ * why     written by the sleeper before it begins, read by dumps (a string constant)
+ * refused, refused_of  the sleeper itself: how many of its waits a stop has refused, and in which
+ *         life of its slot (park.c) */
 typedef struct hk_sleeper {
     HK_ATOMIC(uint64_t) word;
     HK_ATOMIC(const char *) why;
     uint8_t kind;
+    uint16_t refused;
+    uint32_t refused_of;
 } hk_sleeper;
 
 /* The right to try to wake one turn of one sleeper: plain data, copied freely, never dangling. */

@@ -21,7 +21,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
-#include "sched/extra.h"
+#include "sched/envelope.h"
 #include "sched/fork.h"
 #include "sched/group.h"
 #include "sched/guest.h"
@@ -71,7 +71,7 @@ static void arm(hk_runtime *rt, hk_task *t, int64_t due)
 {
     hk_worker *self = hk_worker_self();
     hk_worker *w = self && self->runtime == rt ? self : &rt->workers[0];
-    hk_extra *e = t->arg;
+    hk_envelope *e = t->arg;
     uint64_t turn = hk_word_turn(hk_load_relaxed(&t->sleeper.word)) + 1; /* nobody else writes */
     hk_ticket ticket = {&t->sleeper, turn & HK_TURN_MASK};
     hk_store_relaxed(&t->sleeper.why, "its time"); /* for dumps */
@@ -178,7 +178,7 @@ int hank_timer_cancel_wait(hank_timer t)
 /* Read while the task may end: what was read then belongs to another one, and is thrown away. */
 HK_UNWATCHED static int64_t due_of(hk_task *t)
 {
-    hk_extra *e = hk_extra_of(t);
+    hk_envelope *e = hk_envelope_of(t);
     return e ? e->due : 0;
 }
 

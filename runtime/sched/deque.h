@@ -114,6 +114,18 @@ static inline struct hk_task *hk_deque_pop(hk_deque *d)
     return task;
 }
 
+/* The same where there are no thieves at all, of a runtime with one worker: no locked instruction,
+ * and every access is relaxed, as nobody else looks. */
+static inline struct hk_task *hk_deque_pop_alone(hk_deque *d)
+{
+    uint64_t bottom = hk_load_relaxed(&d->bottom); /* see above */
+    if (bottom == hk_load_relaxed(&d->top))        /* see above */
+        return NULL;
+    hk_deque_array *a = hk_load_relaxed(&d->array); /* see above */
+    hk_store_relaxed(&d->bottom, bottom - 1);       /* see above */
+    return hk_load_relaxed(&a->slots[(bottom - 1) & a->mask]);
+}
+
 /* Anyone. The oldest; *ret_task is written only if it was taken. */
 static inline hk_steal hk_deque_steal(hk_deque *d, struct hk_task **ret_task)
 {

@@ -1,198 +1,151 @@
 /* SPDX-License-Identifier: MIT */
-/* extra.c - an envelope around a task's function. */
+/* extra.c - copies of arguments, task-locals, done hooks.
+ *
+ * A child gets the values of its spawner's locals as they are at that moment, copied: a chain that
+ * was shared would have to be counted, by all children on all cores, or outlive its scope. */
 #include "sched/extra.h"
 
 #include <errno.h>
-#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/slab.h"
-#include "fiber/stack.h"
-#include "sched/call.h"
-#include "sched/inspect.h"
-#include "sched/random.h"
-#include "sched/runtime.h"
+#include "base/check.h"
+#include "sched/task.h"
+#include "sched/thread.h"
 #include "sched/worker.h"
 
-static hk_slab extras = {.bytes = (sizeof(hk_extra) + HK_CACHE_LINE - 1) / HK_CACHE_LINE *
-                                  HK_CACHE_LINE};
+typedef struct local_scope {
+    hk_binding binding;
+    hk_extra lent; /* if the task had none */
+} local_scope;
 
-void hk_extra_freeze(void)
+_Static_assert(sizeof(local_scope) <= sizeof(hank_local_scope), "hank_local_scope is too small");
+
+static hk_binding *locals_of(hk_task *t)
 {
-    hk_lock_freeze(&extras.lock);
+    return t && hk_task_has(t, HK_TRAIT_EXTRA) && t->extra ? t->extra->locals : NULL;
 }
 
-void hk_extra_thaw(void)
+static hk_binding *find(hk_binding *innermost, const hank_local *key, const hk_binding *end)
 {
-    hk_lock_thaw(&extras.lock);
+    hk_binding *b = innermost;
+    while (b != end && b->key != key)
+        b = b->outer;
+    return b;
 }
 
-int hk_extra_main(void *arg)
+/* --- with the task --------------------------------------------------------------------------- */
+
+bool hk_extra_is_inherited(hk_task *parent)
 {
-    hk_extra *e = arg;
-    if (e->is_call && !hk_call_begin(hk_worker_self()->current))
-        return -ECANCELED;
-    return e->fn(e->arg);
+    return locals_of(parent) != NULL;
 }
 
-static bool has_announcements(const hank_hooks *hooks)
+/* Bindings that no inner one hides; and copied to `into`, unless that is NULL. */
+static size_t copy_visible(hk_binding *innermost, hk_binding *into)
 {
-    return hooks && (hooks->on_spawn || hooks->on_finish);
+    size_t n = 0;
+    for (hk_binding *b = innermost; b; b = b->outer) {
+        if (find(innermost, b->key, b) != b)
+            continue;
+        if (into)
+            into[n] = (hk_binding){&into[n + 1], b->key, b->value};
+        n++;
+    }
+    if (into)
+        into[n - 1].outer = NULL;
+    return n;
 }
 
-bool hk_extra_for_all(const hank_options *options)
+static size_t round_up(size_t bytes)
 {
-    return options->seed != 0 || has_announcements(options->hooks);
+    return (bytes + _Alignof(max_align_t) - 1) / _Alignof(max_align_t) * _Alignof(max_align_t);
 }
 
-/* --- whose child it is ------------------------------------------------------------------------ */
+int hk_extra_make(hk_task *t, const hk_spawn *how, hk_task *from)
+{
+    hk_binding *locals = locals_of(from);
+    if (!locals && how->copy == 0 && !how->on_done && !how->start)
+        return 0;
+    size_t n = locals ? copy_visible(locals, NULL) : 0;
+    size_t head = round_up(sizeof(hk_extra) + n * sizeof(hk_binding));
+    hk_extra *x = hk_alloc(head + how->copy);
+    if (!x)
+        return -ENOMEM;
+    *x = (hk_extra){.on_done = how->on_done,
+                    .on_done_arg = how->on_done_arg,
+                    .start = how->start,
+                    .bytes = head + how->copy};
+    if (n > 0) {
+        x->inherited = x->locals = (hk_binding *)(void *)(x + 1);
+        (void)copy_visible(locals, x->inherited);
+    }
+    if (how->copy > 0)
+        t->arg = memcpy((char *)x + head, how->arg, how->copy);
+    t->extra = x;
+    hk_task_add_trait(t, HK_TRAIT_EXTRA);
+    return 0;
+}
 
-/* The key of a task that is spawned now: by its place below the caller, or among the strangers. */
-static uint64_t next_key(hk_runtime *rt)
+void hk_extra_free(hk_task *t)
+{
+    if (HK_LIKELY(!hk_task_has(t, HK_TRAIT_EXTRA)) || !t->extra)
+        return;
+    hk_free(t->extra, t->extra->bytes);
+    t->extra = NULL;
+}
+
+void hk_extra_end(hk_task *t, int result)
+{
+    hk_extra *x = t->extra;
+    if (!x)
+        return;
+    if (x->locals != x->inherited)
+        hk_panic("a task returned inside a local that it had begun");
+    if (x->on_done)
+        x->on_done(x->on_done_arg, result);
+    hk_extra_free(t);
+}
+
+/* --- the public pair ------------------------------------------------------------------------- */
+
+static hk_task *current(void)
 {
     hk_worker *w = hk_worker_self();
-    hk_task *spawner = w && w->runtime == rt ? w->current : NULL;
-    hk_extra *e = spawner ? hk_extra_of(spawner) : NULL;
-    if (e)
-        return hk_random_key_below(e->key, ++e->spawned);
-    uint64_t stranger = hk_add_relaxed(&rt->strangers, (uint64_t)1); /* their order is theirs */
-    return hk_random_key_below(~rt->options.seed, stranger);
+    return w ? w->current : NULL;
 }
 
-static void seed(hk_extra *e, hk_runtime *rt)
+void *hank_local_get(const hank_local *key)
 {
-    e->key = next_key(rt);
-    hk_random_seed(&e->random, e->key);
-    e->is_seeded = true;
+    hk_task *t = current();
+    hk_binding *b = find(t ? locals_of(t) : hk_thread_self()->locals, key, NULL);
+    return b ? b->value : key->initial;
 }
 
-/* --- hooks ----------------------------------------------------------------------------------- */
-
-static void announce(hk_task *t, hk_extra *e, hk_runtime *rt)
+void hank_local_begin(hank_local_scope *public, const hank_local *key, void *value)
 {
-    const hank_hooks *hooks = rt->options.hooks;
-    char name[HK_NAME_BYTES];
-    hank_task_info info;
-    e->id = hk_add_relaxed(&rt->announced, (uint64_t)1) + 1; /* only a number */
-    if (!hooks->on_spawn)
-        return;
-    hk_inspect_info(t, rt, name, &info);
-    hooks->on_spawn(hooks->context, &info);
-}
-
-static void say_finished(hk_task *t, hk_runtime *rt, int result)
-{
-    const hank_hooks *hooks = rt->options.hooks;
-    char name[HK_NAME_BYTES];
-    hank_task_info info;
-    if (!hooks->on_finish)
-        return;
-    hk_inspect_info(t, rt, name, &info);
-    hooks->on_finish(hooks->context, &info, result);
-}
-
-/* --- life ------------------------------------------------------------------------------------ */
-
-static bool add(hk_task *t, const hk_spawn *how, hk_runtime *rt)
-{
-    hk_extra *e = hk_slab_get_shared(&extras);
-    if (!e)
-        return false;
-    *e = (hk_extra){.fn = t->fn,
-                    .arg = t->arg,
-                    .runtime = rt,
-                    .due = how->due,
-                    .site = how->site,
-                    .is_copied = hk_task_has(t, HK_TRAIT_COPIED),
-                    .is_call = how->is_call};
-    if (rt->options.seed != 0)
-        seed(e, rt);
-    t->arg = e;
-    t->fn = hk_extra_main;
-    hk_task_add_trait(t, HK_TRAIT_COPIED); /* so that its end is looked at */
-    if (has_announcements(rt->options.hooks))
-        announce(t, e, rt);
-    return true;
-}
-
-/* Once it has ended nobody needs where it was queued and where it was parked: its id and site are
- * kept there, for who reports what it ended with. */
-static void keep_info(hk_task *t, const hk_extra *e)
-{
-    t->next = (hk_task *)(uintptr_t)e->id;
-    t->fiber = (struct hk_fiber *)(uintptr_t)e->site;
-}
-
-void hk_extra_info(hk_task *t, const hk_runtime *rt, hank_task_info *ret)
-{
-    hk_extra *e = hk_extra_of(t);
-    if (e) {
-        ret->id = e->id;
-        ret->site = e->site;
-        ret->fn = e->fn;
-    } else if (has_announcements(rt->options.hooks) &&
-               hk_load_relaxed(&t->phase) == HK_PHASE_DONE) { /* the caller's to look at */
-        ret->id = (uintptr_t)t->next;
-        ret->site = t->fiber;
+    local_scope *s = (local_scope *)(void *)public;
+    hk_task *t = current();
+    if (t && !t->extra) {
+        s->lent = (hk_extra){.bytes = 0};
+        t->extra = &s->lent;
+        hk_task_add_trait(t, HK_TRAIT_EXTRA);
     }
+    hk_binding **place = t ? &t->extra->locals : &hk_thread_self()->locals;
+    s->binding = (hk_binding){*place, key, value};
+    *place = &s->binding;
 }
 
-static void end(hk_task *t, int result)
+void hank_local_end(hank_local_scope *public)
 {
-    hk_extra *e = t->arg;
-    (void)hk_timers_remove(&e->timer); /* it was cancelled before its time, or has none */
-    if (e->is_call)
-        hk_call_end(t);
-    if (e->id)
-        say_finished(t, e->runtime, result);
-    keep_info(t, e);
-    t->fn = e->fn;
-    t->arg = e->arg;
-    if (!e->is_copied)
-        hk_store_relaxed(&t->traits, (uint8_t)(hk_load_relaxed(&t->traits) & ~HK_TRAIT_COPIED));
-    hk_slab_put_shared(&extras, e);
-}
-
-/* --- what is not usual --------------------------------------------------------------------- */
-
-/* The copy of an argument, behind its own size. */
-typedef struct argument_copy {
-    size_t bytes;
-    _Alignas(max_align_t) char argument[];
-} argument_copy;
-
-static bool copy_argument(hk_task *t, const void *arg, size_t bytes)
-{
-    argument_copy *copy = hk_alloc(sizeof *copy + bytes);
-    if (!copy)
-        return false;
-    copy->bytes = bytes;
-    t->arg = memcpy(copy->argument, arg, bytes);
-    hk_task_add_trait(t, HK_TRAIT_COPIED);
-    return true;
-}
-
-bool hk_extra_fill(hk_task *t, const hk_spawn *how, hk_runtime *rt)
-{
-    if (how->stack_size > 0)
-        hk_store_relaxed(&t->traits,
-                         (uint8_t)hk_stack_class(how->stack_size)); /* published with the task */
-    if (how->name) {
-        hk_store_relaxed(&t->name, how->name); /* published with the task */
-        hk_task_add_trait(t, HK_TRAIT_NAMED);
-    }
-    if (how->copy > 0 && !copy_argument(t, how->arg, how->copy))
-        return false;
-    return !(rt->watched || how->is_call) || add(t, how, rt);
-}
-
-void hk_extra_give_back(hk_task *t, int result)
-{
-    if (hk_extra_of(t))
-        end(t, result);
-    if (!hk_task_has(t, HK_TRAIT_COPIED))
-        return;
-    argument_copy *copy = hk_container_of(t->arg, argument_copy, argument);
-    hk_free(copy, sizeof *copy + copy->bytes);
+    local_scope *s = (local_scope *)(void *)public;
+    hk_task *t = current();
+    HK_CHECK(!t || t->extra);
+    hk_binding **place = t ? &t->extra->locals : &hk_thread_self()->locals;
+    if (*place != &s->binding)
+        hk_panic("local scope %p is ended, which is not the innermost one", (void *)public);
+    *place = s->binding.outer;
+    if (t && t->extra == &s->lent)
+        t->extra = NULL;
 }

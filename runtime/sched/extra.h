@@ -1,73 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* extra.h - what a few tasks have beyond the others, so that the others need not pay for it: a time
- * to start at, a name for hooks, a generator.
+/* extra.h - what the unusual task carries with it: a copied argument, inherited locals, a function
+ * to call when it is done, somebody who waits for it to have started.
  *
- * A task with an hk_extra has hk_extra_main for its function and the hk_extra for its argument;
- * the real ones are inside. It is made and given back with the copy of an argument, from a slab, so
- * that a dump that comes late reads an hk_extra all the same. */
+ * One allocation, made with the task and freed at its end; a task without one costs nothing. A task
+ * that was made without and begins a local lends its own: a part of the hank_local_scope on its
+ * stack, until that ends.
+ *
+ *     [ header | inherited bindings, innermost first | copy of the argument ] */
 #ifndef HK_SCHED_EXTRA_H
 #define HK_SCHED_EXTRA_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
-#include <hank/inspect.h>
+#include <hank/local.h>
+#include <hank/task.h>
 
-#include "base/compiler.h"
-#include "base/random.h"
-#include "reactor/timers.h"
-#include "sched/task.h"
+struct hk_spawn;
+struct hk_start;
+struct hk_task;
 
-struct hk_runtime;
+/* One key's value; the task whose chain it is in alone reads and writes it. */
+typedef struct hk_binding {
+    struct hk_binding *outer;
+    const hank_local *key;
+    void *value;
+} hk_binding;
 
-/* links     the slab's while free
- * fn ... is_call   written by the spawner; constant
- * timer     armed by the spawner before the task can run, removed by the task's end
- * random, spawned  the task's own: its generator, and how many tasks it has spawned */
+/* locals     the task itself; at its end it is back at `inherited`
+ * start      the task itself; HK_START_SAID once it has said so
+ * the rest   written by the spawner before the task is published; then constant */
 typedef struct hk_extra {
-    void *links[2];
-    hank_fn fn;
-    void *arg;
-    struct hk_runtime *runtime;
-    hk_timer timer;
-    int64_t due;
-    uint64_t id; /* 0: it was not announced */
-    const void *site;
-    hk_random random;
-    uint64_t key;
-    uint64_t spawned;
-    bool is_copied, is_call, is_seeded;
+    hk_binding *locals;
+    hk_binding *inherited;
+    void (*on_done)(void *arg, int result);
+    void *on_done_arg;
+    struct hk_start *start;
+    size_t bytes; /* 0: lent, and not to be freed */
 } hk_extra;
 
-/* The function of every task that has one. */
-int hk_extra_main(void *extra);
+#define HK_START_SAID ((struct hk_start *)1)
 
-static inline hk_extra *hk_extra_of(hk_task *t)
-{
-    return t->fn == hk_extra_main ? t->arg : NULL;
-}
+/* Whether children of `parent` (or of nobody: NULL) need an extra for what they inherit. */
+bool hk_extra_is_inherited(struct hk_task *parent);
 
-/* Give a new task of `rt` what `how` asks for beyond function and argument: a name, a stack size, a
- * copy, an extra, which is announced if hooks want that. False: no memory. */
-bool hk_extra_fill(hk_task *t, const hk_spawn *how, struct hk_runtime *rt);
+/* Give `t`, which is not published yet, what `how` asks for and what the spawning task `from` (or
+ * NULL) hands down; nothing if that is nothing. 0 or -ENOMEM. */
+int hk_extra_make(struct hk_task *t, const struct hk_spawn *how, struct hk_task *from);
 
-/* Give that back; t has ended with `result` or will not run. Afterwards it has its own function and
- * argument again. */
-void hk_extra_give_back(hk_task *t, int result);
+/* t ends, or its slot is given back unused: free it. */
+void hk_extra_free(struct hk_task *t);
 
-static inline void hk_extra_drop(hk_task *t, int result)
-{
-    if (HK_UNLIKELY(hk_task_has(t, HK_TRAIT_COPIED)))
-        hk_extra_give_back(t, result);
-}
-
-/* Does a runtime with these options give each task an extra? */
-bool hk_extra_for_all(const hank_options *options);
-
-/* What is known of `t` beyond its name: while it lives, and until its slot is free. */
-void hk_extra_info(hk_task *t, const struct hk_runtime *rt, hank_task_info *ret);
-
-void hk_extra_freeze(void);
-void hk_extra_thaw(void);
+/* The last act of a task, after its children have ended: tell, then free. */
+void hk_extra_end(struct hk_task *t, int result);
 
 #endif

@@ -14,7 +14,7 @@
 #include "base/os.h"
 #include "fiber/stack.h"
 #include "reactor/reactor.h"
-#include "sched/extra.h"
+#include "sched/envelope.h"
 #include "sched/guest.h"
 #include "sched/keeper.h"
 #include "sched/random.h"
@@ -34,14 +34,14 @@ static void before(void)
     hk_source_freeze();
     hk_lock_freeze(&hk_task_slab.lock);
     hk_thread_freeze();
-    hk_extra_freeze();
+    hk_envelope_freeze();
     hk_stack_freeze();
 }
 
 static void let_go(void)
 {
     hk_stack_thaw();
-    hk_extra_thaw();
+    hk_envelope_thaw();
     hk_thread_thaw();
     hk_lock_thaw(&hk_task_slab.lock);
     hk_source_thaw();

@@ -112,17 +112,21 @@ void hk_group_close(hank_group *group)
     hk_lock_drop(&g->lock);
 }
 
-static int spawn_member(hank_group *group, const hk_spawn *how)
+static int spawn_member(hank_group *group, hank_fn fn, void *arg, const hank_spawn_options *options,
+                        const void *site)
 {
     hk_group *g = of(group);
     hk_worker *w = hk_worker_self();
+    hk_spawn how;
     if (!g)
         return -EINVAL;
     if (!w || !w->current)
         return hk_not_in_a_task();
-    bool bad = !how->fn || how->copy > HK_COPY_MAX || (how->copy > 0 && !how->arg);
-    hk_task *t = bad ? NULL : hk_task_new(w, how, NULL);
-    int rc = bad ? -EINVAL : t ? 0 : -ENOMEM;
+    int rc = hk_spawn_read(&how, fn, arg, options);
+    how.site = site;
+    hk_task *t = rc < 0 ? NULL : hk_task_new(w, &how, NULL);
+    if (rc == 0 && !t)
+        rc = -ENOMEM;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     if (rc < 0)
         note_failure(g, rc);
@@ -135,25 +139,38 @@ static int spawn_member(hank_group *group, const hk_spawn *how)
         g->count++;
     }
     hk_lock_drop(&g->lock);
-    if (rc == 0) {
-        hk_worker_push_new(w, t);
-    } else if (t) {
+    if (rc < 0 && t)
         hk_task_discard(w, t);
-    }
+    else if (rc == 0 && how.eager)
+        hk_worker_start_now(w, t);
+    else if (rc == 0)
+        hk_worker_push_new(w, t);
     return rc;
+}
+
+bool hk_group_is_stopping(hank_group *group)
+{
+    hk_group *g = of(group);
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    bool stopping = g->cancelled;
+    hk_lock_drop(&g->lock);
+    return stopping;
 }
 
 int hank_group_spawn(hank_group *g, hank_fn fn, void *arg)
 {
-    hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0)};
-    return spawn_member(g, &how);
+    return spawn_member(g, fn, arg, NULL, HK_CALL_SITE());
+}
+
+int hank_group_spawn_opt(hank_group *g, hank_fn fn, void *arg, const hank_spawn_options *options)
+{
+    return spawn_member(g, fn, arg, options, HK_CALL_SITE());
 }
 
 int hank_group_spawn_copy(hank_group *g, hank_fn fn, const void *arg, size_t size)
 {
-    hk_spawn how = {
-        .fn = fn, .arg = (void *)(uintptr_t)arg, .copy = size, .site = __builtin_return_address(0)};
-    return spawn_member(g, &how);
+    hank_spawn_options o = {.copy = size};
+    return spawn_member(g, fn, (void *)(uintptr_t)arg, &o, HK_CALL_SITE());
 }
 
 void hank_group_cancel(hank_group *group)

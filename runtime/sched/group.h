@@ -45,6 +45,8 @@ bool hk_group_leave(hk_group *g, struct hk_task *t, hk_ticket *ret_waiter);
 /* Make `t`, which nobody knows yet, a member from outside; false once the group is closed. */
 bool hk_group_admit(hank_group *group, struct hk_task *t);
 void hk_group_close(hank_group *group);
+/* Whether members are refused now. */
+bool hk_group_is_stopping(hank_group *group);
 
 /* Make a child that its parent gives up a member; it may be running or over. */
 void hk_group_adopt(struct hk_worker *w, struct hk_task *t, hank_group *group);

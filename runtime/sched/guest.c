@@ -12,10 +12,8 @@
 
 #include "base/compiler.h"
 #include "base/lock.h"
-#include "fiber/stack.h"
 #include "sched/fork.h"
 #include "sched/group.h"
-#include "sched/inspect.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -309,20 +307,13 @@ static hank_task failed(int error)
 hank_task hank_spawn_into(hank_runtime *public, hank_fn fn, void *arg,
                           const hank_spawn_options *options)
 {
-    static const hank_spawn_options defaults;
-    const hank_spawn_options *o = options ? options : &defaults;
     hk_runtime *rt = (hk_runtime *)(void *)public;
+    hk_spawn how;
     if (hk_forked())
         return failed(-ESHUTDOWN);
-    if (!rt || !fn || o->stack_size > HK_STACK_MAX || o->copy > HK_COPY_MAX ||
-        (o->copy > 0 && !arg))
+    if (!rt || hk_spawn_read(&how, fn, arg, options) < 0)
         return failed(-EINVAL);
-    hk_spawn how = {.fn = fn,
-                    .arg = arg,
-                    .name = o->name,
-                    .copy = o->copy,
-                    .stack_size = o->stack_size,
-                    .site = __builtin_return_address(0)};
+    how.site = HK_CALL_SITE();
     hk_task *t = hk_task_new_outside(rt, &how);
     if (!t)
         return failed(-ENOMEM);

@@ -14,6 +14,11 @@
  * queuer that sees somebody searching wakes nobody: every searcher looks again after it has stopped
  * searching, on its way to sleep or, if it found something, before it runs that (hk_idle_found).
  *
+ * A spawn does not take part: its locked instruction would cost more than the rest of it. It only
+ * looks at the word, and in the one case where it and a worker that goes to sleep miss each other,
+ * the monitor, which is awake while any worker is, wakes the sleeper (monitor.c). The invariant
+ * holds all the same, as who spawned is running.
+ *
  * Rejected: waking a worker for every push (a herd wakes, finds nothing, sleeps again); a look at
  * a plain "anyone asleep?" flag (the store of the work may still be on its way).
  * Source: Go's proc.go; Vyukov, "Scalable Go scheduler design", 2012; Tokio bug 1768. */
@@ -30,26 +35,16 @@
 #define ONE_SEARCHING (UINT64_C(1) << 32)
 #define ONE_SLEEPING  UINT64_C(1)
 
-static uint32_t searching(uint64_t word)
-{
-    return (uint32_t)(word >> 32);
-}
-
-static uint32_t sleeping(uint64_t word)
-{
-    return (uint32_t)word;
-}
-
 void hk_idle_notify(hk_runtime *rt)
 {
     hk_idle *idle = &rt->idle;
     uint64_t word = hk_load_seqcst(&idle->word); /* after the caller's seq_cst publication */
-    if (HK_LIKELY(sleeping(word) == 0 || searching(word) > 0))
+    if (HK_LIKELY(hk_idle_sleeping(word) == 0 || hk_idle_searching(word) > 0))
         return;
     hk_worker *woken = NULL;
     hk_lock_take(&idle->lock, HK_RANK_IDLE);
     /* Once more, seq_cst like the first look: whoever got the lock before us may have woken one. */
-    if (idle->n > 0 && searching(hk_load_seqcst(&idle->word)) == 0) {
+    if (idle->n > 0 && hk_idle_searching(hk_load_seqcst(&idle->word)) == 0) {
         woken = idle->sleepers[--idle->n];
         (void)hk_add_seqcst(&idle->word, ONE_SEARCHING - ONE_SLEEPING); /* it wakes as a searcher */
     }
@@ -63,8 +58,9 @@ void hk_idle_notify(hk_runtime *rt)
 bool hk_idle_start_search(hk_worker *w)
 {
     hk_idle *idle = &w->runtime->idle;
-    if (w->alone || 2 * searching(hk_load_relaxed(&idle->word)) >= w->runtime->n) /* a limit, not */
-        return false;                                                             /* a promise */
+    if (w->alone ||
+        2 * hk_idle_searching(hk_load_relaxed(&idle->word)) >= w->runtime->n) /* a limit, not */
+        return false;                                                         /* a promise */
     (void)hk_add_seqcst(&idle->word, ONE_SEARCHING);
     return true;
 }
@@ -88,7 +84,7 @@ void hk_idle_found(hk_worker *w)
     hk_runtime *rt = w->runtime;
     /* seq_cst: from here on queuers no longer count on us, and what they queued before is seen. */
     uint64_t before = hk_sub_seqcst(&rt->idle.word, ONE_SEARCHING);
-    if (searching(before) == 1 && sleeping(before) > 0 && work_anywhere(rt))
+    if (hk_idle_searching(before) == 1 && hk_idle_sleeping(before) > 0 && work_anywhere(rt))
         hk_idle_notify(rt);
 }
 

@@ -23,6 +23,24 @@ typedef struct hk_idle {
     HK_ATOMIC(uint64_t) wakes;
 } hk_idle;
 
+static inline uint32_t hk_idle_searching(uint64_t word)
+{
+    return (uint32_t)(word >> 32);
+}
+
+static inline uint32_t hk_idle_sleeping(uint64_t word)
+{
+    return (uint32_t)word;
+}
+
+/* Does it seem that somebody sleeps, and nobody looks for work? Costs a load, and orders nothing:
+ * only for what hk_idle_notify would be too dear for, and with the monitor to correct it. */
+static inline bool hk_idle_wants_work(hk_idle *idle)
+{
+    uint64_t word = hk_load_relaxed(&idle->word); /* see above */
+    return hk_idle_sleeping(word) > 0 && hk_idle_searching(word) == 0;
+}
+
 /* Call after queueing work, with the queueing published by a seq_cst store or RMW: wakes one
  * worker if some sleep and nobody is searching already. */
 void hk_idle_notify(struct hk_runtime *rt);

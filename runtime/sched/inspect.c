@@ -6,6 +6,8 @@
  * that the last words of a panic can use it too. */
 #include "sched/inspect.h"
 
+#include <hank/inspect.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +15,7 @@
 #include "base/os.h"
 #include "fiber/fiber.h"
 #include "fiber/stack.h"
-#include "sched/extra.h"
+#include "sched/envelope.h"
 #include "sched/fork.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
@@ -24,16 +26,16 @@ HK_UNWATCHED static hank_fn function_of(hk_task *t)
 {
     uint64_t before = hk_load_seqcst(&t->control); /* seq_cst as every look at it */
     hank_fn fn = t->fn;
-    hk_extra *e = t->arg;
-    bool is_extra = fn == hk_extra_main;
+    hk_envelope *e = t->arg;
+    bool is_inside = fn == hk_envelope_main;
     /* The same generation: so e is what belonged to it, and e's memory stays what it is. */
-    if (is_extra && HK_GENERATION(hk_load_seqcst(&t->control)) == HK_GENERATION(before))
+    if (is_inside && HK_GENERATION(hk_load_seqcst(&t->control)) == HK_GENERATION(before))
         fn = e->fn;
     return fn;
 }
 
-/* A task's name, or its function. Safe in a signal handler: no stdio. */
-HK_UNWATCHED static const char *name_of(hk_task *t, char *buffer, size_t n)
+/* Safe in a signal handler: no stdio. */
+HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
 {
     const char *name = hk_task_name(t);
     if (name)
@@ -69,14 +71,26 @@ size_t hk_inspect_line(hk_task *t, char line[HK_LINE_BYTES])
 {
     if (hk_load_relaxed(&t->phase) == HK_PHASE_FREE)
         return 0;
-    char buffer[HK_NAME_BYTES];
+    char buffer[HK_NAME_BUFFER];
     const char *state = state_of(t);
     const char *why = hk_load_relaxed(&t->sleeper.why);
     bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED;
-    int n = snprintf(line, HK_LINE_BYTES, "%-24s %-8s%s%s%s\n", name_of(t, buffer, sizeof buffer),
-                     state, state[0] == 'w' && why ? " for " : "",
-                     state[0] == 'w' && why ? why : "", cancelled ? " (cancelled)" : "");
+    int n = snprintf(line, HK_LINE_BYTES, "%-24s %-8s%s%s%s\n",
+                     hk_inspect_name(t, buffer, sizeof buffer), state,
+                     state[0] == 'w' && why ? " for " : "", state[0] == 'w' && why ? why : "",
+                     cancelled ? " (cancelled)" : "");
     return n < 0 ? 0 : (size_t)n < HK_LINE_BYTES ? (size_t)n : HK_LINE_BYTES - 1;
+}
+
+HK_UNWATCHED void hk_inspect_info(hk_task *t, char name[HK_NAME_BUFFER], hank_task_info *ret)
+{
+    hk_envelope *e = hk_envelope_of(t);
+    *ret = (hank_task_info){.name = hk_inspect_name(t, name, HK_NAME_BUFFER), .fn = t->fn};
+    if (e) {
+        ret->id = e->id;
+        ret->site = e->site;
+        ret->fn = e->fn;
+    }
 }
 
 static int dump_one(void *slot, void *context)
@@ -85,13 +99,6 @@ static int dump_one(void *slot, void *context)
     size_t length = hk_inspect_line(slot, line);
     (void)hk_os_write(*(int *)context, line, length); /* what cannot be written is dropped */
     return 1;
-}
-
-HK_UNWATCHED void hk_inspect_info(hk_task *t, const hk_runtime *rt, char name[HK_NAME_BYTES],
-                                  hank_task_info *ret)
-{
-    *ret = (hank_task_info){.name = name_of(t, name, HK_NAME_BYTES), .fn = t->fn};
-    hk_extra_info(t, rt, ret);
 }
 
 void hank_dump(int fd)
@@ -108,19 +115,19 @@ void hk_inspect_overflow(hk_fiber *f, int fd)
 {
     hk_worker *w = hk_worker_self();
     hk_task *t = w && w->fiber == f ? w->current : f ? f->owner : NULL;
-    char buffer[HK_NAME_BYTES];
+    char buffer[HK_NAME_BUFFER];
     write_text(fd, "task ");
-    write_text(fd, t ? name_of(t, buffer, sizeof buffer) : "(none)");
+    write_text(fd, t ? hk_inspect_name(t, buffer, sizeof buffer) : "(none)");
     write_text(fd, "\n");
 }
 
 void hk_inspect_panic(int fd)
 {
     hk_worker *w = hk_worker_self();
-    char buffer[HK_NAME_BYTES];
+    char buffer[HK_NAME_BUFFER];
     if (w && w->current) {
         write_text(fd, "hank: in task ");
-        write_text(fd, name_of(w->current, buffer, sizeof buffer));
+        write_text(fd, hk_inspect_name(w->current, buffer, sizeof buffer));
         write_text(fd, "\n");
     }
     hank_dump(fd);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "sched/task.h"
@@ -53,6 +54,10 @@ static void decide(hk_join *j, hk_task *child, int result)
 {
     if (j->mode == HK_JOIN_ALL || (j->mode == HK_JOIN_FAIL_FAST && result >= 0))
         return;
+    if (HK_UNLIKELY(j->mode == HK_JOIN_SETTLE)) {
+        hk_task_report(child, result);
+        return;
+    }
     hk_task *nobody = NULL;
     if (hk_load_relaxed(&j->first) != NULL) /* the CAS below would tell the same, dearer */
         return;
@@ -64,6 +69,10 @@ static void decide(hk_join *j, hk_task *child, int result)
 
 void hk_join_arrive(hk_join *j, hk_task *child, int result)
 {
+    if (HK_UNLIKELY(j->mode == HK_JOIN_LOOK)) {
+        hk_look_arrive(hk_container_of(j, hk_look, j), child, result);
+        return;
+    }
     decide(j, child, result);
     hk_sleeper *parent = j->sleeper; /* before the countdown: j may be gone after it */
     /* [join:left] release: our result and first_result; acquire: all others', for the waking. */
@@ -78,21 +87,25 @@ void hk_join_show(hk_join *j)
         return;
     j->shown = true;
     hk_task *me = hk_task_of(j->sleeper);
-    uint64_t counted = j->n;
-    hk_store_relaxed(&j->word, counted); /* published by the CAS below */
-    for (size_t i = 0; i < j->n; i++) {
+    uint64_t ended = 0;
+    hk_store_relaxed(&j->word, (uint64_t)j->rest); /* published by the CAS below */
+    for (size_t i = 0; i < j->rest; i++) {
         int error;
         hk_task *c = hk_task_child(me, j->tasks[i], &error);
         struct hk_join *none = HK_JOIN_NONE;
         bool called = c && hk_load_relaxed(&c->join) == HK_JOIN_CALLED; /* written on this stack */
+        if (c && !called)
+            hk_look_forget(c);
         if (c && !called && !hk_task_done(c) && hk_cas_acqrel(&c->join, &none, j)) /* [task:join] */
             continue;
-        (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */
+        ended++;
         if (!c)
             decide(j, NOT_A_TASK, error);
         else if (!called && hk_task_done(c))
             decide(j, c, c->result);
     }
+    if (ended > 0)
+        (void)hk_sub_acqrel(&j->word, ended); /* [join:left] */
 }
 
 /* Call what has not started and is at hand, the newest first; stop at the first that is not. */
@@ -107,6 +120,7 @@ static void call_children(hk_join *j, hk_task *me)
         /* An earlier one that we called may have had to show j while it was on top of us; then this
          * one is counted, and a call does not count down. */
         bool counted = hk_load_relaxed(&c->join) == j; /* written on this very stack */
+        j->rest = i;
         decide(j, c, hk_worker_call(w, c));
         if (counted)
             (void)hk_sub_acqrel(&j->word, (uint64_t)1); /* [join:left] */
@@ -136,6 +150,8 @@ static void pass_on(hk_join *j, int stop)
 
 static void wait_for_children(hk_join *j, bool stopped)
 {
+    if (j->rest == 0 && !j->shown) /* all were called, and none of them ever parked beneath us */
+        return;
     hk_join_show(j);
     while (left(hk_load_acquire(&j->word)) > 0) { /* [join:left] acquire: their results */
         int rc = wait_for_zero(j, stopped ? HK_WAITING_FIRMLY : HK_WAITING);
@@ -151,9 +167,12 @@ int hk_join_wait(hk_join *j)
     hk_task *me = hk_worker_self()->current;
     j->sleeper = &me->sleeper;
     me->joining = j;
+    j->rest = j->n;
     int stop = hk_scope_stop_reason(j->sleeper, HK_NOW);
     if (stop && j->mode == HK_JOIN_FIRST)
         hk_join_show(j); /* one that has ended before has won */
+    if (j->mode == HK_JOIN_SETTLE)
+        hk_join_show(j); /* first: each is reported by it, or else when it ends, once */
     if (stop)
         pass_on(j, stop);
     if (j->mode != HK_JOIN_FIRST)

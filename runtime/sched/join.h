@@ -35,6 +35,8 @@ typedef enum hk_join_mode {
     HK_JOIN_ALL,       /* wait for all, whatever they return */
     HK_JOIN_FAIL_FAST, /* the first failure cancels the others */
     HK_JOIN_FIRST,     /* the first end cancels the others */
+    HK_JOIN_SETTLE,    /* wait for all; nobody will: their failures are reported as they end */
+    HK_JOIN_LOOK,      /* not a join at all: look.h */
 } hk_join_mode;
 
 enum { HK_JOIN_MAX = 1000 * 1000 }; /* children in one join; `left` has room for 16 million */
@@ -42,6 +44,7 @@ enum { HK_JOIN_MAX = 1000 * 1000 }; /* children in one join; `left` has room for
 /* sleeper, tasks, n, mode  constant
  * word    parent and children, RMW
  * first   children, CAS: the first that decided the join; its result is in first_result
+ * rest    the parent: tasks from here on were called, and need nothing more
  * stop    the parent: the first stop that came before the join was decided
  * shown   the parent, or a child nested above it: are we in every child's join yet? */
 typedef struct hk_join {
@@ -49,6 +52,7 @@ typedef struct hk_join {
     hk_sleeper *sleeper;
     const hank_task *tasks;
     size_t n;
+    size_t rest;
     HK_ATOMIC(struct hk_task *) first;
     int first_result;
     int stop;

@@ -180,11 +180,11 @@ HK_UNWATCHED static hk_task *running_now(hk_worker *w)
 static void report_slow(hk_runtime *rt, hk_task *t, int64_t busy)
 {
     const hank_hooks *hooks = rt->options.hooks;
-    char name[HK_NAME_BYTES];
+    char name[HK_NAME_BUFFER];
     hank_task_info info;
     if (!t || !hooks || !hooks->on_slow)
         return;
-    hk_inspect_info(t, rt, name, &info);
+    hk_inspect_info(t, name, &info);
     hooks->on_slow(hooks->context, &info, busy);
 }
 

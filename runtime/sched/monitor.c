@@ -10,6 +10,9 @@
  * most likely only preempted, and to carry its tasks to another's caches would help nobody: then
  * only for one that has stood still for a while.
  *
+ * It also wakes a worker if one sleeps while new tasks wait in another's deque. Spawning leaves
+ * that to it in the one case that it does not see for itself (hk_worker_push_new).
+ *
  * It naps while anyone is awake and sleeps for good once everybody has slept for a while; the first
  * worker to wake wakes it too. So an idle process uses no CPU, and a wake-up costs a worker one
  * load. */
@@ -60,18 +63,21 @@ static void help(hk_runtime *rt, hk_worker *w)
 /* One look at everybody. True: somebody is held up. */
 static bool look(hk_runtime *rt)
 {
-    bool busy = false;
+    bool busy = false, forgotten = false;
     for (unsigned i = 0; i < rt->n; i++) {
         hk_worker *w = &rt->workers[i];
         uint64_t beat = hk_load_relaxed(&w->beat); /* compared with itself only */
         bool stands = beat == w->beat_seen && hk_load_relaxed(&w->idle_state) == 0;
         w->beat_seen = beat;
+        forgotten = forgotten || hk_deque_size(&w->deque) > 0;
         w->looks_stood = stands ? w->looks_stood + 1 : 0;
         if (stands && (somebody_is_free(rt) || w->looks_stood > PATIENCE)) {
             help(rt, w);
             busy = true;
         }
     }
+    if (forgotten) /* or its owner is just about to take it */
+        hk_idle_notify(rt);
     return busy;
 }
 

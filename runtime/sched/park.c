@@ -14,11 +14,7 @@
 #include "sched/thread.h"
 #include "sched/worker.h"
 
-hk_sleeper *hk_park_self(void)
-{
-    hk_worker *w = hk_worker_self();
-    return w && w->current ? &w->current->sleeper : &hk_thread_self()->sleeper;
-}
+enum { REFUSED_MAX = 1000 };
 
 void hk_park_begin(hk_waiter *w, unsigned state)
 {
@@ -40,6 +36,28 @@ void hk_park_give_up(hk_waiter *w)
 {
     if (!hk_park_abandon(w))
         (void)hk_park(w, HK_FOREVER, "nothing"); /* it has been claimed: returns at once */
+}
+
+/* The current task asked for a wait although it is stopped. One that ignores the answer spins where
+ * it meant to wait: it is told on once, and from then on others get their turns in between. */
+HK_COLD static void note_refused(void)
+{
+    hk_worker *w = hk_worker_self();
+    hk_task *t = w->current;
+    hk_sleeper *s = &t->sleeper;
+    uint32_t life = HK_GENERATION(hk_load_relaxed(&t->control)); /* ours while we run */
+    if (s->refused_of != life)
+        s->refused = 0;
+    s->refused_of = life;
+    if (s->refused == REFUSED_MAX) {
+        hk_worker_yield(w);
+        return;
+    }
+    if (++s->refused < REFUSED_MAX)
+        return;
+    if (w->runtime->options.panic_on_ignored_stop)
+        hk_panic("a task that is stopped has made %d waits that failed", (int)REFUSED_MAX);
+    hk_task_report(t, -ELOOP);
 }
 
 /* Until the turn is claimed: by a waker, a canceller, or the timer. */
@@ -66,8 +84,11 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
     if (stoppable && !(is_task && hk_task_is_free(hk_task_of(s)))) {
         hk_scope_show_chain(s);
         int stop = hk_scope_stop_reason(s, is_task ? hk_worker_self()->clock : HK_NOW);
-        if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop))
+        if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop)) {
+            if (is_task)
+                note_refused();
             return stop;
+        }
         int64_t scope = hk_scope_deadline(s);
         until = scope < until ? scope : until;
     }
@@ -83,6 +104,24 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
         return HK_EXPIRED;
     int stop = stoppable ? hk_scope_stop_reason(s, HK_NOW) : 0;
     return stop ? stop : result;
+}
+
+bool hk_park_is_busy_elsewhere(hk_sleeper *s)
+{
+    hk_worker *w = hk_worker_self();
+    if (hk_word_state(hk_load_relaxed(&s->word)) != HK_AWAKE) /* a hint, like what follows */
+        return false;
+    if (s->kind == HK_SLEEPER_THREAD)
+        return true;
+    return !(w && w->alone) && hk_load_relaxed(&hk_task_of(s)->on_stack) != 0;
+}
+
+bool hk_park_may_spin_for(hk_sleeper *s)
+{
+    hk_worker *w = hk_worker_self();
+    if (w && (hk_load_relaxed(&w->lifo) != NULL || hk_worker_has_work(w))) /* a hint */
+        return false;
+    return hk_park_is_busy_elsewhere(s);
 }
 
 void hk_wake_claimed(hk_sleeper *s)
@@ -129,6 +168,8 @@ int hk_checkpoint(void)
         hk_store_relaxed(&w->hurry, false);
         hk_worker_yield(w);
     }
+    if (HK_UNLIKELY(stop != 0))
+        note_refused();
     return stop;
 }
 

@@ -48,6 +48,13 @@ void hk_park_give_up(hk_waiter *w);
 /* End the turn with `result` and let the sleeper run. True for exactly one caller a turn. */
 bool hk_wake(hk_ticket t, int result);
 
+/* Whether `s`, which is not the caller, runs at this moment and the caller would not keep it from
+ * running by spinning: a hint. */
+bool hk_park_is_busy_elsewhere(hk_sleeper *s);
+
+/* The same, and the caller's worker has nothing else to run: a hint. */
+bool hk_park_may_spin_for(hk_sleeper *s);
+
 /* The two halves of hk_wake, for a waker that must do something in between: after a successful
  * hk_ticket_claim (base/waiter.h) the sleeper is still parked and its frame may be written. */
 void hk_wake_claimed(hk_sleeper *s);

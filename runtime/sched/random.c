@@ -2,8 +2,8 @@
 /* random.c - a generator for each worker and thread, or for each task when runs must repeat.
  *
  * A worker's is used by whatever runs on it: nothing is shared, and a task that moves draws on from
- * another one. With a seed each task has its own, in its hk_extra, filled from a key that is made
- * of its spawner's key and of how many tasks that had spawned before. */
+ * another one. With a seed each task has its own, in its hk_envelope, filled from a key that is
+ * made of its spawner's key and of how many tasks that had spawned before. */
 #include "sched/random.h"
 
 #include <hank/random.h>
@@ -13,7 +13,7 @@
 #include "base/compiler.h"
 #include "base/os.h"
 #include "base/random.h"
-#include "sched/extra.h"
+#include "sched/envelope.h"
 #include "sched/task.h"
 #include "sched/worker.h"
 
@@ -51,9 +51,9 @@ uint64_t hank_random(void)
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w))
         return draw_in_thread();
-    hk_extra *extra = w->watched && w->current ? hk_extra_of(w->current) : NULL;
-    if (HK_UNLIKELY(extra != NULL && extra->is_seeded))
-        return hk_random_next(&extra->random);
+    hk_envelope *e = w->watched && w->current ? hk_envelope_of(w->current) : NULL;
+    if (HK_UNLIKELY(e != NULL && e->is_seeded))
+        return hk_random_next(&e->random);
     return hk_random_next(&w->random);
 }
 

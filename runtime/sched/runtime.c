@@ -19,7 +19,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "fiber/stack.h"
-#include "sched/extra.h"
+#include "sched/envelope.h"
 #include "sched/fork.h"
 #include "sched/group.h"
 #include "sched/guest.h"
@@ -119,7 +119,7 @@ int hk_runtime_check_options(hk_runtime *rt, const hank_options *options)
     rt->stack_class = (uint8_t)size_class;
     if (o->blocking_threads == 0)
         o->blocking_threads = HK_BLOCKING_DEFAULT;
-    rt->watched = hk_extra_for_all(o);
+    rt->watched = hk_envelope_for_all(o);
     rt->n = o->workers ? o->workers : hk_topology_workers();
     return 0;
 }
@@ -339,25 +339,29 @@ void hk_runtime_visited(hk_runtime *rt)
     (void)hk_sub_acqrel(&rt->visitors, 1u); /* [runtime:visitors] release: we touch it no more */
 }
 
-void hk_runtime_report(hk_runtime *rt, const char *name, int result)
+static void report(hk_runtime *rt, const hank_failure *f)
 {
-    if (!rt)
-        rt = current();
     const hank_hooks *hooks = rt ? rt->options.hooks : NULL;
     if (hooks && hooks->on_error)
-        hooks->on_error(hooks->context, name, result);
+        hooks->on_error(hooks->context, f->name, f->result);
+    if (hooks && hooks->on_failure)
+        hooks->on_failure(hooks->context, f);
+}
+
+void hk_runtime_report(hk_runtime *rt, const char *name, int result)
+{
+    report(rt ? rt : current(), &(hank_failure){.name = name, .result = result});
 }
 
 void hk_runtime_report_task(hk_runtime *rt, hk_task *t, int result)
 {
-    const hank_hooks *hooks = rt->options.hooks;
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
-    if (result >= 0 || asked_to || !hooks)
+    if (result >= 0 || asked_to)
         return;
-    char name[HK_NAME_BYTES];
-    hank_task_info info;
-    hk_inspect_info(t, rt, name, &info);
-    hk_runtime_report(rt, info.name, result);
-    if (hooks->on_failure)
-        hooks->on_failure(hooks->context, &info, result);
+    char buffer[HK_NAME_BUFFER];
+    hank_failure f = {.name = hk_inspect_name(t, buffer, sizeof buffer),
+                      .fn = t->fn,
+                      .spawned_at = hk_task_site(t),
+                      .result = result};
+    report(rt, &f);
 }

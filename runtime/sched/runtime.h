@@ -123,7 +123,7 @@ void hk_runtime_push(struct hk_runtime *rt, struct hk_task *t);
 void hk_runtime_visit(struct hk_runtime *rt);
 void hk_runtime_visited(struct hk_runtime *rt);
 
-/* The error hook, once for each failure nobody awaits. NULL: the calling task's runtime. */
+/* The error hooks, once for each failure nobody awaits. NULL: the calling task's runtime. */
 void hk_runtime_report(struct hk_runtime *rt, const char *name, int result);
 
 /* The same for a task of `rt`, unless it is what a cancel asked for. */

@@ -18,6 +18,7 @@
 #include "base/fork.h"
 #include "base/os.h"
 #include "sched/join.h"
+#include "sched/park.h"
 #include "sched/task.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -91,8 +92,27 @@ static int task_stop_reason(hk_task *task, int64_t now)
     return reason;
 }
 
+#if HK_FAULTS
+static HK_ATOMIC(hk_stop_question *) watcher;
+
+void hk_scope_watch(hk_stop_question *ask)
+{
+    hk_store_release(&watcher, ask); /* [scope:watcher] release: what it looks at is complete */
+}
+
+static void tell_the_test(hk_sleeper *s)
+{
+    hk_stop_question *ask = hk_load_acquire(&watcher); /* [scope:watcher] acquire */
+    if (ask)
+        ask(s);
+}
+#else
+#define tell_the_test(s) ((void)(s))
+#endif
+
 int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
 {
+    tell_the_test(s);
     if (s->kind == HK_SLEEPER_TASK)
         return task_stop_reason(hk_task_of(s), as_of);
     bool shield;
@@ -175,13 +195,15 @@ static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
 
 static bool end(hank_scope *public, uint8_t kind)
 {
+    static const char *const names[] = {"", "timeout", "shield", "hank_completions"};
     hk_scope *s = (hk_scope *)(void *)public;
     hk_scope **place = hk_scope_place();
     if (*place == NULL || (s && *place != s) || (*place)->kind != kind)
-        hk_panic("a %s is ended that is not the innermost scope",
-                 kind == HK_SCOPE_SHIELD ? "shield" : "timeout");
+        hk_panic("a %s is ended that is not the innermost scope", names[kind]);
     s = *place;
     *place = s->outer;
+    if (s->fired)
+        hk_park_self()->refused = 0; /* that stop is over */
     return s->fired;
 }
 
@@ -195,10 +217,74 @@ void hank_timeout_begin(hank_scope *s, hank_ns timeout)
     begin(s, HK_SCOPE_TIMEOUT, deadline);
 }
 
+void hank_timeout_begin_at(hank_scope *s, hank_ns when)
+{
+    begin(s, HK_SCOPE_TIMEOUT, when > LONG_PAST ? when : LONG_PAST);
+}
+
+int hank_timeout_reschedule(hank_scope *public, hank_ns when)
+{
+    hk_scope *s = *hk_scope_place();
+    while (s && s != (hk_scope *)(void *)public)
+        s = s->outer;
+    if (!s || s->kind != HK_SCOPE_TIMEOUT)
+        return -EINVAL;
+    if (s->fired)
+        return -ETIMEDOUT;
+    s->deadline = when > LONG_PAST ? when : LONG_PAST; /* we are awake: no timer of it is set */
+    return 0;
+}
+
+bool hank_timeout_expired(const hank_scope *s)
+{
+    return ((const hk_scope *)(const void *)s)->fired;
+}
+
+hank_ns hank_timeout_remaining(const hank_scope *public)
+{
+    int64_t deadline = ((const hk_scope *)(const void *)public)->deadline;
+    if (deadline == INT64_MAX)
+        return HANK_FOREVER;
+    int64_t left = deadline - hk_os_now();
+    return left > 0 ? left : 0;
+}
+
+/* Only a look: no scope is marked as having stopped anything. */
+static bool is_cancelled(hk_task *task)
+{
+    for (hk_task *t = task; t; t = t->under) {
+        bool shield;
+        (void)earliest(t->scopes, &shield);
+        if (shield)
+            return false;
+        if (hk_task_cancelled(t))
+            return true;
+    }
+    return false;
+}
+
+hank_ns hank_deadline(void)
+{
+    hk_sleeper *s = hk_park_self();
+    bool cancelled = s->kind == HK_SLEEPER_TASK && is_cancelled(hk_task_of(s));
+    return cancelled ? LONG_PAST : hk_scope_deadline(s);
+}
+
 bool hank_timeout_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
     return end(s, HK_SCOPE_TIMEOUT);
+}
+
+void hk_scope_begin_look(hank_scope *s)
+{
+    begin(s, HK_SCOPE_LOOK, INT64_MAX);
+}
+
+void hk_scope_end_look(hank_scope *s)
+{
+    HK_CHECK(s != NULL);
+    (void)end(s, HK_SCOPE_LOOK); /* it has no deadline */
 }
 
 /* For cancellers of tasks beneath the caller; published by the word of its next wait. */

@@ -8,6 +8,7 @@
 
 #include <hank/scope.h>
 
+#include "base/fault.h"
 #include "base/waiter.h"
 
 /* What hank_scope really is; on the stack of its task, linked from the innermost outwards.
@@ -19,7 +20,11 @@ typedef struct hk_scope {
     bool fired;
 } hk_scope;
 
-enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2 };
+enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2, HK_SCOPE_LOOK = 3 };
+
+/* For what must end in the reverse order and before its task returns, and stops nothing. */
+void hk_scope_begin_look(hank_scope *s);
+void hk_scope_end_look(hank_scope *s);
 
 /* The innermost scope of the calling task or thread. */
 hk_scope **hk_scope_place(void);
@@ -31,6 +36,12 @@ int64_t hk_scope_deadline(hk_sleeper *s);
  * `as_of` is the time to judge deadlines by, HK_NOW to read the clock. */
 enum { HK_NOW = 0 };
 int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of);
+
+#if HK_FAULTS
+/* Tests: called with who asks for its stop reason, before the answer is made up. */
+typedef void hk_stop_question(hk_sleeper *s);
+void hk_scope_watch(hk_stop_question *ask); /* NULL: no more */
+#endif
 
 /* The state in which a wait of `s` that may be stopped begins, given the shields that are up. */
 unsigned hk_scope_wait_state(hk_sleeper *s);

@@ -8,11 +8,13 @@
 
 #include "base/check.h"
 #include "fiber/stack.h"
+#include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/fork.h"
 #include "sched/group.h"
 #include "sched/guest.h"
 #include "sched/join.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/scope.h"
@@ -57,10 +59,25 @@ static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *p
     return t;
 }
 
+/* What is not usual about a task, `from` being who spawns it. False: no memory for it. */
+static bool fill_unusual(hk_task *t, const hk_spawn *how, hk_runtime *rt, hk_task *from)
+{
+    if (how->stack_size > 0)
+        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see fill_slot */
+    if (how->name) {
+        hk_store_relaxed(&t->name, how->name); /* see fill_slot */
+        hk_task_add_trait(t, HK_TRAIT_NAMED);
+    }
+    hk_task_set_site(t, how->site);
+    if (hk_extra_make(t, how, from) < 0)
+        return false;
+    return !(rt->watched || how->is_call) || hk_envelope_add(t, how, rt);
+}
+
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
 {
     hk_task *t = take_slot(w, how->fn, how->arg, parent);
-    if (t && !hk_extra_fill(t, how, w->runtime)) {
+    if (t && !fill_unusual(t, how, w->runtime, w->current)) {
         hk_task_discard(w, t);
         return NULL;
     }
@@ -75,7 +92,7 @@ hk_task *hk_task_new_outside(hk_runtime *rt, const hk_spawn *how)
     fill_slot(t, how->fn, how->arg, NULL, rt->stack_class);
     t->runtime = rt;
     (void)hk_add_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
-    if (!hk_extra_fill(t, how, rt)) {
+    if (!fill_unusual(t, how, rt, NULL)) {
         hk_task_discard_outside(rt, t);
         return NULL;
     }
@@ -113,18 +130,25 @@ void hk_task_next_generation(hk_task *t)
         continue;
 }
 
-void hk_task_discard(hk_worker *w, hk_task *t)
+/* Give back what a task has that will not run. */
+static void discard_unusual(hk_task *t)
 {
-    hk_extra_drop(t, -ECANCELED);
-    hk_count(w->counters.ended);
-    hk_task_free(w, t);
+    hk_envelope_drop(t, -ECANCELED);
+    hk_extra_free(t);
 }
 
 void hk_task_discard_outside(hk_runtime *rt, hk_task *t)
 {
-    hk_extra_drop(t, -ECANCELED);
+    discard_unusual(t);
     (void)hk_sub_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
     hk_task_free_shared(t);
+}
+
+void hk_task_discard(hk_worker *w, hk_task *t)
+{
+    discard_unusual(t);
+    hk_count(w->counters.ended);
+    hk_task_free(w, t);
 }
 
 static hank_task failed(int error)
@@ -132,17 +156,34 @@ static hank_task failed(int error)
     return (hank_task){.slot_ = NULL, .generation_ = 1, .error_ = error};
 }
 
+/* Its parent's, and with a handle, from here on; nobody can see it yet. */
+static inline hank_task register_child(hk_task *t)
+{
+    hk_task *parent = hk_load_relaxed(&t->parent); /* our own */
+    hk_task_add_trait(parent, HK_TRAIT_PARENT);
+    hk_list_push_back(&parent->children, &t->siblings);
+    return (hank_task){.slot_ = t, /* before it can end: no one else changes the generation */
+                       .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
+                       .error_ = 0};
+}
+
 static inline hank_task start_child(hk_worker *w, hk_task *t)
 {
     if (HK_UNLIKELY(!t))
         return failed(-ENOMEM);
-    hk_task *parent = hk_load_relaxed(&t->parent); /* our own */
-    hk_task_add_trait(parent, HK_TRAIT_PARENT);
-    hk_list_push_back(&parent->children, &t->siblings);
-    hank_task handle = {.slot_ = t, /* before it can end: no one else changes the generation */
-                        .generation_ = HK_GENERATION(hk_load_relaxed(&t->control)),
-                        .error_ = 0};
+    hank_task handle = register_child(t);
     hk_worker_push_new(w, t);
+    return handle;
+}
+
+/* The unusual ones. */
+static hank_task spawn_child(hk_worker *w, const hk_spawn *how)
+{
+    hk_task *t = hk_task_new(w, how, w->current);
+    if (!how->eager || !t)
+        return start_child(w, t);
+    hank_task handle = register_child(t);
+    hk_worker_start_now(w, t);
     return handle;
 }
 
@@ -153,29 +194,46 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(hk_not_in_a_task());
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    if (HK_UNLIKELY(w->watched)) {
-        hk_spawn how = {.fn = fn, .arg = arg, .site = __builtin_return_address(0)};
-        return start_child(w, hk_task_new(w, &how, w->current));
-    }
-    return start_child(w, take_slot(w, fn, arg, w->current));
+    if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA))) /* there may be some to inherit */
+        return spawn_child(w, &(hk_spawn){.fn = fn, .arg = arg, .site = HK_CALL_SITE()});
+    hk_task *t = take_slot(w, fn, arg, w->current);
+    hk_task_set_site(t, HK_CALL_SITE());
+    return start_child(w, t);
+}
+
+int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options *options)
+{
+    static const hank_spawn_options defaults;
+    const hank_spawn_options *o = options ? options : &defaults;
+    *ret = (hk_spawn){.fn = fn,
+                      .arg = arg,
+                      .name = o->name,
+                      .copy = o->copy,
+                      .stack_size = o->stack_size,
+                      .on_done = o->on_done,
+                      .on_done_arg = o->on_done_arg,
+                      .eager = o->eager};
+    bool good =
+        fn && o->stack_size <= HK_STACK_MAX && o->copy <= HK_COPY_MAX && (o->copy == 0 || arg);
+    return good ? 0 : -EINVAL;
 }
 
 hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *options)
 {
-    static const hank_spawn_options defaults;
-    const hank_spawn_options *o = options ? options : &defaults;
     hk_worker *w = hk_worker_self();
+    hk_spawn how;
     if (!w || !w->current)
         return failed(hk_not_in_a_task());
-    if (!fn || o->stack_size > HK_STACK_MAX || o->copy > HK_COPY_MAX || (o->copy > 0 && !arg))
-        return failed(-EINVAL);
-    hk_spawn how = {.fn = fn,
-                    .arg = arg,
-                    .name = o->name,
-                    .copy = o->copy,
-                    .stack_size = o->stack_size,
-                    .site = __builtin_return_address(0)};
-    return start_child(w, hk_task_new(w, &how, w->current));
+    int rc = hk_spawn_read(&how, fn, arg, options);
+    if (rc < 0)
+        return failed(rc);
+    how.site = HK_CALL_SITE();
+    return spawn_child(w, &how);
+}
+
+hank_task hk_task_register(hk_task *t)
+{
+    return register_child(t);
 }
 
 /* --- running and ending -------------------------------------------------------------------- */
@@ -195,7 +253,7 @@ static void settle(hk_task *t, int result)
             (void)hk_task_cancel(c, HK_GENERATION(hk_load_relaxed(&c->control))); /* it lives */
         }
     while (!hk_list_empty(&t->children)) {
-        hk_join j = {.tasks = batch, .mode = HK_JOIN_ALL};
+        hk_join j = {.tasks = batch, .mode = HK_JOIN_SETTLE};
         hk_node *n = t->children.next;
         for (; n != &t->children && j.n < SETTLE_BATCH; n = n->next) {
             hk_task *c = hk_container_of(n, hk_task, siblings);
@@ -204,7 +262,6 @@ static void settle(hk_task *t, int result)
         (void)hk_join_wait(&j); /* a stop has been passed on to them; the task is over anyway */
         for (size_t i = 0; i < j.n; i++) {
             hk_task *c = batch[i].slot_;
-            hk_task_report(c, c->result);
             (void)hk_task_collect(hk_worker_self(), c);
         }
     }
@@ -230,7 +287,10 @@ int hk_task_body(hk_task *t)
         if (HK_UNLIKELY(!hk_list_empty(&t->children)))
             settle(t, result);
     }
-    hk_extra_drop(t, result);
+    if (HK_UNLIKELY(hk_task_has(t, HK_TRAIT_EXTRA))) {
+        hk_envelope_drop(t, result);
+        hk_extra_end(t, result);
+    }
     return result;
 }
 
@@ -398,6 +458,7 @@ int hank_detach(hank_task handle)
     hk_task *c = hk_task_child(w->current, handle, &error);
     if (!c)
         return error == -EPERM ? hk_guest_detach(handle) : error;
+    hk_look_forget(c);
     hk_list_remove(&c->siblings);
     hk_group_adopt(w, c, &w->runtime->detached);
     return 0;

@@ -19,7 +19,8 @@
  * Field access
  *   next                    whoever took the task from its queue
  *   fn arg name group       written by the spawner before the task is published; then constant
- *   traits                  the same, but for PARENT, which is the task's own
+ *   traits                  the same, but for PARENT and EXTRA, which are the task's own later
+ *   extra                   the spawner before the task is published; then the task itself
  *   parent                  the same, or the parent when it gives the child up; relaxed, as it is
  *                           compared with by tasks whose child this is not; NULL for members
  *   siblings                children: the parent only; members: their group's lock
@@ -47,11 +48,13 @@
 #include "base/slab.h"
 #include "base/waiter.h"
 
+struct hk_extra;
 struct hk_fiber;
 struct hk_join;
 struct hk_group;
 struct hk_runtime;
 struct hk_scope;
+struct hk_start;
 struct hk_worker;
 
 /* Where a task is in its life, for the owner's shortcuts and for dumps: a hint to all others. */
@@ -81,7 +84,7 @@ enum {
     HK_TRAIT_CLASS = 0x0f,
     HK_TRAIT_MEMBER = 0x10, /* of a group: its slot goes when it ends */
     HK_TRAIT_NAMED = 0x20,
-    HK_TRAIT_COPIED = 0x40, /* its argument is a copy of its own (task.c) */
+    HK_TRAIT_EXTRA = 0x40,  /* it has something in t->extra: look when it ends */
     HK_TRAIT_PARENT = 0x80, /* it has had children or a scope: look when it ends */
 };
 
@@ -107,20 +110,29 @@ typedef struct hk_task {
     hk_node children;
     HK_ATOMIC(struct hk_task *) nested;
     struct hk_join *joining;
-    struct hk_group *group; /* of a member; anything otherwise */
+    union {
+        struct hk_group *group; /* of a member */
+        size_t index;           /* of a child: where in a look; its parent's, then the finisher's */
+    };
 
     hk_sleeper sleeper;
     struct hk_fiber *fiber;     /* while parked */
     struct hk_runtime *runtime; /* the same: whom a foreign thread gives it back to */
-    HK_ATOMIC(uint32_t) on_stack;
+    HK_ATOMIC(uint8_t) on_stack;
     bool chain_shown;
     bool stop_passed_on;
     HK_ATOMIC(uint32_t) shields;  /* how many of its scopes are one */
     HK_ATOMIC(const char *) name; /* if NAMED */
+    struct hk_extra *extra;       /* if EXTRA */
+#ifndef NDEBUG
+    const void *site; /* written by the spawner before the task is published */
+#endif
 } hk_task;
 
 _Static_assert(offsetof(hk_task, next) == HK_CACHE_LINE, "see the comment");
+#ifdef NDEBUG
 _Static_assert(sizeof(hk_task) <= 3 * HK_CACHE_LINE, "a parked task costs this and its stack");
+#endif
 
 extern hk_slab hk_task_slab;
 
@@ -171,13 +183,23 @@ typedef struct hk_spawn {
     const char *name;
     size_t copy;
     size_t stack_size; /* 0: the runtime's; not more than HK_STACK_MAX */
-    const void *site;  /* the code that spawns; NULL: not known */
-    int64_t due;       /* of a call */
+    void (*on_done)(void *arg, int result);
+    void *on_done_arg;
+    struct hk_start *start; /* who waits for it to have started, or NULL */
+    const void *site;       /* where in the program it is spawned */
+    bool eager;
+    int64_t due; /* of a call */
     bool is_call;
 } hk_spawn;
 
+/* What a caller asked for, in those words; `options` may be NULL. 0 or -EINVAL. */
+int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options *options);
+
 /* A task in phase NEW, in nobody's queue or list yet. NULL: no memory. */
 hk_task *hk_task_new(struct hk_worker *w, const hk_spawn *how, hk_task *parent);
+
+/* A new task becomes its parent's child, with a handle; nobody else can see it yet. */
+hank_task hk_task_register(hk_task *t);
 
 /* Give the slot back; handles of it are stale from here on. */
 void hk_task_free(struct hk_worker *w, hk_task *t);
@@ -229,6 +251,31 @@ static inline const char *hk_task_name(hk_task *t)
 {
     return hk_task_has(t, HK_TRAIT_NAMED) ? hk_load_relaxed(&t->name) : NULL; /* see above */
 }
+
+/* Where it was spawned; NULL in builds that do not keep it. */
+static inline const void *hk_task_site(hk_task *t)
+{
+#ifdef NDEBUG
+    (void)t;
+    return NULL;
+#else
+    return t->site;
+#endif
+}
+
+static inline void hk_task_set_site(hk_task *t, const void *site)
+{
+#ifdef NDEBUG
+    (void)t;
+    (void)site;
+#else
+    if (t)
+        t->site = site;
+#endif
+}
+
+/* The address that the calling function will return to. */
+#define HK_CALL_SITE() ((const void *)__builtin_return_address(0))
 
 /* Report a failure nobody will see otherwise. */
 void hk_task_report(hk_task *t, int result);

@@ -61,6 +61,7 @@ HK_NOINLINE hk_thread *hk_thread_self(void)
     if (!self || pthread_setspecific(at_exit, self) != 0)
         hk_panic("no memory for a thread that wants to wait");
     self->scopes = NULL;
+    self->locals = NULL;
     return self;
 }
 

@@ -6,18 +6,20 @@
 #include "base/atomic.h"
 #include "base/waiter.h"
 
+struct hk_binding;
 struct hk_scope;
 
 /* Type-stable, as every sleeper.
  * runs       how often the thread was let run; its wakers add to it; a futex
  * runs_seen  how many of those it has received; the thread itself only
- * scopes     the thread itself only */
+ * scopes, locals  the thread itself only */
 typedef struct hk_thread {
     void *links[2]; /* first: the slab's while free */
     hk_sleeper sleeper;
     HK_ATOMIC(uint32_t) runs;
     uint32_t runs_seen;
     struct hk_scope *scopes;
+    struct hk_binding *locals;
 } hk_thread;
 
 /* The calling thread's record, made at its first wait. Panics when there is no memory for it. */

@@ -135,7 +135,7 @@ static void write_rest(census *c, int fd)
         if (e->is_written || e->above == last || (!e->is_member && is_listed(c, e->above)))
             continue;
         last = e->above;
-        char head[HK_NAME_BYTES];
+        char head[HK_NAME_BUFFER];
         (void)snprintf(head, sizeof head, "%s %p\n", e->is_member ? "group" : "children of",
                        (void *)(uintptr_t)e->above); /* fits */
         write_indented(fd, 0, head);

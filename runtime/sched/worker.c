@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "sched/extra.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
 #include "sched/runtime.h"
@@ -139,6 +140,11 @@ static hk_task *pick_quickly(hk_worker *w)
     }
     w->lifo_run = 0;
     t = hk_ring_pop(&w->ring);
+    if (!t && hk_deque_size(&w->deque) == 0 && hk_load_relaxed(&w->lifo) != NULL) {
+        /* Its run is over, but there is nobody else: spare it the way by a loop.
+         * [worker:lifo] the monitor swaps too */
+        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL);
+    }
     expect_next(w);
     return t;
 }
@@ -187,7 +193,7 @@ void hk_worker_yield(hk_worker *w)
         return; /* nobody else is here */
     }
     t->fiber = w->fiber; /* before a thief can see it */
-    hk_worker_push_ready(w, t, false);
+    hk_worker_push_yielding(w, t);
     if (!next)
         next = pick_quickly(w);
     if (next == t) { /* everybody else was stolen meanwhile */
@@ -195,6 +201,21 @@ void hk_worker_yield(hk_worker *w)
         return;
     }
     leave_task_for(w, t, next);
+}
+
+/* Eager start. The caller goes to the LIFO slot, which thieves leave alone: usually it is next when
+ * t waits or ends. If the monitor took it from there because t computes, it may be back here before
+ * t has been reached; it has promised that t has started. */
+void hk_worker_start_now(hk_worker *w, hk_task *t)
+{
+    hk_task *me = w->current;
+    uint32_t generation = HK_GENERATION(hk_load_relaxed(&t->control)); /* ours so far */
+    t->home = HK_HOME_NONE;
+    me->fiber = w->fiber; /* before anybody can see us */
+    hk_worker_push_ready(w, me, true);
+    leave_task_for(w, me, t);
+    while (HK_GENERATION(hk_load_relaxed(&t->control)) == generation && is_new(t))
+        hk_worker_yield(hk_worker_self());
 }
 
 /* --- the loop ------------------------------------------------------------------------------ */
@@ -263,6 +284,8 @@ HK_COLD static void fail_new(hk_worker *w, hk_task *t)
 {
     if (t == w->runtime->first)
         hk_runtime_cannot_start(w->runtime);
+    if (hk_task_has(t, HK_TRAIT_EXTRA))
+        hk_extra_end(t, -ENOMEM);
     hk_task_finish(w, t, -ENOMEM);
 }
 
@@ -345,7 +368,7 @@ HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
     hk_task *found = newest;
     while (found != NULL && found != t) {
         aside[n++] = found;
-        found = n < CLAIM_DEPTH ? hk_deque_pop(&w->deque) : NULL;
+        found = n < CLAIM_DEPTH ? hk_worker_pop_new(w) : NULL;
     }
     while (n > 0) {
         hk_task *back = aside[--n];
@@ -366,7 +389,7 @@ bool hk_worker_claim(hk_worker *w, hk_task *t)
     size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
     if (HK_UNLIKELY(left < wanted))
         return false;
-    hk_task *newest = hk_deque_pop(&w->deque);
+    hk_task *newest = hk_worker_pop_new(w);
     return HK_LIKELY(newest == t) || claim_further(w, t, newest);
 }
 

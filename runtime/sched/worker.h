@@ -30,9 +30,11 @@ struct hk_runtime;
 struct hk_task;
 
 enum {
+    HK_HOME_NONE = UINT16_MAX, /* no worker's index */
     HK_TICKS_PER_ROUND = 61, /* dispatches between two looks at the inbox, the clock, the oldest */
     HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
     HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
+    HK_QUIET_YIELDS = 8,     /* of so many yields, one wakes a worker to help */
     HK_POLL_KEEP = 8, /* of one poll's tasks: more than that, and somebody is woken to help */
 };
 
@@ -68,6 +70,7 @@ typedef struct hk_worker {
     unsigned index;
     unsigned lifo_run;
     hk_random random; /* for what runs here */
+    unsigned yields;
     uint64_t dice;   /* state of the cheap generator that spreads victims */
     int64_t clock;   /* read when it last polled */
     hk_fiber thread; /* the thread's own stack */
@@ -110,8 +113,15 @@ void hk_worker_push_new(hk_worker *w, struct hk_task *t);
 /* Queue a woken task. `soon`: next, if the LIFO slot may be used. */
 void hk_worker_push_ready(hk_worker *w, struct hk_task *t, bool soon);
 
+/* Queue the current task behind whatever else is ready. It can be stolen, but seldom is a sleeping
+ * worker woken for it: this one comes back to it soon, or the monitor wakes somebody. */
+void hk_worker_push_yielding(hk_worker *w, struct hk_task *t);
+
 /* Leave the current task's stack for whatever is to run next. Returns when the task is resumed. */
 void hk_worker_leave_task(hk_worker *w, struct hk_task *t);
+
+/* Run `t`, which has not started and is in no queue, before the current task goes on. */
+void hk_worker_start_now(hk_worker *w, struct hk_task *t);
 
 /* Let everything else that is ready have a turn. */
 void hk_worker_yield(hk_worker *w);
@@ -125,6 +135,12 @@ bool hk_worker_claim(hk_worker *w, struct hk_task *t);
 
 /* Ask w's own reactor, without waiting. The number of tasks queued. */
 int hk_worker_poll(hk_worker *w);
+
+/* The newest of w's own tasks that have not started; NULL: none. */
+static inline struct hk_task *hk_worker_pop_new(hk_worker *w)
+{
+    return w->alone ? hk_deque_pop_alone(&w->deque) : hk_deque_pop(&w->deque);
+}
 
 /* Claim what a poll of some reactor found ready, and queue it with w. The number queued. */
 int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n);

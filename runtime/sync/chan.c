@@ -1,221 +1,217 @@
 /* SPDX-License-Identifier: MIT */
-/* chan.c - a ring of elements and two queues of waiters.
+/* chan.c - a store of elements and queues of those who wait.
  *
- * Invariant: receivers wait only while the ring is empty and nobody waits to send; senders wait
+ * Invariant: receivers wait only while the store is empty and nobody waits to send; senders wait
  * only while it is full. So an element never overtakes another, and whoever comes serves whoever
  * waits, by copying straight into or out of the waiter's own memory: between its claim and its
- * running, that memory is ours. */
-#include <hank/chan.h>
+ * running, that memory is ours.
+ *
+ * Two that work on two cores at the same pace find the channel empty, or full, for moments only.
+ * Whoever has nothing else to run gives the other one these moments before it parks: MEASURED, to
+ * be woken moves it to the other's worker, and both run there by turns while this one sleeps. */
+#include "sync/chan.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "sched/park.h"
-#include "sync/waitq.h"
 
-enum { ELEM_MAX = 64 * 1024, FIRST_UNBOUNDED = 16 };
+enum { LOOKS = 8, PAUSES = 64 }; /* some microseconds in all */
 
-/* Equation: sent == received + count, 0 <= count <= capacity.
- * receivers.lock guards everything; senders uses its queue only */
-struct hank_chan {
-    hk_waitq receivers;
-    hk_waitq senders;
-    size_t elem_size;
-    size_t capacity; /* of the ring now */
-    size_t first;
-    size_t count;
-    char *ring;
-    bool unbounded;
-    bool closed;
-};
-
-static void lock(hank_chan *c)
+/* MEASURED: two that work on two cores take the lock from each other at every element, and each
+ * time the whole channel moves from one cache to the other, unless whoever finds it taken lets the
+ * other one do a hundred first. */
+void hk_chan_lock_slowly(hank_chan *c)
 {
+    for (int i = 0; i < LOOKS; i++) {
+        hk_spin_pauses(PAUSES);
+        if (hk_lock_try(&c->receivers.lock, HK_RANK_SYNC))
+            return;
+    }
     hk_waitq_lock(&c->receivers);
 }
 
-static void unlock(hank_chan *c)
+hank_chan *hank_chan_new_opt(size_t elem_size, size_t capacity, const hank_chan_options *options)
 {
-    hk_waitq_unlock(&c->receivers);
+    hank_chan *c = hk_alloc_zeroed(sizeof *c);
+    if (!c)
+        return NULL;
+    if (hk_store_init(&c->store, elem_size, capacity, options) < 0) {
+        hk_free(c, sizeof *c);
+        return NULL;
+    }
+    return c;
 }
 
 hank_chan *hank_chan_new(size_t elem_size, size_t capacity)
 {
-    bool unbounded = capacity == HANK_UNBOUNDED;
-    size_t slots = unbounded ? FIRST_UNBOUNDED : capacity;
-    size_t bytes;
-    if (elem_size == 0 || elem_size > ELEM_MAX || __builtin_mul_overflow(elem_size, slots, &bytes))
-        return NULL;
-    if (bytes > PTRDIFF_MAX)
-        return NULL;
-    hank_chan *c = hk_alloc_zeroed(sizeof *c);
-    if (!c)
-        return NULL;
-    c->ring = bytes ? hk_alloc(bytes) : NULL;
-    if (bytes && !c->ring) {
-        hk_free(c, sizeof *c);
-        return NULL;
-    }
-    c->elem_size = elem_size;
-    c->capacity = slots;
-    c->unbounded = unbounded;
-    return c;
+    return hank_chan_new_opt(elem_size, capacity, NULL);
 }
 
 void hank_chan_free(hank_chan *c)
 {
     if (!c)
         return;
-    lock(c);
-    if (!hk_list_empty(&c->receivers.waiters) || !hk_list_empty(&c->senders.waiters))
+    hk_chan_lock(c);
+    if (hk_waitq_first(&c->receivers) || hk_waitq_first(&c->senders) || hk_waitq_first(&c->joiners))
         hk_panic("channel %p is freed while somebody waits there", (void *)c);
-    unlock(c);
-    hk_free(c->ring, c->elem_size * c->capacity);
+    hk_chan_unlock(c);
+    hk_store_done(&c->store);
     hk_free(c, sizeof *c);
 }
 
-/* --- the ring; called with the lock held --------------------------------------------------- */
+/* --- called with the lock held ------------------------------------------------------------- */
 
-static void copy(void *to, const void *from, size_t n)
+int hk_chan_send_now(hank_chan *c, const void *elem, hk_waiter **ret_served)
 {
-    if (n == sizeof(uint64_t)) /* pointers and numbers: the usual element, without a call */
-        memcpy(to, from, sizeof(uint64_t));
-    else
-        memcpy(to, from, n);
-}
-
-static char *slot(hank_chan *c, size_t index)
-{
-    size_t i = c->first + index;
-    return c->ring + (i >= c->capacity ? i - c->capacity : i) * c->elem_size;
-}
-
-static void put(hank_chan *c, const void *elem)
-{
-    copy(slot(c, c->count), elem, c->elem_size);
-    c->count++;
-}
-
-static void take(hank_chan *c, void *ret_elem)
-{
-    copy(ret_elem, slot(c, 0), c->elem_size);
-    c->first = c->first + 1 == c->capacity ? 0 : c->first + 1;
-    c->count--;
-}
-
-/* Twice the slots for an unbounded channel that is full. */
-static int grow(hank_chan *c)
-{
-    size_t bytes;
-    if (__builtin_mul_overflow(c->elem_size, 2 * c->capacity, &bytes))
-        return -ENOMEM;
-    char *ring = hk_alloc(bytes);
-    if (!ring)
-        return -ENOMEM;
-    for (size_t i = 0; i < c->count; i++)
-        memcpy(ring + i * c->elem_size, slot(c, i), c->elem_size);
-    hk_free(c->ring, c->elem_size * c->capacity);
-    c->ring = ring;
-    c->capacity *= 2;
-    c->first = 0;
-    return 0;
-}
-
-/* 0: done, and *ret_served is to be run after unlocking; -EAGAIN: would have to wait. */
-static int send_now(hank_chan *c, const void *elem, hk_waiter **ret_served)
-{
+    hk_store *s = &c->store;
     *ret_served = NULL;
     if (c->closed)
         return -EPIPE;
-    if (c->count == 0 && (*ret_served = hk_waitq_claim_first(&c->receivers, 0)) != NULL) {
-        copy((*ret_served)->payload, elem, c->elem_size);
+    if (s->count == 0 && (*ret_served = hk_waitq_claim_first(&c->receivers, 0)) != NULL) {
+        hk_copy_elem((*ret_served)->payload, elem, s->elem_size);
+        (*ret_served)->payload = NULL;
+        c->unfinished++;
         return 0;
     }
-    if (c->unbounded && c->count == c->capacity) {
-        int rc = grow(c);
+    if (HK_UNLIKELY(s->count == s->capacity)) {
+        if (!s->unbounded)
+            return -EAGAIN;
+        int rc = hk_store_grow(s);
         if (rc < 0)
             return rc;
     }
-    if (c->count == c->capacity)
-        return -EAGAIN;
-    put(c, elem);
+    hk_store_put(s, elem);
+    c->unfinished++;
     return 0;
 }
 
-static int recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served)
+int hk_chan_recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served)
 {
-    *ret_served = NULL;
-    if (c->count > 0) {
-        take(c, ret_elem);
-        *ret_served = hk_waitq_claim_first(&c->senders, 0);
-        if (*ret_served)
-            put(c, (*ret_served)->payload);
-        return 0;
+    hk_store *s = &c->store;
+    bool stored = s->count > 0;
+    if (HK_LIKELY(stored))
+        hk_store_take(s, ret_elem);
+    hk_waiter *sender = *ret_served = hk_waitq_claim_first(&c->senders, 0);
+    if (sender) {
+        if (stored)
+            hk_store_put(s, sender->payload);
+        else /* a rendezvous */
+            hk_copy_elem(ret_elem, sender->payload, s->elem_size);
+        sender->payload = NULL;
+        c->unfinished++;
     }
-    *ret_served = hk_waitq_claim_first(&c->senders, 0); /* a rendezvous */
-    if (*ret_served) {
-        copy(ret_elem, (*ret_served)->payload, c->elem_size);
+    if (stored || sender)
         return 0;
-    }
     return c->closed ? -EPIPE : -EAGAIN;
 }
 
-/* --- waiting ------------------------------------------------------------------------------- */
+/* Everybody in `q` is sent away. */
+static void send_away(hk_waitq *q, hk_node *ret_claimed)
+{
+    (void)hk_waitq_claim_n(q, -EPIPE, SIZE_MAX, ret_claimed);
+    for (hk_node *n = ret_claimed->next; n != ret_claimed; n = n->next)
+        hk_container_of(n, hk_waiter, link)->payload = NULL;
+}
 
-/* Called with the lock held, drops it: wait in one of the two queues. */
+/* `n` elements are finished. */
+static void finish(hank_chan *c, uint64_t n, hk_node *ret_claimed)
+{
+    hk_list_init(ret_claimed);
+    c->unfinished -= n;
+    if (n > 0 && c->unfinished == 0)
+        (void)hk_waitq_claim_n(&c->joiners, 0, SIZE_MAX, ret_claimed);
+}
+
+/* Drops the lock: wait in one of the queues. */
 static int wait_in(hank_chan *c, hk_waitq *q, void *payload, const char *why)
 {
     hk_waiter w;
     hk_waitq_join(q, &w, payload, HK_WAITING);
-    unlock(c);
-    int rc = hk_park(&w, HK_FOREVER, why);
-    if (rc != -ECANCELED && rc != -ETIMEDOUT)
-        return rc;
-    lock(c);
-    if (hk_node_linked(&w.link))
-        hk_list_remove(&w.link);
-    unlock(c);
+    hk_chan_unlock(c);
+    return hk_waitq_wait_joined(&c->receivers, &w, why);
+}
+
+/* --- sending and receiving ------------------------------------------------------------------- */
+
+/* False: it is not worth it, and nothing was done. Otherwise the lock was dropped meanwhile. */
+static bool give_a_moment(hank_chan *c, hk_sleeper *other)
+{
+    if (!other || other == hk_park_self() || !hk_park_may_spin_for(other))
+        return false;
+    hk_chan_unlock(c);
+    hk_spin_pauses(PAUSES);
+    hk_chan_lock(c);
+    return true;
+}
+
+/* Called with the lock held, drops it. Apart from the usual case, which needs no frame of its own.
+ */
+HK_NOINLINE static int send_slowly(hank_chan *c, const void *elem)
+{
+    hk_waiter *served;
+    int rc;
+    c->sender = hk_park_self();
+    for (int look = 0; (rc = hk_chan_send_now(c, elem, &served)) == -EAGAIN; look++)
+        if (look == LOOKS || !give_a_moment(c, c->receiver))
+            break;
+    if (rc == -EAGAIN)
+        return wait_in(c, &c->senders, (void *)(uintptr_t)elem, "channel to send");
+    hk_chan_unlock(c);
+    hk_waitq_run(served);
+    return rc;
+}
+
+HK_NOINLINE static int recv_slowly(hank_chan *c, void *ret_elem)
+{
+    hk_waiter *served;
+    int rc;
+    c->receiver = hk_park_self();
+    for (int look = 0; (rc = hk_chan_recv_now(c, ret_elem, &served)) == -EAGAIN; look++)
+        if (look == LOOKS || !give_a_moment(c, c->sender))
+            break;
+    if (rc == -EAGAIN)
+        return wait_in(c, &c->receivers, ret_elem, "channel to receive");
+    hk_chan_unlock(c);
+    hk_waitq_run(served);
     return rc;
 }
 
 int hank_chan_send(hank_chan *c, const void *elem)
 {
-    hk_waiter *served;
     int rc = hk_checkpoint();
-    if (rc < 0)
+    if (HK_UNLIKELY(rc < 0))
         return rc;
-    lock(c);
-    rc = send_now(c, elem, &served);
-    if (rc == -EAGAIN)
-        return wait_in(c, &c->senders, (void *)(uintptr_t)elem, "channel to send");
-    unlock(c);
-    hk_waitq_run(served);
-    return rc;
+    hk_chan_lock(c);
+    if (HK_UNLIKELY(c->closed || c->store.count == c->store.capacity ||
+                    !hk_list_empty(&c->receivers.waiters)))
+        return send_slowly(c, elem);
+    hk_store_put(&c->store, elem);
+    c->unfinished++;
+    hk_chan_unlock(c);
+    return 0;
 }
 
 int hank_chan_recv(hank_chan *c, void *ret_elem)
 {
-    hk_waiter *served;
     int rc = hk_checkpoint();
-    if (rc < 0)
+    if (HK_UNLIKELY(rc < 0))
         return rc;
-    lock(c);
-    rc = recv_now(c, ret_elem, &served);
-    if (rc == -EAGAIN)
-        return wait_in(c, &c->receivers, ret_elem, "channel to receive");
-    unlock(c);
-    hk_waitq_run(served);
-    return rc;
+    hk_chan_lock(c);
+    if (HK_UNLIKELY(c->store.count == 0 || !hk_list_empty(&c->senders.waiters)))
+        return recv_slowly(c, ret_elem);
+    hk_store_take(&c->store, ret_elem);
+    hk_chan_unlock(c);
+    return 0;
 }
 
 int hank_chan_trysend(hank_chan *c, const void *elem)
 {
     hk_waiter *served;
-    lock(c);
-    int rc = send_now(c, elem, &served);
-    unlock(c);
+    hk_chan_lock(c);
+    int rc = hk_chan_send_now(c, elem, &served);
+    hk_chan_unlock(c);
     hk_waitq_run(served);
     return rc;
 }
@@ -223,21 +219,74 @@ int hank_chan_trysend(hank_chan *c, const void *elem)
 int hank_chan_tryrecv(hank_chan *c, void *ret_elem)
 {
     hk_waiter *served;
-    lock(c);
-    int rc = recv_now(c, ret_elem, &served);
-    unlock(c);
+    hk_chan_lock(c);
+    int rc = hk_chan_recv_now(c, ret_elem, &served);
+    hk_chan_unlock(c);
     hk_waitq_run(served);
     return rc;
 }
 
+size_t hank_chan_len(hank_chan *c)
+{
+    hk_chan_lock(c);
+    size_t n = c->store.count;
+    hk_chan_unlock(c);
+    return n;
+}
+
+/* --- ending ---------------------------------------------------------------------------------- */
+
 void hank_chan_close(hank_chan *c)
 {
     hk_node receivers, senders;
-    lock(c);
+    hk_chan_lock(c);
     c->closed = true;
-    hk_waitq_claim_all(&c->receivers, -EPIPE, &receivers);
-    hk_waitq_claim_all(&c->senders, -EPIPE, &senders);
-    unlock(c);
+    send_away(&c->receivers, &receivers);
+    send_away(&c->senders, &senders);
+    hk_chan_unlock(c);
     hk_waitq_run_all(&receivers);
     hk_waitq_run_all(&senders);
+}
+
+size_t hank_chan_abort(hank_chan *c, void (*dispose)(void *elem, void *arg), void *arg)
+{
+    hk_node receivers, senders, joiners;
+    hk_store dropped;
+    hk_chan_lock(c);
+    c->closed = true;
+    hk_store_move(&c->store, &dropped);
+    send_away(&c->receivers, &receivers);
+    send_away(&c->senders, &senders);
+    finish(c, dropped.count, &joiners);
+    hk_chan_unlock(c);
+    for (size_t i = 0; dispose && i < dropped.count; i++)
+        dispose(hk_store_slot(&dropped, i), arg);
+    hk_store_done(&dropped);
+    hk_waitq_run_all(&receivers);
+    hk_waitq_run_all(&senders);
+    hk_waitq_run_all(&joiners);
+    return dropped.count;
+}
+
+int hank_chan_task_done(hank_chan *c)
+{
+    hk_node joiners;
+    hk_chan_lock(c);
+    bool known = c->unfinished > c->store.count; /* what nobody has received is not done */
+    finish(c, known ? 1 : 0, &joiners);
+    hk_chan_unlock(c);
+    hk_waitq_run_all(&joiners);
+    return known ? 0 : -EINVAL;
+}
+
+int hank_chan_join(hank_chan *c)
+{
+    int rc = hk_checkpoint();
+    if (rc < 0)
+        return rc;
+    hk_chan_lock(c);
+    if (c->unfinished > 0)
+        return wait_in(c, &c->joiners, NULL, "channel to be done");
+    hk_chan_unlock(c);
+    return 0;
 }

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 
-#include "sched/park.h"
-
 void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state)
 {
     w->payload = payload;
@@ -13,16 +11,28 @@ void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state)
     hk_list_push_back(&q->waiters, &w->link);
 }
 
-int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why)
+bool hk_waitq_was_stopped(int rc)
+{
+    return rc == -ECANCELED || rc == -ETIMEDOUT;
+}
+
+int hk_waitq_park(hk_waitq *q, hk_waiter *w, const char *why)
 {
     int rc = hk_park(w, HK_FOREVER, why);
-    if (rc != -ECANCELED && rc != -ETIMEDOUT)
+    if (HK_LIKELY(!hk_waitq_was_stopped(rc)))
         return rc;
     /* Stopped: we are still linked, unless a waker has just found that we cannot be claimed. */
     hk_waitq_lock(q);
     if (hk_node_linked(&w->link))
         hk_list_remove(&w->link);
-    hk_waitq_unlock(q);
+    return rc;
+}
+
+int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why)
+{
+    int rc = hk_waitq_park(q, w, why);
+    if (hk_waitq_was_stopped(rc))
+        hk_waitq_unlock(q);
     return rc;
 }
 
@@ -34,7 +44,7 @@ int hk_waitq_wait(hk_waitq *q, void *payload, unsigned state, const char *why)
     return hk_waitq_wait_joined(q, &w, why);
 }
 
-hk_waiter *hk_waitq_claim_first(hk_waitq *q, int result)
+hk_waiter *hk_waitq_claim_some(hk_waitq *q, int result)
 {
     hk_node *n;
     while ((n = hk_list_pop_front(&q->waiters)) != NULL) {
@@ -45,18 +55,16 @@ hk_waiter *hk_waitq_claim_first(hk_waitq *q, int result)
     return NULL;
 }
 
-void hk_waitq_claim_all(hk_waitq *q, int result, hk_node *ret_claimed)
+size_t hk_waitq_claim_n(hk_waitq *q, int result, size_t n, hk_node *ret_claimed)
 {
     hk_waiter *w;
+    size_t claimed = 0;
     hk_list_init(ret_claimed);
-    while ((w = hk_waitq_claim_first(q, result)) != NULL)
+    while (claimed < n && (w = hk_waitq_claim_first(q, result)) != NULL) {
         hk_list_push_back(ret_claimed, &w->link);
-}
-
-void hk_waitq_run(hk_waiter *claimed)
-{
-    if (claimed)
-        hk_wake_claimed(claimed->ticket.sleeper);
+        claimed++;
+    }
+    return claimed;
 }
 
 void hk_waitq_run_all(hk_node *claimed)

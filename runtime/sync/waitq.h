@@ -12,11 +12,13 @@
 #define HK_SYNC_WAITQ_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/waiter.h"
+#include "sched/park.h"
 
 /* Zeroed is empty. Everything is guarded by lock, which guards the owner's own fields too. */
 typedef struct hk_waitq {
@@ -45,14 +47,39 @@ int hk_waitq_wait(hk_waitq *q, void *payload, unsigned state, const char *why);
 void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state);
 int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why);
 
-/* Called with the lock held: claim the first waiter that can be claimed. NULL: there is none. */
-hk_waiter *hk_waitq_claim_first(hk_waitq *q, int result);
+/* The same for an owner with something to settle for one that was stopped: then this returns with
+ * the lock held, and the caller in the queue no more. */
+int hk_waitq_park(hk_waitq *q, hk_waiter *w, const char *why);
 
-/* Called with the lock held: claim everybody, onto `ret_claimed`. */
-void hk_waitq_claim_all(hk_waitq *q, int result, hk_node *ret_claimed);
+/* Whether that is what a wait returned; no waker says so. */
+bool hk_waitq_was_stopped(int rc);
+
+/* Called with the lock held: the first waiter, left where it is. NULL: there is none. */
+static inline hk_waiter *hk_waitq_first(hk_waitq *q)
+{
+    hk_node *n = hk_list_first(&q->waiters);
+    return n ? hk_container_of(n, hk_waiter, link) : NULL;
+}
+
+/* Called with the lock held: claim the first waiter that can be claimed. NULL: there is none. */
+hk_waiter *hk_waitq_claim_some(hk_waitq *q, int result);
+
+static inline hk_waiter *hk_waitq_claim_first(hk_waitq *q, int result)
+{
+    return HK_LIKELY(hk_list_empty(&q->waiters)) ? NULL : hk_waitq_claim_some(q, result);
+}
+
+/* Called with the lock held: claim the first n that can be, onto `ret_claimed`; how many it were.
+ */
+size_t hk_waitq_claim_n(hk_waitq *q, int result, size_t n, hk_node *ret_claimed);
 
 /* Called without the lock: let a claimed waiter, or all of them, run. NULL is nobody. */
-void hk_waitq_run(hk_waiter *claimed);
+static inline void hk_waitq_run(hk_waiter *claimed)
+{
+    if (claimed)
+        hk_wake_claimed(claimed->ticket.sleeper);
+}
+
 void hk_waitq_run_all(hk_node *claimed);
 
 #endif

@@ -361,5 +361,5 @@ Test(chan_crowd, what_is_sent_is_received_once_and_in_order_whoever_times_out, .
 {
     static size_t capacities[] = {0, 1, 7};
     for (int i = 0; i < 3; i++)
-        run_with_each_size(trade, &capacities[i]);
+        with_each_size(trade, &capacities[i]);
 }

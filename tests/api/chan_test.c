@@ -78,9 +78,9 @@ static void copies(size_t elem_size)
 
 Test(chan, elements_of_any_size_are_copied_in_and_out_whole_and_no_further)
 {
-    static const size_t sizes[] = {1, 3, 4, 7, 8, 9, 16};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        copies(sizes[i]);
+    static const size_t bytes[] = {1, 3, 4, 7, 8, 9, 16};
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+        copies(bytes[i]);
 }
 
 Test(chan, full_empty_and_closed_have_results_of_their_own)
@@ -221,8 +221,8 @@ static int senders_in_order(void *arg)
 Test(chan, receivers_and_senders_are_served_in_the_order_they_came)
 {
     for (size_t capacity = 0; capacity < 3; capacity++) {
-        run_with_each_size(receivers_in_order, &capacity);
-        run_with_each_size(senders_in_order, &capacity);
+        with_each_size(receivers_in_order, &capacity);
+        with_each_size(senders_in_order, &capacity);
     }
 }
 
@@ -251,7 +251,7 @@ static int rendezvous(void *arg)
 
 Test(chan, without_capacity_a_send_ends_when_its_element_has_been_received)
 {
-    run_with_each_size(rendezvous, NULL);
+    with_each_size(rendezvous, NULL);
 }
 
 static int close_on(void *arg, hank_fn what, int fill)
@@ -292,8 +292,8 @@ static int close_on_senders(void *arg)
 Test(chan, closing_wakes_all_who_wait_and_leaves_them_and_what_is_in_it_alone)
 {
     for (size_t capacity = 0; capacity < 3; capacity++) {
-        run_with_each_size(close_on_receivers, &capacity);
-        run_with_each_size(close_on_senders, &capacity);
+        with_each_size(close_on_receivers, &capacity);
+        with_each_size(close_on_senders, &capacity);
     }
 }
 
@@ -343,9 +343,9 @@ static int stopped_while_waiting(void *arg)
 
 Test(chan, a_stop_means_that_nothing_was_sent_or_taken)
 {
-    run_with_each_size(stopped_at_once, NULL);
+    with_each_size(stopped_at_once, NULL);
     for (size_t capacity = 0; capacity < 3; capacity++)
-        run_with_each_size(stopped_while_waiting, &capacity);
+        with_each_size(stopped_while_waiting, &capacity);
 }
 
 static int recv_all(void *arg)
@@ -386,7 +386,7 @@ static int walk(void *arg)
 
 Test(chan, recv_cancelled_at_its_nth_wait_leaves_the_element)
 {
-    run_with_each_size(walk, NULL);
+    with_each_size(walk, NULL);
 }
 
 /* --- panics ---------------------------------------------------------------------------------- */

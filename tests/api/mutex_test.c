@@ -71,7 +71,7 @@ static int queue_up(void *arg)
 
 Test(mutex, tasks_and_threads_get_it_in_the_order_they_came)
 {
-    run_with_each_size(queue_up, NULL);
+    with_each_size(queue_up, NULL);
 }
 
 static int stay_inside(void *arg)
@@ -104,7 +104,7 @@ static int snatch(void *arg)
 
 Test(mutex, it_is_handed_over_and_a_newcomer_cannot_snatch_it)
 {
-    run_with_each_size(snatch, NULL);
+    with_each_size(snatch, NULL);
 }
 
 static int stop_who_waits(void *arg)
@@ -135,7 +135,7 @@ static int stop_who_waits(void *arg)
 
 Test(mutex, neither_cancel_nor_timeout_ends_the_wait_for_it)
 {
-    run_with_each_size(stop_who_waits, NULL);
+    with_each_size(stop_who_waits, NULL);
 }
 
 /* plain: only the mutex keeps it whole */
@@ -179,7 +179,7 @@ static int count_together(void *arg)
 
 Test(mutex, one_at_a_time_is_inside_and_sees_what_the_last_one_wrote)
 {
-    run_with_each_size(count_together, NULL);
+    with_each_size(count_together, NULL);
 }
 
 /* --- condition ----------------------------------------------------------------------------- */
@@ -249,7 +249,7 @@ static int signal_each(void *arg)
 
 Test(cond, a_signal_wakes_the_one_that_has_waited_longest_and_is_not_kept)
 {
-    run_with_each_size(signal_each, NULL);
+    with_each_size(signal_each, NULL);
 }
 
 static int broadcast(void *arg)
@@ -272,7 +272,7 @@ static int broadcast(void *arg)
 
 Test(cond, a_broadcast_wakes_all)
 {
-    run_with_each_size(broadcast, NULL);
+    with_each_size(broadcast, NULL);
 }
 
 /* The oldest is cancelled at about the time of the signal. */
@@ -305,7 +305,7 @@ static int signal_against_cancel(void *arg)
 
 Test(cond, a_stopped_wait_uses_no_signal_up)
 {
-    run_with_each_size(signal_against_cancel, NULL);
+    with_each_size(signal_against_cancel, NULL);
 }
 
 /* --- panics -------------------------------------------------------------------------------- */

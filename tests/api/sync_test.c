@@ -52,7 +52,7 @@ static int set_and_clear(void *arg)
 
 Test(event, all_who_wait_when_it_is_set_return_even_if_it_is_cleared_at_once)
 {
-    run_with_each_size(set_and_clear, NULL);
+    with_each_size(set_and_clear, NULL);
 }
 
 static int set_is_a_state(void *arg)
@@ -93,8 +93,8 @@ static int stop_who_waits(void *arg)
 
 Test(event, waiting_returns_at_once_while_it_is_set_and_can_be_stopped_while_it_is_not)
 {
-    run_with_each_size(set_is_a_state, NULL);
-    run_with_each_size(stop_who_waits, NULL);
+    with_each_size(set_is_a_state, NULL);
+    with_each_size(stop_who_waits, NULL);
 }
 
 /* ping and pong are set in turns; turn is plain. */
@@ -134,7 +134,7 @@ static int play(void *arg)
 
 Test(event, what_was_written_before_the_setting_is_seen_between_tasks_and_threads)
 {
-    run_with_each_size(play, NULL);
+    with_each_size(play, NULL);
 }
 
 static void *set_it(void *arg)
@@ -161,7 +161,7 @@ static int free_at_once(void *arg)
 
 Test(event, who_has_waited_for_it_may_free_it)
 {
-    run_with_each_size(free_at_once, NULL);
+    with_each_size(free_at_once, NULL);
 }
 
 /* --- semaphore ----------------------------------------------------------------------------- */
@@ -248,7 +248,7 @@ static int serve_in_order(void *arg)
 
 Test(sem, a_permit_goes_to_the_one_that_has_waited_longest_and_nobody_overtakes)
 {
-    run_with_each_size(serve_in_order, NULL);
+    with_each_size(serve_in_order, NULL);
 }
 
 static int take_all(void *arg)
@@ -288,7 +288,7 @@ static int walk(void *arg)
 
 Test(sem, who_is_cancelled_at_its_nth_wait_has_taken_what_came_before_and_no_more)
 {
-    run_with_each_size(walk, NULL);
+    with_each_size(walk, NULL);
 }
 
 typedef struct rival {
@@ -336,7 +336,7 @@ static int release_against_cancel(void *arg)
 
 Test(sem, a_permit_granted_to_who_is_stopped_goes_to_the_next)
 {
-    run_with_each_size(release_against_cancel, NULL);
+    with_each_size(release_against_cancel, NULL);
 }
 
 /* Permits that wander between tasks and threads, with timeouts as short as the way. */
@@ -381,5 +381,5 @@ static int borrow_together(void *arg)
 
 Test(sem, no_permit_is_lost_or_made_by_timeouts_of_tasks_and_threads)
 {
-    run_with_each_size(borrow_together, NULL);
+    with_each_size(borrow_together, NULL);
 }

@@ -28,6 +28,9 @@ PROGRAMS = {
     "ring": [],
     "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
     "join": ["sched/join.c"],
+    "sync": ["base/lock.c", "sync/barrier.c", "sync/mutex.c", "sync/once.c", "sync/sem.c",
+             "sync/waitq.c"],
+    "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "fdword": ["reactor/source.c"],
     "on_stack": [],
 }

@@ -12,6 +12,8 @@
 
 #include "base/atomic.h"
 #include "base/os.h"
+#include "sched/idle.h"
+#include "sched/runtime.h"
 #include "sched/worker.h"
 
 enum { PATIENCE_MS = 5000 };
@@ -114,4 +116,48 @@ Test(monitor, a_task_woken_by_the_one_that_holds_its_worker_up_runs_elsewhere)
 {
     scene s = {.victim = wait_for_event, .poke = set_event};
     cr_expect_eq(hank_run_with(play, &s, .workers = 2), 0);
+}
+
+static int note_it(void *arg)
+{
+    hk_store_release((HK_ATOMIC(bool) *)arg, true);
+    return 0;
+}
+
+static bool patient_until(hk_runtime *rt, HK_ATOMIC(bool) * done)
+{
+    hank_ns until = hank_now() + HANK_MS(PATIENCE_MS);
+    while (hank_now() < until)
+        if (done ? hk_load_acquire(done) : hk_idle_sleeping(hk_load_seqcst(&rt->idle.word)) == 1)
+            return true;
+    return false;
+}
+
+/* As if this worker, which spawns, and the other, which goes to sleep, had missed each other: the
+ * task is taken out of the queue, and put in again when the other one sleeps, with nobody told. */
+static int queue_in_silence(void *arg)
+{
+    hk_worker *w = hk_worker_self();
+    HK_ATOMIC(bool) done = false;
+    (void)arg;
+    hank_task handle;
+    struct hk_task *t = NULL;
+    while (!t) {
+        handle = hank_spawn(note_it, (void *)&done);
+        t = hk_worker_pop_new(w);
+        if (!t) { /* the other one was awake */
+            (void)hank_await(handle);
+            w = hk_worker_self();
+            hk_store_release(&done, false);
+        }
+    }
+    cr_expect(patient_until(w->runtime, NULL), "the other worker never slept");
+    cr_assert_eq(hk_deque_push(&w->deque, t), 0);
+    cr_expect(patient_until(w->runtime, &done), "the task was forgotten");
+    return hank_await(handle);
+}
+
+Test(monitor, a_new_task_that_nobody_was_told_of_is_not_forgotten_while_a_worker_sleeps)
+{
+    cr_expect_eq(hank_run_with(queue_in_silence, NULL, .workers = 2), 0);
 }

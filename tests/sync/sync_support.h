@@ -1,52 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* sync_support.h - what tests of things to wait for share: a runtime of each size, a look at who
- * waits, threads, and the last words of a program that had to die.
+/* sync_support.h - what tests of things to wait for share: a look at who waits, threads, and the
+ * last words of a program that had to die.
  *
  * A look at the queue takes the object's own lock, so that nobody is counted before he can be
  * served: that is how a test knows, without letting time pass, that somebody waits. */
 #ifndef HK_TESTS_SYNC_SUPPORT_H
 #define HK_TESTS_SYNC_SUPPORT_H
 
-#include <criterion/criterion.h>
-#include <hank.h>
+#include "api/support.h"
 
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/os.h"
-#include "sync/waitq.h"
+#include "sync/chan.h"
 
-/* Run `app` to the end with 1, 2 and 8 workers; each time it must return 0. */
-static inline void run_with_each_size(hank_fn app, void *arg)
-{
-    static const unsigned sizes[] = {1, 2, 8};
-    for (int i = 0; i < 3; i++) {
-        int rc = hank_run_with(app, arg, .workers = sizes[i]);
-        cr_assert_eq(rc, 0, "%u workers: %d, %s", sizes[i], rc, hank_strerror(rc));
-    }
-}
-
-/* In a task: note what is not so and let the task return. */
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            cr_log_error("%s:%d: not so: %s", __FILE__, __LINE__, #condition);                     \
-            return -EPROTO;                                                                        \
-        }                                                                                          \
-    } while (0)
-
-/* In a task: yield until somebody else has made it true; gives up after 20 s. */
-#define YIELD_UNTIL(condition)                                                                     \
-    do {                                                                                           \
-        hank_ns give_up_ = hank_now() + HANK_SEC(20);                                              \
-        while (!(condition)) {                                                                     \
-            MUST(hank_now() < give_up_);                                                           \
-            (void)hank_yield();                                                                    \
-        }                                                                                          \
-    } while (0)
+/* One behaviour, a test and the task that shows it: BEHAVIOUR(lock, is_free_when_zeroed) { ...
+ * return 0; } */
+#define BEHAVIOUR(suite, sentence)                                                                 \
+    static int sentence(void *arg);                                                                \
+    Test(suite, sentence)                                                                          \
+    {                                                                                              \
+        with_each_size(sentence, NULL);                                                            \
+    }                                                                                              \
+    static int sentence(__attribute__((unused)) void *arg)
 
 /* How many wait in `q`, which is guarded by the lock of `guard`. */
 static inline int count_waiting(hk_waitq *guard, hk_waitq *q)
@@ -81,6 +58,39 @@ static inline int waiting_to_send(hank_chan *c)
 {
     return count_waiting((hk_waitq *)(void *)c, (hk_waitq *)(void *)c + 1);
 }
+
+static inline int waiting_to_join(hank_chan *c)
+{
+    return count_waiting(&c->receivers, &c->joiners);
+}
+
+static inline int waiting_at_limiter(hank_limiter *l)
+{
+    hk_waitq *q = (hk_waitq *)(void *)l->opaque_;
+    return count_waiting(q, q);
+}
+
+/* In the order in which they got what they waited for; written under what the test is about. */
+typedef struct turn_order {
+    int of[16];
+    int n;
+} turn_order;
+
+static inline void note_turn(turn_order *o, int number)
+{
+    o->of[o->n++] = number;
+}
+
+static inline bool is_order(const turn_order *o, const int *expected, int n)
+{
+    bool same = o->n == n;
+    for (int i = 0; same && i < n; i++)
+        same = o->of[i] == expected[i];
+    return same;
+}
+
+#define IS_ORDER(o, ...)                                                                           \
+    is_order((o), (const int[]){__VA_ARGS__}, (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)))
 
 /* --- threads ------------------------------------------------------------------------------- */
 

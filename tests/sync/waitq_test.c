@@ -67,7 +67,7 @@ static int in_order(void *arg)
 
 Test(waitq, the_first_to_come_is_the_first_to_be_claimed_and_zeroed_is_empty)
 {
-    run_with_each_size(in_order, NULL);
+    with_each_size(in_order, NULL);
 }
 
 static int skip_the_stopped(void *arg)
@@ -91,7 +91,7 @@ static int skip_the_stopped(void *arg)
 
 Test(waitq, who_was_stopped_counts_as_gone_and_the_next_is_served)
 {
-    run_with_each_size(skip_the_stopped, NULL);
+    with_each_size(skip_the_stopped, NULL);
 }
 
 static int claim_everybody(void *arg)
@@ -102,7 +102,7 @@ static int claim_everybody(void *arg)
     MUST(invite(&s, CROWD) == 0);
     MUST(hank_cancel(s.tasks[1]) == 0);
     hk_waitq_lock(&s.q);
-    hk_waitq_claim_all(&s.q, -EPIPE, &claimed);
+    (void)hk_waitq_claim_n(&s.q, -EPIPE, SIZE_MAX, &claimed);
     hk_waitq_unlock(&s.q);
     MUST(waiting_at(&s.q) == 0);
     for (int i = 0; i < CROWD; i++)
@@ -115,7 +115,7 @@ static int claim_everybody(void *arg)
 
 Test(waitq, all_are_claimed_at_once_and_a_stop_after_the_claim_is_too_late)
 {
-    run_with_each_size(claim_everybody, NULL);
+    with_each_size(claim_everybody, NULL);
 }
 
 static int stop_each_in_turn(void *arg)
@@ -137,7 +137,7 @@ static int stop_each_in_turn(void *arg)
 
 Test(waitq, who_is_stopped_leaves_from_any_place_in_the_queue)
 {
-    run_with_each_size(stop_each_in_turn, NULL);
+    with_each_size(stop_each_in_turn, NULL);
 }
 
 static int claimed_task_is_parked(void *arg)
@@ -157,7 +157,7 @@ static int claimed_task_is_parked(void *arg)
 
 Test(waitq, a_task_that_is_claimed_stays_parked_until_it_is_run)
 {
-    run_with_each_size(claimed_task_is_parked, NULL);
+    with_each_size(claimed_task_is_parked, NULL);
 }
 
 static HK_ATOMIC(bool) gone;

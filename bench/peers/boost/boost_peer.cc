@@ -85,6 +85,51 @@ static void pingpong(long n)
     other.join();
 }
 
+/* Pairs of senders and receivers at one channel of 1024. */
+static void items(long n, int pairs)
+{
+    fibers::buffered_channel<long> channel(1024);
+    std::vector<fibers::fiber> senders, receivers;
+    std::atomic<long> all{0};
+    for (int i = 0; i < pairs; i++) {
+        senders.push_back(spawn([&channel, n, pairs] {
+            for (long j = 0; j < n / pairs; j++)
+                channel.push(j);
+        }));
+        receivers.push_back(spawn([&channel, &all] {
+            long item, sum = 0;
+            while (channel.pop(item) == fibers::channel_op_status::success)
+                sum += item;
+            all += sum;
+        }));
+    }
+    join_all(senders);
+    channel.close();
+    join_all(receivers);
+    peer::check(all, pairs * (n / pairs * (n / pairs - 1) / 2));
+}
+
+/* A hundred fibers increment a counter under one mutex. */
+static void count_up(long n, bool yields)
+{
+    constexpr long tasks = 100;
+    fibers::mutex mutex;
+    long count = 0;
+    std::vector<fibers::fiber> counters;
+    for (long i = 0; i < tasks; i++)
+        counters.push_back(spawn([&mutex, &count, n, yields] {
+            for (long j = 0; j < n / tasks; j++) {
+                mutex.lock();
+                count++;
+                if (yields)
+                    boost::this_fiber::yield();
+                mutex.unlock();
+            }
+        }));
+    join_all(counters);
+    peer::check(count, n);
+}
+
 static int measure(const char *name, int workers, int count)
 {
     using namespace peer;
@@ -93,6 +138,10 @@ static int measure(const char *name, int workers, int count)
         {"yield", {"ns", [] { return timed(1e6, [] { yields(1000, 1000000); }); }}},
         {"pingpong", {"ns", [] { return timed(1e6, [] { pingpong(1000000); }); }}},
         {"spawn_batch", {"ns", [] { return timed(1e6, [] { spawn_batch(1000000, 1000); }); }}},
+        {"chan_1p1c", {"ns", [] { return timed(4e6, [] { items(4000000, 1); }); }}},
+        {"chan_4p4c", {"ns", [] { return timed(4e6, [] { items(4000000, 4); }); }}},
+        {"mutex", {"ns", [] { return timed(1e6, [] { count_up(1000000, false); }); }}},
+        {"mutex_yield", {"ns", [] { return timed(1e6, [] { count_up(1000000, true); }); }}},
     };
     return rounds(benches, "boost", name, workers, count);
 }

@@ -168,6 +168,66 @@ func timerChurn(n int) float64 {
 	}), n)
 }
 
+// Pairs of senders and receivers at one channel of 1024.
+func items(n, pairs int) float64 {
+	ch := make(chan int, 1024)
+	sums := make([]int, pairs)
+	var senders, receivers sync.WaitGroup
+	senders.Add(pairs)
+	receivers.Add(pairs)
+	start := time.Now()
+	for i := 0; i < pairs; i++ {
+		go func() {
+			for j := 0; j < n/pairs; j++ {
+				ch <- j
+			}
+			senders.Done()
+		}()
+		go func(sum *int) {
+			for j := range ch {
+				*sum += j
+			}
+			receivers.Done()
+		}(&sums[i])
+	}
+	senders.Wait()
+	close(ch)
+	receivers.Wait()
+	spent := perOp(time.Since(start), n)
+	sum := 0
+	for _, s := range sums {
+		sum += s
+	}
+	check(sum, pairs*(n/pairs*(n/pairs-1)/2))
+	return spent
+}
+
+// A hundred goroutines increment a counter under one mutex.
+func countUp(n int, yields bool) float64 {
+	const tasks = 100
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	count := 0
+	wg.Add(tasks)
+	start := time.Now()
+	for i := 0; i < tasks; i++ {
+		go func() {
+			for j := 0; j < n/tasks; j++ {
+				mu.Lock()
+				count++
+				if yields {
+					runtime.Gosched()
+				}
+				mu.Unlock()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	check(count, n)
+	return perOp(time.Since(start), n)
+}
+
 func check(value, expected int) {
 	if value != expected {
 		panic(fmt.Sprint(value, " is not ", expected))
@@ -200,6 +260,10 @@ var benches = map[string]struct {
 	"memory":         {"B", func() float64 { return parked(100000) }},
 	"sleepers":       {"s", func() float64 { return sleepers(100000) }},
 	"wake":           {"us", func() float64 { return wake(500) }},
+	"chan_1p1c":      {"ns", func() float64 { return items(4000000, 1) }},
+	"chan_4p4c":      {"ns", func() float64 { return items(4000000, 4) }},
+	"mutex":          {"ns", func() float64 { return countUp(1000000, false) }},
+	"mutex_yield":    {"ns", func() float64 { return countUp(1000000, true) }},
 }
 
 func argument(i, otherwise int) int {

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, Semaphore};
+use tokio::sync::{mpsc, Mutex, Semaphore};
 use tokio::task::yield_now;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -129,6 +129,86 @@ async fn sleepers(n: usize) -> f64 {
     start.elapsed().as_secs_f64() - 1.0
 }
 
+/// Pairs of senders and receivers at one channel of 1024. Tokio's have one receiver: several share
+/// it under a mutex.
+async fn items(n: usize, pairs: usize) -> f64 {
+    let (tx, mut rx) = mpsc::channel(1024);
+    let each = n / pairs;
+    let start = Instant::now();
+    let senders: Vec<_> = (0..pairs)
+        .map(|_| {
+            let tx = tx.clone();
+            tokio::spawn(async move {
+                for i in 0..each {
+                    tx.send(i).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    drop(tx);
+    let mut receivers = Vec::new();
+    if pairs == 1 {
+        receivers.push(tokio::spawn(async move {
+            let mut sum = 0;
+            while let Some(i) = rx.recv().await {
+                sum += i;
+            }
+            sum
+        }));
+    } else {
+        let rx = Arc::new(Mutex::new(rx));
+        for _ in 0..pairs {
+            let rx = rx.clone();
+            receivers.push(tokio::spawn(async move {
+                let mut sum = 0;
+                loop {
+                    let item = rx.lock().await.recv().await;
+                    match item {
+                        Some(i) => sum += i,
+                        None => return sum,
+                    }
+                }
+            }));
+        }
+    }
+    let mut sum = 0;
+    for h in senders {
+        h.await.unwrap();
+    }
+    for h in receivers {
+        sum += h.await.unwrap();
+    }
+    assert_eq!(sum, pairs * (each * (each - 1) / 2));
+    per_op(start.elapsed(), n)
+}
+
+/// A hundred tasks increment a counter under one mutex.
+async fn count_up(n: usize, yields: bool) -> f64 {
+    const TASKS: usize = 100;
+    let count = Arc::new(Mutex::new(0));
+    let start = Instant::now();
+    let handles: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let count = count.clone();
+            tokio::spawn(async move {
+                for _ in 0..n / TASKS {
+                    let mut held = count.lock().await;
+                    *held += 1;
+                    if yields {
+                        yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for h in handles {
+        h.await.unwrap();
+    }
+    let spent = per_op(start.elapsed(), n);
+    assert_eq!(*count.lock().await, n);
+    spent
+}
+
 async fn wake(n: usize) -> f64 {
     let (ring, mut rung) = mpsc::unbounded_channel::<Instant>();
     let (answer, answered) = std::sync::mpsc::channel();
@@ -218,6 +298,10 @@ fn round(rt: &Runtime, name: &str) -> Option<(f64, &'static str)> {
         "pingpong" => (inside(rt, pingpong(1_000_000)), "ns"),
         "pingpong_cross" => (pingpong_cross(20_000), "ns"),
         "timer_churn" => (inside(rt, timer_churn(3_000_000)), "ns"),
+        "chan_1p1c" => (inside(rt, items(4_000_000, 1)), "ns"),
+        "chan_4p4c" => (inside(rt, items(4_000_000, 4)), "ns"),
+        "mutex" => (inside(rt, count_up(1_000_000, false)), "ns"),
+        "mutex_yield" => (inside(rt, count_up(1_000_000, true)), "ns"),
         "memory" => (inside(rt, parked(100_000)), "B"),
         "sleepers" => (inside(rt, sleepers(100_000)), "s"),
         "wake" => (inside(rt, wake(500)), "us"),

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* everywhere_test.c - the walk itself: it finds every wait, and what is wrong after a stop; then
+ * the calls of the task's own life under it. */
+#include "api/everywhere.h"
+#include "api/support.h"
+
+/* --- the walk finds what is wrong ------------------------------------------------------------ */
+
+typedef struct walked {
+    int waits; /* how many times the body sleeps */
+    int done;  /* how many of them were */
+    int runs;
+    bool careless; /* it keeps what it took when it is stopped */
+    int taken;
+} walked;
+
+static void begin_anew(void *state)
+{
+    walked *w = state;
+    w->done = w->taken = 0;
+    w->runs++;
+}
+
+static int sleep_and_take(void *state)
+{
+    walked *w = state;
+    for (int i = 0; i < w->waits; i++) {
+        w->taken++;
+        int rc = hank_sleep(1);
+        if (rc < 0 && w->careless)
+            return rc;
+        w->taken--;
+        if (rc < 0)
+            return rc;
+        w->done++;
+    }
+    return 0;
+}
+
+static bool nothing_is_taken(void *state, int rc, bool stopped)
+{
+    walked *w = state;
+    if (rc == 0 && w->done != w->waits)
+        return false;
+    return w->taken == 0 && (rc == 0 || stopped);
+}
+
+static int walk_over_waits(void *arg)
+{
+    (void)arg;
+    for (int waits = 0; waits < 5; waits++) {
+        walked w = {.waits = waits};
+        everywhere_scenario s = {begin_anew, sleep_and_take, NULL, nothing_is_taken, &w};
+        MUST(everywhere(&s) == 0);
+        MUST(everywhere_stops() >= waits); /* each at least once */
+        MUST(w.runs == everywhere_stops() + (HK_FAULTS ? 3 : 1));
+    }
+    return 0;
+}
+
+Test(everywhere, stops_a_body_at_each_of_its_waits_and_ends_with_a_run_that_is_not_stopped)
+{
+    with_each_size(walk_over_waits, NULL);
+}
+
+static int walk_over_a_leak(void *arg)
+{
+    (void)arg;
+    walked w = {.waits = 3, .careless = true};
+    everywhere_scenario s = {begin_anew, sleep_and_take, NULL, nothing_is_taken, &w};
+    CHECK(everywhere(&s) == -EPROTO);
+    return 0;
+}
+
+Test(everywhere, finds_a_body_that_keeps_something_when_it_is_stopped)
+{
+    with_each_size(walk_over_a_leak, NULL);
+}
+
+/* --- the calls of a task's own life ---------------------------------------------------------- */
+
+typedef struct family {
+    HK_ATOMIC(int) alive;
+    HK_ATOMIC(int) completed;
+} family;
+
+static void no_family(void *state)
+{
+    *(family *)state = (family){0};
+}
+
+static int nap_and_yield(void *state)
+{
+    family *f = state;
+    (void)hk_add_acqrel(&f->alive, 1);
+    int rc = hank_sleep(1);
+    if (rc == 0)
+        rc = hank_yield();
+    if (rc == 0)
+        (void)hk_add_acqrel(&f->completed, 1);
+    (void)hk_sub_acqrel(&f->alive, 1);
+    return rc;
+}
+
+static int await_gather_and_race(void *state)
+{
+    int rc = hank_await(hank_spawn(nap_and_yield, state));
+    if (rc == 0)
+        rc = hank_gather(hank_spawn(nap_and_yield, state), hank_spawn(nap_and_yield, state));
+    if (rc == 0) {
+        hank_task two[] = {hank_spawn(nap_and_yield, state), hank_spawn(nap_and_yield, state)};
+        ssize_t first = hank_race_n(two, 2, &rc);
+        rc = first < 0 ? (int)first : rc;
+    }
+    return rc;
+}
+
+static bool family_is_gone(void *state, int rc, bool stopped)
+{
+    family *f = state;
+    int completed = hk_load_acquire(&f->completed);
+    if (rc == 0 && completed < 4)
+        return false;
+    return hk_load_acquire(&f->alive) == 0 && (rc == 0 || stopped) &&
+           (rc == 0 || rc == -ECANCELED || rc == -ETIMEDOUT);
+}
+
+static int walk_over_joins(void *arg)
+{
+    family f;
+    (void)arg;
+    everywhere_scenario s = {no_family, await_gather_and_race, NULL, family_is_gone, &f};
+    MUST(everywhere(&s) == 0);
+    return 0;
+}
+
+Test(everywhere, await_gather_and_race_leave_no_child_behind)
+{
+    with_each_size(walk_over_joins, NULL);
+}
+
+static int wait_for_a_group(void *state)
+{
+    hank_group g = {0};
+    for (int i = 0; i < 3; i++)
+        (void)hank_group_spawn(&g, nap_and_yield, state);
+    int rc = hank_yield();
+    if (rc < 0)
+        hank_group_cancel(&g);
+    int its = hank_group_wait(&g);
+    return rc < 0 ? rc : its;
+}
+
+static bool group_is_gone(void *state, int rc, bool stopped)
+{
+    family *f = state;
+    if (rc == 0 && hk_load_acquire(&f->completed) != 3)
+        return false;
+    return hk_load_acquire(&f->alive) == 0 && (rc == 0 || stopped);
+}
+
+static int walk_over_a_group(void *arg)
+{
+    family f;
+    (void)arg;
+    everywhere_scenario s = {no_family, wait_for_a_group, NULL, group_is_gone, &f};
+    MUST(everywhere(&s) == 0);
+    return 0;
+}
+
+Test(everywhere, a_group_leaves_no_member_behind)
+{
+    with_each_size(walk_over_a_group, NULL);
+}
+
+typedef struct permits {
+    hank_sem s;
+    int held;
+} permits;
+
+static void two_permits(void *state)
+{
+    *(permits *)state = (permits){.s = {.count = 0}};
+}
+
+static int take_two(void *state)
+{
+    permits *p = state;
+    for (int i = 0; i < 2; i++) {
+        int rc = hank_sem_acquire(&p->s);
+        if (rc < 0)
+            return rc;
+        p->held++;
+    }
+    return 0;
+}
+
+static int give_two(void *state)
+{
+    permits *p = state;
+    (void)hank_yield();
+    (void)hank_sem_release(&p->s); /* cannot fail */
+    (void)hank_yield();
+    return hank_sem_release(&p->s);
+}
+
+static bool held_as_it_says(void *state, int rc, bool stopped)
+{
+    permits *p = state;
+    return rc == 0 ? p->held == 2 : p->held < 2 && stopped;
+}
+
+static int walk_with_a_partner(void *arg)
+{
+    permits p;
+    (void)arg;
+    everywhere_scenario s = {two_permits, take_two, give_two, held_as_it_says, &p};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+
+Test(everywhere, a_partner_helps_the_body_along)
+{
+    with_each_size(walk_with_a_partner, NULL);
+}
