@@ -32,7 +32,7 @@ class Question:
     """A benchmark of programs: the same binary name and arguments for each system."""
 
     def __init__(self, text, workers, peers):
-        self.text, self.peers = text, peers
+        self.text, self.peers, self.ours = text, peers, ["hank"]
         self.cases = [{"workers": w} for w in workers]
         self.floor = None
 
@@ -55,7 +55,7 @@ class Service:
     CASES = [{"workers": 1, "connections": 64}, {"workers": 2, "connections": 1000}]
 
     def __init__(self, text, kind, peers, cases=CASES):
-        self.text, self.kind, self.peers = text, kind, peers
+        self.text, self.kind, self.peers, self.ours = text, kind, peers, list(systems.REACTORS)
         self.cases, self.floor = cases, "epoll"
 
     def sample(self, name, system, case):
@@ -83,6 +83,7 @@ class Latency:
 
     def __init__(self, text, rate, workers, extra, peers):
         self.text, self.rate, self.extra, self.peers = text, rate, extra, peers
+        self.ours = list(systems.REACTORS)
         self.cases, self.floor = [{"workers": workers, "connections": 64}], "epoll"
 
     def sample(self, name, system, case):
@@ -99,7 +100,7 @@ class Idle:
     """A benchmark of servers: memory of a connection that has spoken once and is silent."""
 
     def __init__(self, text, connections, peers):
-        self.text, self.peers, self.floor = text, peers, None
+        self.text, self.peers, self.floor, self.ours = text, peers, None, list(systems.REACTORS)
         self.cases = [{"workers": 1, "connections": connections}]
 
     def sample(self, name, system, case):
@@ -199,7 +200,7 @@ def ratio(name, system, samples):
         ratios = [s["value"] / f["value"] for s, f in pairs if f["value"]]
         return (statistics.median(ratios), floor) if ratios else (None, None)
     medians = {s: statistics.median(x["value"] for x in seen)
-               for s, seen in samples.items() if s != "hank"}
+               for s, seen in samples.items() if s not in systems.REACTORS}
     if not medians:
         return None, None
     best = min(medians, key=medians.get)
@@ -290,7 +291,7 @@ def measure_all(names, options):
         for case in BENCHES[name].cases:
             if case["workers"] > len(systems.cpus()):
                 continue
-            samples = measure(name, case, ["hank", *peers], options.rounds)
+            samples = measure(name, case, [*BENCHES[name].ours, *peers], options.rounds)
             if not samples:
                 continue
             records = list(results(name, case, samples))

@@ -199,11 +199,15 @@ class Server:
         return cpu_seconds(self.pid)
 
 
+# hank itself, by the reactor it is told to use.
+REACTORS = {"hank": "auto", "hank-uring": "uring"}
+
+
 def server_command(system, kind, workers):
-    if system != "hank":
+    if system not in REACTORS:
         return [PEERS_BY_NAME[system].binary, kind, 0, workers]
     program = HANK / ("docs/examples/http_server" if kind == "http" else "bench/echo_server")
-    return [program, "tcp://127.0.0.1:0", workers]
+    return ["env", f"HANK_REACTOR={REACTORS[system]}", program, "tcp://127.0.0.1:0", workers]
 
 
 WRK_UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}

@@ -28,6 +28,8 @@ project(user LANGUAGES C)
 find_package(hank REQUIRED)
 add_executable(hello hello.c)
 target_link_libraries(hello PRIVATE hank::hank)
+add_executable(hello_sim hello.c)
+target_link_libraries(hello_sim PRIVATE hank::sim)
 END
 cp "$source/docs/examples/hello.c" "$work/user/hello.c"
 
@@ -47,6 +49,7 @@ for shared in OFF ON; do
     quietly cmake -G Ninja -S "$work/user" -B "$work/user-$shared" -DCMAKE_PREFIX_PATH="$prefix"
     quietly cmake --build "$work/user-$shared"
     says_hello "$work/user-$shared/hello" "$prefix"
+    HANK_SEED=7 says_hello "$work/user-$shared/hello_sim" "$prefix"
     echo "find_package, BUILD_SHARED_LIBS=$shared: hello"
 
     export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
@@ -58,6 +61,10 @@ for shared in OFF ON; do
     # shellcheck disable=SC2086 # a list of flags
     quietly cc -o "$work/hello-$shared" "$work/user/hello.c" $flags
     says_hello "$work/hello-$shared" "$prefix"
+    # shellcheck disable=SC2046 # a list of flags
+    quietly cc -o "$work/hello_sim-$shared" "$work/user/hello.c" \
+        $(pkg-config --cflags --libs hank_sim)
+    HANK_SEEDS=3 says_hello "$work/hello_sim-$shared" "$prefix"
     echo "pkg-config, BUILD_SHARED_LIBS=$shared: hello"
 done
 

@@ -185,7 +185,8 @@ HANK_API ssize_t hank_read_line(hank_stream *s, char *ret_buf, size_t n);
  *   if stopped  a part may have been sent
  *   threads     any task, one writer at a time
  *   since       0.1
- *   cost        a system call; nothing is held back to be sent later */
+ *   cost        a system call, shared with the writes of other tasks under HANK_URING; when it
+ *               returns, nothing is held back to be sent later */
 HANK_API int hank_write(hank_stream *s, const void *buf, size_t n);
 
 /* Say that no more will be written: the other end reads 0 after what was sent.

@@ -33,6 +33,15 @@ struct hank_hooks; /* <hank/inspect.h> */
  * 0 is: in hank_run() on the main thread, and nowhere else. */
 enum { HANK_SIGNALS_ALWAYS = 1, HANK_SIGNALS_NEVER = 2 };
 
+/* How workers learn that a descriptor has something for them. Programs behave the same with each.
+ * AUTO is HANK_EPOLL (kqueue(2) where that is the system's) unless the environment variable
+ * HANK_REACTOR says "epoll" or "uring". */
+typedef enum hank_reactor {
+    HANK_AUTO = 0,
+    HANK_EPOLL, /* Linux */
+    HANK_URING, /* Linux 6.0 and later, where io_uring(7) is allowed: less CPU with many streams */
+} hank_reactor;
+
 /* For hank_run_opt(). Zero is the default of each; what is out of its limits is -EINVAL. */
 typedef struct hank_options {
     unsigned workers;               /* threads that run tasks; 0: one per available CPU; <= 1024 */
@@ -42,6 +51,7 @@ typedef struct hank_options {
     bool pin;                       /* tie each worker to one CPU */
     bool panic_on_ignored_stop;     /* a stopped task whose 1000th wait has failed is a panic, and
                                        not only on_error's business: for debugging */
+    hank_reactor reactor;           /* -ENOSYS, -EPERM: this system has it not, or forbids it */
     unsigned signals;               /* whether SIGINT and SIGTERM stop it; HANK_SIGNALS_... */
     hank_ns leftovers_after; /* an end that takes longer is reported (on_leftovers); 0: never */
     hank_ns slow_task;       /* a task that computes longer is reported (on_slow); 0: never */
@@ -87,7 +97,8 @@ HANK_API int hank_run(hank_fn fn, void *arg);
 /* The same with options; hank_run_with(fn, arg, .workers = 4) writes the struct for you.
  *
  *   options     NULL: all defaults
- *   result      as hank_run(); -EINVAL also for an option out of its limits
+ *   result      as hank_run(); -EINVAL also for an option out of its limits; -ENOSYS or -EPERM the
+ *               reactor asked for is not to be had
  *   waits       until all tasks have ended, blocking the calling thread
  *   threads     any thread that is not running a task
  *   since       0.1 */

@@ -39,11 +39,11 @@ void hk_lock_slowly(hk_lock *l)
 
 enum { HELD_MAX = 8 };
 
-static _Thread_local struct {
+static HK_THREAD_LOCAL struct {
     hk_lock *lock;
     hk_lock_rank rank;
 } held[HELD_MAX];
-static _Thread_local int held_count;
+static HK_THREAD_LOCAL int held_count;
 
 /* Never inlined: a task changes threads only while it holds no lock, so the address of `held` may
  * be kept within one of these calls but not across two. */

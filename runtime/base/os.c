@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* os.c - the system calls themselves, each behind the fault check of its kind.
  *
- * errno is read here and nowhere else, in the same expression as the call: no task switch can come
+ * errno is read here and in os_local.c, in the same expression as the call: no task switch can come
  * between the two. */
 #include "base/os.h"
 
@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/os_call.h"
 
 #ifdef __linux__
 #include <linux/futex.h>
@@ -28,24 +29,6 @@
 #endif
 
 enum { NS_PER_SECOND = 1000 * 1000 * 1000 };
-
-/* The value of `call`, or the error planned for it, or its own as a negative errno. */
-#define SYS(kind, call)                                   \
-    __extension__({                                       \
-        int fault_ = hk_fault_check(kind);                \
-        ssize_t value_ = fault_ ? fault_ : (ssize_t)(call); \
-        !fault_ && value_ == -1 ? -(ssize_t)errno : value_; \
-    })
-
-/* The same, made again while a signal interrupts it. */
-#define SYS_RETRY(kind, call)                 \
-    __extension__({                           \
-        ssize_t again_;                       \
-        do                                    \
-            again_ = SYS(kind, call);         \
-        while (again_ == -EINTR);             \
-        again_;                               \
-    })
 
 static struct timespec to_timespec(int64_t ns)
 {
@@ -88,21 +71,6 @@ int hk_os_map(size_t bytes, void **ret_base)
     return 0;
 }
 
-int hk_os_unmap(void *base, size_t bytes)
-{
-    return munmap(base, bytes) == 0 ? 0 : -errno;
-}
-
-int hk_os_protect_none(void *base, size_t bytes)
-{
-    return (int)SYS(HK_FAULT_PROTECT, mprotect(base, bytes, PROT_NONE));
-}
-
-int hk_os_advise(void *base, size_t bytes, int advice)
-{
-    return (int)SYS(HK_FAULT_ADVISE, madvise(base, bytes, advice));
-}
-
 ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
 {
 #ifdef __linux__
@@ -133,16 +101,6 @@ ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
 #endif
 }
 
-int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages)
-{
-    return (int)SYS(HK_FAULT_ADVISE, mincore(base, bytes, ret_pages));
-}
-
-size_t hk_os_page_bytes(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* --- threads ------------------------------------------------------------------------------- */
 
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg)
@@ -164,6 +122,16 @@ int hk_os_thread_detach(pthread_t thread)
 pthread_t hk_os_thread_self(void)
 {
     return pthread_self();
+}
+
+int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value))
+{
+    return -pthread_key_create(ret_key, at_exit);
+}
+
+int hk_os_thread_set(pthread_key_t key, void *value)
+{
+    return -pthread_setspecific(key, value);
 }
 
 void hk_os_thread_name(const char *name)
@@ -213,25 +181,9 @@ int hk_os_thread_stack(void **ret_low, size_t *ret_bytes)
     return rc;
 }
 
-size_t hk_os_signal_stack_min(void)
-{
-    long bytes = sysconf(_SC_MINSIGSTKSZ);
-    return bytes > 0 ? (size_t)bytes : (size_t)MINSIGSTKSZ;
-}
-
-int hk_os_signal_raise(int signo)
-{
-    return raise(signo) == 0 ? 0 : -errno;
-}
-
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old)
 {
     return sigaltstack(stack, ret_old) == 0 ? 0 : -errno;
-}
-
-int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old)
-{
-    return sigaction(signo, action, ret_old) == 0 ? 0 : -errno;
 }
 
 int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
@@ -240,15 +192,15 @@ int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
 }
 
 #ifdef __linux__
-int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t timeout_ns)
 {
     struct timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
-    int rc = (int)SYS(HK_FAULT_FUTEX, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-                                              timeout_ns < 0 ? NULL : &timeout, NULL, 0));
+    int rc = (int)HK_SYS(HK_FAULT_FUTEX, syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                                                 timeout_ns < 0 ? NULL : &timeout, NULL, 0));
     return rc == -EAGAIN ? 0 : rc;
 }
 
-int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n)
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) * word, int n)
 {
     long woken = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
     return woken < 0 ? -errno : (int)woken;
@@ -266,135 +218,134 @@ int hk_os_close(int fd)
 
 ssize_t hk_os_read(int fd, void *buffer, size_t n)
 {
-    return SYS_RETRY(HK_FAULT_READ, read(fd, buffer, n));
+    return HK_SYS_RETRY(HK_FAULT_READ, read(fd, buffer, n));
 }
 
 ssize_t hk_os_write(int fd, const void *buffer, size_t n)
 {
-    return SYS_RETRY(HK_FAULT_WRITE, write(fd, buffer, n));
+    return HK_SYS_RETRY(HK_FAULT_WRITE, write(fd, buffer, n));
 }
 
 ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 {
-    return SYS_RETRY(HK_FAULT_WRITE, writev(fd, parts, n));
+    return HK_SYS_RETRY(HK_FAULT_WRITE, writev(fd, parts, n));
 }
 
 int hk_os_set_nonblocking(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
     if (flags < 0)
-        return -errno;
-    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+        return flags;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
 {
-    return (int)SYS_RETRY(HK_FAULT_OPEN, open(path, flags | O_CLOEXEC, 0600));
+    return (int)HK_SYS_RETRY(HK_FAULT_OPEN, open(path, flags | O_CLOEXEC, 0600));
 }
 
 int hk_os_duplicate(int fd)
 {
-    return (int)SYS(HK_FAULT_OPEN, fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    return (int)HK_SYS(HK_FAULT_OPEN, fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
 
 int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns)
 {
     struct timespec timeout = to_timespec(timeout_ns < 0 ? 0 : timeout_ns);
-    return (int)SYS(HK_FAULT_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &timeout, NULL));
+    return (int)HK_SYS(HK_FAULT_POLL, ppoll(fds, n, timeout_ns < 0 ? NULL : &timeout, NULL));
 }
 
 int hk_os_stat(const char *path, struct stat *ret_stat)
 {
-    return (int)SYS(HK_FAULT_OPEN, lstat(path, ret_stat));
+    return (int)HK_SYS(HK_FAULT_OPEN, lstat(path, ret_stat));
 }
 
 int hk_os_unlink(const char *path)
 {
-    return (int)SYS(HK_FAULT_OPEN, unlink(path));
+    return (int)HK_SYS(HK_FAULT_OPEN, unlink(path));
 }
 
 /* --- sockets ------------------------------------------------------------------------------- */
 
 int hk_os_socket(int family, int type, int protocol)
 {
-    return (int)SYS(HK_FAULT_SOCKET,
-                    socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+    return (int)HK_SYS(HK_FAULT_SOCKET,
+                       socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
 }
 
 int hk_os_socketpair(int family, int type, int ret_fds[2])
 {
-    return (int)SYS(HK_FAULT_SOCKET,
-                    socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
+    return (int)HK_SYS(HK_FAULT_SOCKET,
+                       socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_fds));
 }
 
 int hk_os_pipe(int ret_fds[2])
 {
-    return (int)SYS(HK_FAULT_SOCKET, pipe2(ret_fds, O_CLOEXEC | O_NONBLOCK));
+    return (int)HK_SYS(HK_FAULT_SOCKET, pipe2(ret_fds, O_CLOEXEC | O_NONBLOCK));
 }
 
 int hk_os_bind(int fd, const struct sockaddr *address, socklen_t length)
 {
-    return (int)SYS(HK_FAULT_BIND, bind(fd, address, length));
+    return (int)HK_SYS(HK_FAULT_BIND, bind(fd, address, length));
 }
 
 int hk_os_listen(int fd, int backlog)
 {
-    return (int)SYS(HK_FAULT_LISTEN, listen(fd, backlog));
+    return (int)HK_SYS(HK_FAULT_LISTEN, listen(fd, backlog));
 }
 
 int hk_os_accept(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return (int)SYS_RETRY(HK_FAULT_ACCEPT,
-                          accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    return (int)HK_SYS_RETRY(HK_FAULT_ACCEPT,
+                             accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     /* Not made again: an interrupted connect goes on by itself and is waited for. */
-    int rc = (int)SYS(HK_FAULT_CONNECT, connect(fd, address, length));
+    int rc = (int)HK_SYS(HK_FAULT_CONNECT, connect(fd, address, length));
     return rc == -EINTR ? -EINPROGRESS : rc;
 }
 
 ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags)
 {
-    return SYS_RETRY(HK_FAULT_RECV, recv(fd, buffer, n, flags));
+    return HK_SYS_RETRY(HK_FAULT_RECV, recv(fd, buffer, n, flags));
 }
 
 ssize_t hk_os_send(int fd, const void *buffer, size_t n)
 {
-    return SYS_RETRY(HK_FAULT_SEND, send(fd, buffer, n, MSG_NOSIGNAL));
+    return HK_SYS_RETRY(HK_FAULT_SEND, send(fd, buffer, n, MSG_NOSIGNAL));
 }
 
 ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
-                             .msg_iovlen = (size_t)n};
-    return SYS_RETRY(HK_FAULT_SEND, sendmsg(fd, &message, MSG_NOSIGNAL));
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n};
+    return HK_SYS_RETRY(HK_FAULT_SEND, sendmsg(fd, &message, MSG_NOSIGNAL));
 }
 
 int hk_os_shutdown(int fd, int how)
 {
-    return (int)SYS(HK_FAULT_SHUTDOWN, shutdown(fd, how));
+    return (int)HK_SYS(HK_FAULT_SHUTDOWN, shutdown(fd, how));
 }
 
 int hk_os_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
-    return (int)SYS(HK_FAULT_SOCKOPT, setsockopt(fd, level, name, value, length));
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, setsockopt(fd, level, name, value, length));
 }
 
 int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *length)
 {
-    return (int)SYS(HK_FAULT_SOCKOPT, getsockopt(fd, level, name, ret_value, length));
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getsockopt(fd, level, name, ret_value, length));
 }
 
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return getsockname(fd, ret_address, length) == 0 ? 0 : -errno;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
 }
 
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return getpeername(fd, ret_address, length) == 0 ? 0 : -errno;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
 }
 
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
@@ -417,12 +368,12 @@ void hk_os_freeaddrinfo(struct addrinfo *list)
 #ifdef __linux__
 int hk_os_epoll_create(void)
 {
-    return (int)SYS(HK_FAULT_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
+    return (int)HK_SYS(HK_FAULT_EPOLL_CREATE, epoll_create1(EPOLL_CLOEXEC));
 }
 
 int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
-    return (int)SYS(HK_FAULT_EPOLL_CTL, epoll_ctl(epoll, operation, fd, event));
+    return (int)HK_SYS(HK_FAULT_EPOLL_CTL, epoll_ctl(epoll, operation, fd, event));
 }
 
 /* Rounded up: a wait that ends early would only be made again. */
@@ -442,44 +393,21 @@ int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t
     static HK_ATOMIC(bool) coarse_only;
     if (timeout_ns > 0 && !hk_load_relaxed(&coarse_only)) {
         struct timespec timeout = to_timespec(timeout_ns);
-        int rc = (int)SYS(HK_FAULT_EPOLL_WAIT,
-                          epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
+        int rc =
+            (int)HK_SYS(HK_FAULT_EPOLL_WAIT, epoll_pwait2(epoll, ret_events, max, &timeout, NULL));
         if (rc != -ENOSYS)
             return rc;
         hk_store_relaxed(&coarse_only, true);
     }
-    return (int)SYS(HK_FAULT_EPOLL_WAIT,
-                    epoll_wait(epoll, ret_events, max, to_milliseconds(timeout_ns)));
+    return (int)HK_SYS(HK_FAULT_EPOLL_WAIT,
+                       epoll_wait(epoll, ret_events, max, to_milliseconds(timeout_ns)));
 }
 
 int hk_os_eventfd(void)
 {
-    return (int)SYS(HK_FAULT_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return (int)HK_SYS(HK_FAULT_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 #endif
-
-/* --- errno --------------------------------------------------------------------------------- */
-
-HK_THREAD_ACCESSOR int hk_os_errno(void)
-{
-    return errno;
-}
-
-HK_THREAD_ACCESSOR void hk_os_set_errno(int value)
-{
-    errno = value;
-}
-
-/* --- words --------------------------------------------------------------------------------- */
-
-const char *hk_os_error_text(int error)
-{
-#ifdef __GLIBC__
-    return strerrordesc_np(error); /* neither locale nor a buffer that threads share */
-#else
-    return strerror(error);
-#endif
-}
 
 /* --- chance -------------------------------------------------------------------------------- */
 

@@ -22,6 +22,7 @@
 #include "base/compiler.h"
 
 struct epoll_event;
+struct io_uring_params;
 struct kevent;
 struct addrinfo;
 struct pollfd;
@@ -45,8 +46,12 @@ size_t hk_os_page_bytes(void);
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
+void hk_os_interrupt_threads_prepare(void); /* once, before the next */
+void hk_os_interrupt_threads(void); /* each of ours on a CPU has been in the kernel, or soon is */
 pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */
 bool hk_os_thread_is_main(void); /* is the caller the thread that the process began with? */
+int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
+int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
 void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
 int hk_os_thread_pin(unsigned cpu);       /* the caller */
 int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
@@ -103,6 +108,14 @@ int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns);
 int hk_os_eventfd(void);
 
+/* Linux completion: os_uring.c. `enter` submits, then waits until `wait_for` completions are there
+ * or for timeout_ns (< 0: for ever), which ends with -ETIME; -EINTR: a signal. The number that were
+ * submitted. `map` is of one of the areas that the kernel's header names. */
+int hk_os_uring_setup(unsigned entries, struct io_uring_params *params);
+int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base);
+int hk_os_uring_enter(int ring, unsigned submit, unsigned wait_for, int64_t timeout_ns);
+int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n);
+
 /* errno itself, for who must carry it from one thread to another. */
 int hk_os_errno(void);
 void hk_os_set_errno(int value);
@@ -117,6 +130,9 @@ int hk_os_kevent_wait(int queue, struct kevent *ret_events, int max, int64_t tim
 
 /* The system's words for an errno: a constant in the C locale; NULL for a stranger. */
 const char *hk_os_error_text(int error);
+
+/* A variable of the environment; NULL: there is none. */
+const char *hk_os_environment(const char *name);
 
 /* Chance: for seeds and for spreading load; not for secrets. */
 uint64_t hk_os_random(void);

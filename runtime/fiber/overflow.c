@@ -33,7 +33,7 @@ static struct sigaction previous_segv, previous_bus;
 
 /* The calling thread's alternate stack. Entering nests; `map` is NULL where somebody else's was
  * big enough. */
-static _Thread_local struct {
+static HK_THREAD_LOCAL struct {
     void *map;
     size_t bytes;
     stack_t old;

@@ -52,7 +52,7 @@ void hk_socket_adopt(hank_stream *s, int fd, int family)
     bool tcp = family != AF_UNIX;
     if (tcp)
         (void)hk_socket_enable(fd, IPPROTO_TCP, TCP_NODELAY); /* without it: slower, not wrong */
-    hk_fd_adopt(&s->fd, fd, tcp);
+    hk_fd_adopt(&s->fd, fd, HK_INPUT_BYTES, tcp);
 }
 
 /* --- connecting ---------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -102,6 +103,20 @@ static int first_task(void *arg)
 
 /* --- starting and stopping ----------------------------------------------------------------- */
 
+static int choose_backend(hk_runtime *rt, hank_reactor wanted)
+{
+    static const char *const names[] = {
+        [HANK_AUTO] = "", [HANK_EPOLL] = "epoll", [HANK_URING] = "uring"};
+    if ((unsigned)wanted >= sizeof names / sizeof *names)
+        return -EINVAL;
+    const char *name = names[wanted];
+    const char *said = hk_os_environment("HANK_REACTOR");
+    if (wanted == HANK_AUTO && said && *said && strcmp(said, "auto") != 0)
+        name = said;
+    rt->backend = hk_reactor_backend(name);
+    return rt->backend ? 0 : -ENOSYS;
+}
+
 int hk_runtime_check_options(hk_runtime *rt, const hank_options *options)
 {
     if (options)
@@ -121,7 +136,7 @@ int hk_runtime_check_options(hk_runtime *rt, const hank_options *options)
         o->blocking_threads = HK_BLOCKING_DEFAULT;
     rt->watched = hk_envelope_for_all(o);
     rt->n = o->workers ? o->workers : hk_topology_workers();
-    return 0;
+    return choose_backend(rt, o->reactor);
 }
 
 static void undo_workers(hk_runtime *rt, unsigned made)

@@ -28,7 +28,7 @@ typedef struct hk_at_stop {
     void *arg;
 } hk_at_stop;
 
-/* workers, n, options  constant while workers run
+/* workers, n, options, backend  constant while workers run
  * first       the task that runs main and ends the rest; constant, as main_fn and main_arg are
  * stopping    set once, by the first task; read by workers
  * at_stop     guarded by lock
@@ -54,6 +54,7 @@ typedef struct hk_runtime {
     struct hk_worker *workers;
     unsigned n;
     hank_options options;
+    const hk_backend *backend;
     uint8_t stack_class;
     HK_ATOMIC(bool) stopping;
 

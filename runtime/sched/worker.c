@@ -44,7 +44,7 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
     if (rc < 0)
         return rc;
-    rc = hk_reactor_open(&w->reactor, NULL);
+    rc = hk_reactor_open(&w->reactor, rt->backend);
     if (rc < 0)
         hk_deque_done(&w->deque);
     return rc;
@@ -329,6 +329,7 @@ static void loop(hk_fiber *self)
 void hk_worker_main(hk_worker *w)
 {
     hk_worker_set_self(w);
+    hk_reactor_own(&w->reactor);
     hk_fiber_adopt_thread(&w->thread);
     for (;;) {
         w->fiber = fresh_loop(w, w->stack_class);
