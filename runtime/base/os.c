@@ -143,6 +143,20 @@ void hk_os_thread_name(const char *name)
 #endif
 }
 
+bool hk_os_thread_is_main(void)
+{
+#ifdef __linux__
+    return getpid() == (pid_t)syscall(SYS_gettid);
+#else
+    return pthread_main_np() != 0;
+#endif
+}
+
+int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return -pthread_atfork(before, in_parent, in_child);
+}
+
 int hk_os_thread_pin(unsigned cpu)
 {
 #ifdef __linux__
@@ -220,7 +234,9 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 int hk_os_set_nonblocking(int fd)
 {
     int flags = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
-    return flags < 0 ? flags : (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+    if (flags < 0)
+        return flags;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
