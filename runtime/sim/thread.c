@@ -169,6 +169,16 @@ int hank_sim_thread_join(uint64_t thread)
     return hk_os_thread_join((pthread_t)(uintptr_t)thread);
 }
 
+/* Whoever asks is the only one on a CPU. */
+void hk_os_interrupt_threads_prepare(void)
+{
+}
+
+void hk_os_interrupt_threads(void)
+{
+    hk_sim_call();
+}
+
 /* --- the caller ---------------------------------------------------------------------------- */
 
 pthread_t hk_os_thread_self(void)
