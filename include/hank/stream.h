@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* stream.h - TCP and Unix sockets: connect, listen, accept, read, write, serve.
+/* stream.h - TCP, Unix sockets, pipes and terminals: connect, listen, accept, read, write, serve.
  *
  * Where to is a string:
  *
  *     "tcp://host:port"    a name or an IPv4 address; port 0 listens on a free one
  *     "tcp://[::1]:port"   an IPv6 address
  *     "unix:///path"       a Unix socket, by absolute path
+ *     "unix://@name"       an abstract one: a name without a file (Linux)
  *
  * One that is malformed is -EINVAL: an empty host, one over 253 bytes, a port that is missing, not
  * a number or over 65535. A name that cannot be looked up gives a number below -4095, for which
@@ -19,6 +20,8 @@
 
 #include <hank/base.h>
 
+#include <sys/uio.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -26,8 +29,41 @@ extern "C" {
 typedef struct hank_stream hank_stream;
 typedef struct hank_listener hank_listener;
 
-/* The longest line hank_read_line() reads, its '\n' included, however large the buffer. */
-enum { HANK_LINE_MAX = 65536 };
+enum {
+    HANK_LINE_MAX = 65536,    /* the longest line, its '\n' included, however large the buffer;
+                                 hank_stream_set_limit() changes it */
+    HANK_LIMIT_MAX = 1 << 30, /* for hank_stream_set_limit() */
+    HANK_SEPARATORS_MAX = 16, /* for hank_read_until_any() */
+};
+
+/* How a socket is to behave. Zero is the default of each; what the system refuses is an error. */
+typedef struct hank_socket_options {
+    bool delay;               /* TCP may hold back small writes; else each goes at once */
+    bool keep_alive;          /* ask a silent other end now and then whether it is there */
+    unsigned keep_alive_idle; /* seconds of silence before the first question; 0: the system's */
+    unsigned keep_alive_interval; /* seconds between questions; 0: the system's */
+    unsigned keep_alive_count;    /* questions without an answer; 0: the system's */
+    unsigned send_buffer;         /* bytes; 0: the system's, which grows by itself */
+    unsigned receive_buffer;      /* bytes; 0: the system's, which grows by itself */
+    unsigned give_up_ms;   /* fail when sent bytes go unacknowledged so long; 0: the system's */
+    uint64_t reserved_[2]; /* zero */
+} hank_socket_options;
+
+/* For hank_connect_opt(). Zero is the default of each. */
+typedef struct hank_connect_options {
+    hank_socket_options socket;
+    const char *local;     /* the address to connect from, port 0: any; NULL: the system's choice */
+    uint64_t reserved_[4]; /* zero */
+} hank_connect_options;
+
+/* Bytes that end a message, for hank_read_until_any(). Any bytes, 0 too. */
+typedef struct hank_separator {
+    const void *bytes;
+    size_t size;
+} hank_separator;
+
+/* hank_stream_from_fd() */
+enum { HANK_KEEP_FD = 1 }; /* the descriptor stays the caller's, the stream uses a copy */
 
 /* For hank_listen_opt(). Zero is the default of each. */
 typedef struct hank_listen_options {
@@ -39,14 +75,26 @@ typedef struct hank_listen_options {
 /* Look up a name, and connect to the first of its addresses that answers.
  *
  *   ret         the stream, the caller's to close
- *   result      0; -EINVAL; -EPROTONOSUPPORT; -EMFILE; -ENOMEM; a failed lookup; the failure of
- *               the last address; -ECANCELED; -ETIMEDOUT, which may also
- *               be the network's
+ *   result      0; -EINVAL; -EPROTONOSUPPORT; -EMFILE; -ENOMEM; a failed lookup; the failure of the
+ *               last address; -ECANCELED; -ETIMEDOUT, which may also be the network's
  *   waits       for the name and for the connection
  *   if stopped  nothing is left open
  *   threads     any task, at the same time
  *   since       0.1 */
 HANK_API int hank_connect(const char *where, hank_stream **ret);
+
+/* The same with options.
+ *
+ *   options     NULL: all defaults
+ *   ret         the stream, the caller's to close
+ *   result      as hank_connect(); -EADDRINUSE, -EADDRNOTAVAIL the local address; -EINVAL also if
+ *               it is a name, or an option is out of its limits
+ *   waits       for the name and for the connection
+ *   if stopped  nothing is left open
+ *   threads     any task, at the same time
+ *   since       0.1 */
+HANK_API int hank_connect_opt(const char *where, const hank_connect_options *options,
+                              hank_stream **ret);
 
 /* Listen for connections.
  *
@@ -70,6 +118,17 @@ HANK_API int hank_listen(const char *where, hank_listener **ret);
  *   since       0.1 */
 HANK_API int hank_listen_opt(const char *where, const hank_listen_options *options,
                              hank_listener **ret);
+
+/* Take a listening socket that the service manager opened (LISTEN_PID, LISTEN_FDS).
+ *
+ *   i           which of them, from 0
+ *   ret         the listener, the caller's to close
+ *   result      0; -ENOENT there are not so many, or they are for another process; -EBUSY taken
+ *               before; -EPROTOTYPE it is no listening stream socket; -EMFILE; -ENOMEM
+ *   waits       never
+ *   threads     any task or thread, at the same time; the environment must not change meanwhile
+ *   since       0.1 */
+HANK_API int hank_listen_activated(unsigned i, hank_listener **ret);
 
 /* Where `l` listens, as a string to connect to: "tcp://127.0.0.1:40123".
  *
@@ -165,9 +224,9 @@ HANK_API int hank_read_exact(hank_stream *s, void *ret_buf, size_t n);
  *
  *   ret_buf     n bytes; untouched unless the result is > 0
  *   n           at least 2: room for the line and the NUL
- *   result      bytes without the NUL; 0 at the end of the stream; -EMSGSIZE the line has more
- *               than n - 1 bytes or HANK_LINE_MAX: nothing was taken, read it another way; -EINVAL
- *               n < 2; -ENOMEM; else as hank_read()
+ *   result      bytes without the NUL; 0 at the end of the stream; -EMSGSIZE the line has more than
+ *               n - 1 bytes or the limit: nothing was taken, read it another way; -EINVAL n < 2;
+ *               -ENOMEM; else as hank_read()
  *   waits       until the line is complete
  *   if stopped  nothing was taken: what has come can still be read
  *   threads     any task, one reader at a time
@@ -175,12 +234,61 @@ HANK_API int hank_read_exact(hank_stream *s, void *ret_buf, size_t n);
  *   cost        the stream's first call allocates a buffer */
 HANK_API ssize_t hank_read_line(hank_stream *s, char *ret_buf, size_t n);
 
+/* Read up to and including a separator, and end it by a NUL.
+ *
+ *   ret_buf     n bytes; untouched unless the result is > 0
+ *   n           at least 2: room for the message, the separator and the NUL
+ *   separator   a string that is not empty
+ *   result      bytes without the NUL; 0 at the end of the stream; -EPIPE the stream ended without
+ *               a separator: nothing was taken, hank_read() gives the rest; -EMSGSIZE more than n -
+ *               1 bytes or the limit: nothing was taken; -EINVAL; -ENOMEM; else as hank_read()
+ *   waits       until the separator has come
+ *   if stopped  nothing was taken: what has come can still be read
+ *   threads     any task, one reader at a time
+ *   since       0.1
+ *   cost        the stream's first call allocates a buffer */
+HANK_API ssize_t hank_read_until(hank_stream *s, char *ret_buf, size_t n, const char *separator);
+
+/* The same with several separators: the one that ends first ends the message.
+ *
+ *   ret_buf     n bytes; untouched unless the result is > 0
+ *   separators  1 to HANK_SEPARATORS_MAX, each of 1 to HANK_LINE_MAX bytes; else -EINVAL
+ *   result      as hank_read_until()
+ *   waits       until one of them has come
+ *   if stopped  nothing was taken: what has come can still be read
+ *   threads     any task, one reader at a time
+ *   since       0.1 */
+HANK_API ssize_t hank_read_until_any(hank_stream *s, char *ret_buf, size_t n,
+                                     const hank_separator *separators, size_t count);
+
+/* Look at the next bytes without taking them.
+ *
+ *   ret_buf     n bytes; only as many as the result says are written
+ *   result      n; less, 0 too, if the stream ends before; -EMSGSIZE n is over the limit of a line;
+ *               -ENOMEM; else as hank_read()
+ *   waits       until n bytes have come
+ *   if stopped  nothing was taken
+ *   threads     any task, one reader at a time
+ *   since       0.1
+ *   cost        the stream's first call allocates a buffer */
+HANK_API ssize_t hank_peek(hank_stream *s, void *ret_buf, size_t n);
+
+/* Set how long a line or message of this stream may be, its separator included.
+ *
+ * It bounds the memory that the other end can have taken up.
+ *
+ *   bytes       at most HANK_LIMIT_MAX; 0: HANK_LINE_MAX
+ *   result      0; -EINVAL; -EBUSY another task reads; -EBADF it was closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, one reader at a time
+ *   since       0.1 */
+HANK_API int hank_stream_set_limit(hank_stream *s, size_t bytes);
+
 /* Write all n bytes.
  *
  *   result      0; -EPIPE or -ECONNRESET the other end is gone; -EBUSY another task writes; -EBADF
- *               it was closed meanwhile; -ECANCELED; -ETIMEDOUT. After a
- *               failure, except for -EBUSY, a part may have been sent: the stream is good only for
- *               reading and closing
+ *               it was closed meanwhile; -ECANCELED; -ETIMEDOUT. After a failure, except for
+ *               -EBUSY, a part may have been sent: the stream is good only for reading and closing
  *   waits       while the kernel has no room for the rest
  *   if stopped  a part may have been sent
  *   threads     any task, one writer at a time
@@ -189,15 +297,101 @@ HANK_API ssize_t hank_read_line(hank_stream *s, char *ret_buf, size_t n);
  *               returns, nothing is held back to be sent later */
 HANK_API int hank_write(hank_stream *s, const void *buf, size_t n);
 
+/* Write all bytes of n parts, as few calls of the system as possible.
+ *
+ *   parts       0 to 1024 parts; one may be empty
+ *   result      as hank_write(); -EINVAL n is out of its limits, or the parts have more bytes than
+ *               SSIZE_MAX
+ *   waits       while the kernel has no room for the rest
+ *   if stopped  a part may have been sent
+ *   threads     any task, one writer at a time
+ *   since       0.1 */
+HANK_API int hank_writev(hank_stream *s, const struct iovec *parts, int n);
+
+/* From here on, hold back what is written, to send it together.
+ *
+ * A write that fits into `high` bytes beside what is held waits for nothing. One that does not
+ * sends until `low` bytes or less are left, then returns. hank_flush() sends all of it. What is
+ * held when the stream is closed is lost.
+ *
+ *   high        bytes held at most, <= 1 GiB; 0: 64 KiB
+ *   low         <= high
+ *   result      0; -EINVAL; -EALREADY it is corked; -ENOMEM; -EBUSY another task writes; -EBADF it
+ *               was closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, one writer at a time
+ *   since       0.1
+ *   cost        allocates `high` bytes */
+HANK_API int hank_cork(hank_stream *s, size_t high, size_t low);
+
+/* Send what is held.
+ *
+ *   result      as hank_write(); 0 if the stream is not corked
+ *   waits       until the kernel has taken all of it
+ *   if stopped  what has not been sent is still held
+ *   threads     any task, one writer at a time
+ *   since       0.1 */
+HANK_API int hank_flush(hank_stream *s);
+
+/* Send what is held, and hold back no more.
+ *
+ *   result      as hank_flush(); after a failure it is still corked
+ *   waits       until the kernel has taken all of it
+ *   if stopped  what has not been sent is still held
+ *   threads     any task, one writer at a time
+ *   since       0.1 */
+HANK_API int hank_uncork(hank_stream *s);
+
 /* Say that no more will be written: the other end reads 0 after what was sent.
  *
- *   result      0; -EBUSY another task writes; -ENOTCONN the other end is gone
- *   waits       never
+ *   result      0; -EBUSY another task writes; -ENOTCONN the other end is gone; -ENOTSUP a pipe,
+ *               whose only end is hank_close(); what hank_flush() says, if the stream is corked
+ *   waits       never, unless it is corked: as hank_flush()
  *   threads     any task, one writer at a time
  *   since       0.1 */
 HANK_API int hank_write_end(hank_stream *s);
 
-/* Close `s` and free it; tasks that wait in it get -EBADF. What was written is still sent.
+/* Change how the socket behaves.
+ *
+ * Those that only TCP has are passed over for a Unix socket.
+ *
+ *   options     NULL: all defaults. A buffer size of 0 leaves it as it is
+ *   result      0; -EINVAL, -EDOM a value the system refuses; -ENOTSOCK; -EBADF it was closed
+ *               meanwhile
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_stream_set_options(hank_stream *s, const hank_socket_options *options);
+
+/* Make a stream of a descriptor: a connected stream socket, a pipe, a FIFO, a terminal or another
+ * character device.
+ *
+ * It is made non-blocking, which concerns everybody who shares it: with HANK_KEEP_FD, pipes and
+ * devices are opened a second time instead, and what others share stays as it is.
+ *
+ *   fd          taken if the result is 0, unless `flags` says otherwise
+ *   flags       0 or HANK_KEEP_FD
+ *   ret         the stream, the caller's to close
+ *   result      0; -EBADF; -EINVAL flags; -ENOTSUP a file or directory, which hank/file.h is for;
+ *               -EPROTOTYPE a socket of another type; -ENOMEM; -EMFILE; -EACCES it may not be
+ *               opened again
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_stream_from_fd(int fd, unsigned flags, hank_stream **ret);
+
+/* Make a pipe: what is written to one end is read from the other.
+ *
+ *   ret_read    a stream to read from; writing to it is -EBADF
+ *   ret_write   a stream to write to; reading from it is -EBADF
+ *   result      0; -EMFILE; -ENFILE; -ENOMEM
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_pipe(hank_stream **ret_read, hank_stream **ret_write);
+
+/* Close `s` and free it; tasks that wait in it get -EBADF. What was written is still sent, except
+ * for what a corked stream holds.
  *
  *   s           taken: no call may begin after this one; NULL is fine
  *   result      none
@@ -205,6 +399,16 @@ HANK_API int hank_write_end(hank_stream *s);
  *   threads     any task, once
  *   since       0.1 */
 HANK_API void hank_close(hank_stream *s);
+
+/* Close `s` and free it, without a proper end: what the kernel has not sent is dropped, and the
+ * other end of a TCP connection gets -ECONNRESET instead of an end.
+ *
+ *   s           taken: no call may begin after this one; NULL is fine
+ *   result      none
+ *   waits       never
+ *   threads     any task, once
+ *   since       0.1 */
+HANK_API void hank_abort(hank_stream *s);
 
 #ifdef __cplusplus
 }

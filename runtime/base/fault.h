@@ -31,7 +31,15 @@ typedef enum hk_fault {
     HK_FAULT_CLOSE,
     HK_FAULT_READ,
     HK_FAULT_WRITE,
+    HK_FAULT_FILE_READ,  /* of files and pipes: not of what the reactor wakes itself with */
+    HK_FAULT_FILE_WRITE, /* likewise */
     HK_FAULT_OPEN,
+    HK_FAULT_STAT,
+    HK_FAULT_SYNC,
+    HK_FAULT_DIRECTORY,
+    HK_FAULT_SENDFILE,
+    HK_FAULT_SPLICE,
+    HK_FAULT_COPY_RANGE,
     HK_FAULT_POLL,
     HK_FAULT_SOCKET,
     HK_FAULT_BIND,
@@ -56,10 +64,11 @@ typedef enum hk_fault {
 } hk_fault;
 
 #if HK_FAULTS
-/* Let occurrence `nth` (1 is the next) of `kind` fail with `error`; forgets the plan before it. */
+/* Let occurrence `nth` (1 is the next) of `kind` fail with `error`; forgets the plan before it. An
+ * `error` above 0 is a short count, for calls that can have one (base/os_call.h). */
 void hk_fault_plan(hk_fault kind, uint64_t nth, int error);
 void hk_fault_clear(void);
-bool hk_fault_hit(void);             /* did the plan's occurrence come? */
+bool hk_fault_hit(void);                /* did the plan's occurrence come? */
 uint64_t hk_fault_count(hk_fault kind); /* calls of this kind since the plan was made */
 
 /* For the seams themselves: 0, or the error this call is to fail with. */

@@ -204,12 +204,12 @@ int hk_os_close(int fd)
 
 ssize_t hk_os_read(int fd, void *buffer, size_t n)
 {
-    return HK_SYS_RETRY(HK_FAULT_READ, read(fd, buffer, n));
+    return HK_SYS_SHORT(HK_FAULT_READ, n, read(fd, buffer, n));
 }
 
 ssize_t hk_os_write(int fd, const void *buffer, size_t n)
 {
-    return HK_SYS_RETRY(HK_FAULT_WRITE, write(fd, buffer, n));
+    return HK_SYS_SHORT(HK_FAULT_WRITE, n, write(fd, buffer, n));
 }
 
 ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
@@ -219,8 +219,8 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 
 int hk_os_set_nonblocking(int fd)
 {
-    int flags = (int)SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
-    return flags < 0 ? flags : (int)SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+    int flags = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
+    return flags < 0 ? flags : (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
@@ -293,12 +293,12 @@ int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
 
 ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags)
 {
-    return HK_SYS_RETRY(HK_FAULT_RECV, recv(fd, buffer, n, flags));
+    return HK_SYS_SHORT(HK_FAULT_RECV, n, recv(fd, buffer, n, flags));
 }
 
 ssize_t hk_os_send(int fd, const void *buffer, size_t n)
 {
-    return HK_SYS_RETRY(HK_FAULT_SEND, send(fd, buffer, n, MSG_NOSIGNAL));
+    return HK_SYS_SHORT(HK_FAULT_SEND, n, send(fd, buffer, n, MSG_NOSIGNAL));
 }
 
 ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
@@ -324,12 +324,12 @@ int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *le
 
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return (int)SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
 }
 
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return (int)SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
 }
 
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,

@@ -8,6 +8,7 @@
 #ifndef HK_BASE_OS_H
 #define HK_BASE_OS_H
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct kevent;
 struct addrinfo;
 struct pollfd;
 struct stat;
+struct mmsghdr;
 
 /* Time: nanoseconds on the monotonic clock. */
 int64_t hk_os_now(void);
@@ -62,8 +64,8 @@ int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old);
 
 /* Sleep while *word == expected. 0: woken or it never was; -ETIMEDOUT; -EINTR is retried by the
  * caller, who re-reads the word anyway. timeout_ns < 0: for ever. */
-int hk_os_futex_wait(HK_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns);
-int hk_os_futex_wake(HK_ATOMIC(uint32_t) *word, int n);
+int hk_os_futex_wait(HK_ATOMIC(uint32_t) * word, uint32_t expected, int64_t timeout_ns);
+int hk_os_futex_wake(HK_ATOMIC(uint32_t) * word, int n);
 
 /* Descriptors. */
 int hk_os_close(int fd); /* EINTR counts as closed, as on Linux it is */
@@ -74,7 +76,7 @@ int hk_os_set_nonblocking(int fd);
 int hk_os_open(const char *path, int flags);
 int hk_os_duplicate(int fd);
 int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns); /* < 0: for ever; may -EINTR */
-int hk_os_stat(const char *path, struct stat *ret_stat); /* of a link itself */
+int hk_os_stat(const char *path, struct stat *ret_stat);            /* of a link itself */
 int hk_os_unlink(const char *path);
 
 /* Sockets. */
@@ -93,6 +95,35 @@ int hk_os_setsockopt(int fd, int level, int name, const void *value, socklen_t l
 int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *length);
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length);
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length);
+
+/* os_io.c. A short count can be planned for those that move bytes (base/os_call.h). */
+ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n); /* n > 0; never SIGPIPE */
+ssize_t hk_os_read_stream(int fd, void *buffer, size_t n); /* hk_os_read with faults of its own */
+ssize_t hk_os_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t hk_os_sendmsg(int fd, const struct msghdr *message);                 /* MSG_NOSIGNAL */
+int hk_os_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags); /* Linux */
+int hk_os_sendmmsg(int fd, struct mmsghdr *messages, unsigned n);            /* Linux */
+ssize_t hk_os_splice(int from, int to, size_t n); /* one is a pipe; never SIGPIPE */
+
+/* Of a descriptor somebody else opened. */
+int hk_os_reopen(int fd, int flags); /* the same file, with flags of its own; not for sockets */
+int hk_os_access_mode(int fd);       /* O_RDONLY, O_WRONLY, O_RDWR */
+int hk_os_set_cloexec(int fd);
+
+/* Files. These block for as long as disks do: only for threads that may. */
+int hk_os_open_mode(const char *path, int flags, unsigned mode);
+ssize_t hk_os_pread(int fd, void *buffer, size_t n, int64_t offset);
+ssize_t hk_os_pwrite(int fd, const void *buffer, size_t n, int64_t offset);
+int hk_os_sync(int fd, bool data_only);
+int hk_os_fstat(int fd, struct stat *ret_stat);
+int hk_os_stat_target(const char *path, struct stat *ret_stat);     /* what a link leads to */
+ssize_t hk_os_sendfile(int to, int from, int64_t offset, size_t n); /* never SIGPIPE */
+ssize_t hk_os_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t n);
+int hk_os_dir_open(const char *path, DIR **ret_dir);
+int hk_os_dir_next(DIR *dir, struct dirent **ret_entry); /* 1; 0 no more */
+void hk_os_dir_close(DIR *dir);
+
+int64_t hk_os_process_id(void);
 
 /* Blocks: only for threads of the blocking pool. 0, a negative errno, or a resolver's code as
  * base/error.h has it. */

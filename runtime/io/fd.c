@@ -298,6 +298,20 @@ int hk_fd_accept(hk_fd *f)
     return (int)until_done(f, HK_IN, try_accept, NULL);
 }
 
+ssize_t hk_fd_attempt(hk_fd *f, hk_direction d, hk_attempt *once, void *what)
+{
+    /* How much there was is not known here, so the next call has to look for itself. */
+    f->wait_first[d] = false;
+    for (;;) {
+        ssize_t n = once(f->fd, what);
+        if (n != -EAGAIN)
+            return n;
+        int rc = hk_fd_wait(f, d, d == HK_IN ? "read" : "write");
+        if (rc < 0)
+            return rc;
+    }
+}
+
 /* How a connection attempt that went on by itself has ended; -EINPROGRESS: not yet. */
 static int connect_result(int fd)
 {

@@ -85,4 +85,9 @@ HK_MUST_CHECK ssize_t hk_fd_send(hk_fd *f, const void *buf, size_t n); /* 1..n *
 HK_MUST_CHECK int hk_fd_accept(hk_fd *f);                              /* a descriptor */
 HK_MUST_CHECK int hk_fd_connect(hk_fd *f, const hk_address *address);  /* 0 */
 
+/* Any other call: `once` until it does not answer -EAGAIN, with a wait before each time but the
+ * first. */
+typedef ssize_t hk_attempt(int fd, void *what);
+HK_MUST_CHECK ssize_t hk_fd_attempt(hk_fd *f, hk_direction d, hk_attempt *once, void *what);
+
 #endif

@@ -1,70 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* listener.c - listening sockets: bind, accept, close.
  *
- * A Unix socket is a file that outlives its owner. One that nobody listens to any more (connecting
- * is refused) is replaced; any other file, or a socket with somebody behind it, is -EADDRINUSE. On
- * close the file goes, if it is still ours.
- *
  * "tcp://[::]:port" takes IPv4 connections too, whatever the system's default is. */
 #include "io/listener.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stddef.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
 #include "io/resolve.h"
+#include "io/serve.h"
 #include "io/socket.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
-
-/* --- the files of Unix sockets ------------------------------------------------------------- */
-
-static bool is_unix(const hk_address *address)
-{
-    return address->socket.any.sa_family == AF_UNIX;
-}
-
-static bool somebody_listens(const hk_address *address)
-{
-    int fd = hk_os_socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0)
-        return true; /* cannot tell: leave the file alone */
-    int rc = hk_os_connect(fd, &address->socket.any, address->length);
-    (void)hk_os_close(fd); /* it was only to ask */
-    return rc != -ECONNREFUSED;
-}
-
-/* Two that start at once may both find it stale: the second removes the first one's fresh file if
- * it is faster than listen(2). As long as servers are not started in a race, nobody loses. */
-static bool remove_stale(const hk_address *address)
-{
-    const char *path = address->socket.un.sun_path;
-    struct stat file;
-    if (hk_os_stat(path, &file) < 0 || !S_ISSOCK(file.st_mode) || somebody_listens(address))
-        return false;
-    return hk_os_unlink(path) == 0;
-}
-
-static void remember_file(hank_listener *l)
-{
-    struct stat file;
-    if (!is_unix(&l->address) || hk_os_stat(l->address.socket.un.sun_path, &file) < 0)
-        return;
-    l->device = file.st_dev;
-    l->inode = file.st_ino;
-}
-
-static void remove_file(hank_listener *l)
-{
-    struct stat file;
-    if (l->inode == 0 || hk_os_stat(l->address.socket.un.sun_path, &file) < 0)
-        return;
-    if (file.st_dev == l->device && file.st_ino == l->inode)
-        (void)hk_os_unlink(l->address.socket.un.sun_path); /* or it is stale, as after a crash */
-}
 
 /* --- life ---------------------------------------------------------------------------------- */
 
@@ -72,6 +21,16 @@ static void listener_gone(hk_fd *f)
 {
     hank_listener *l = hk_container_of(f, hank_listener, fd);
     hk_free(l, sizeof *l);
+}
+
+hank_listener *hk_listener_new(void)
+{
+    hank_listener *l = hk_alloc_zeroed(sizeof *l);
+    if (l && hk_fd_init(&l->fd, listener_gone) < 0) {
+        hk_free(l, sizeof *l);
+        return NULL;
+    }
+    return l;
 }
 
 static int set_options(int fd, const hk_address *address, const hank_listen_options *options)
@@ -96,15 +55,12 @@ static int bind_and_listen(hank_listener *l, const hank_listen_options *options)
     int rc = set_options(fd, address, options);
     if (rc < 0)
         return rc;
-    rc = hk_os_bind(fd, &address->socket.any, address->length);
-    if (rc == -EADDRINUSE && is_unix(address) && remove_stale(address))
-        rc = hk_os_bind(fd, &address->socket.any, address->length);
+    rc = hk_unix_file_bind(fd, SOCK_STREAM, address, &l->file);
     if (rc < 0)
         return rc;
-    remember_file(l);
     unsigned backlog = options->backlog;
     rc = hk_os_listen(fd, backlog == 0 || backlog > INT_MAX ? INT_MAX : (int)backlog);
-    if (rc == 0 && !is_unix(address))
+    if (rc == 0 && address->socket.any.sa_family != AF_UNIX)
         rc = hk_os_getsockname(fd, &address->socket.any, &address->length); /* which port */
     return rc;
 }
@@ -112,16 +68,11 @@ static int bind_and_listen(hank_listener *l, const hank_listen_options *options)
 static int listen_at(const hk_address *address, const hank_listen_options *options,
                      hank_listener **ret)
 {
-    hank_listener *l = hk_alloc_zeroed(sizeof *l);
+    hank_listener *l = hk_listener_new();
     if (!l)
         return -ENOMEM;
-    int rc = hk_fd_init(&l->fd, listener_gone);
-    if (rc < 0) {
-        hk_free(l, sizeof *l);
-        return rc;
-    }
     l->address = *address;
-    rc = hk_os_socket(address->socket.any.sa_family, SOCK_STREAM, 0);
+    int rc = hk_os_socket(address->socket.any.sa_family, SOCK_STREAM, 0);
     if (rc < 0)
         goto close;
     hk_fd_adopt(&l->fd, rc, HK_INPUT_CONNECTIONS, false);
@@ -174,13 +125,13 @@ void hank_listener_close(hank_listener *l)
 {
     if (!l)
         return;
-    remove_file(l);
+    hk_unix_file_remove(&l->file, &l->address);
     hk_fd_close(&l->fd);
 }
 
 /* --- accepting ----------------------------------------------------------------------------- */
 
-int hank_accept(hank_listener *l, hank_stream **ret)
+int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret)
 {
     int rc = hk_checkpoint();
     if (rc < 0)
@@ -189,7 +140,7 @@ int hank_accept(hank_listener *l, hank_stream **ret)
     if (rc < 0)
         return rc;
     /* Made first: when there is no memory for it, the connection stays in line. */
-    hank_stream *s = hk_stream_new(&hk_stream_socket);
+    hank_stream *s = hk_stream_new(kind);
     rc = s ? hk_fd_accept(&l->fd) : -ENOMEM;
     if (rc >= 0) /* spread here, they need not be stolen one by one, message by message */
         s->fd.home = hk_runtime_next_reactor(&l->turn);
@@ -202,4 +153,9 @@ int hank_accept(hank_listener *l, hank_stream **ret)
     hk_socket_adopt(s, rc, family);
     *ret = s;
     return 0;
+}
+
+int hank_accept(hank_listener *l, hank_stream **ret)
+{
+    return hk_accept(l, &hk_stream_socket, ret);
 }

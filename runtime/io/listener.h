@@ -3,22 +3,23 @@
 #ifndef HK_IO_LISTENER_H
 #define HK_IO_LISTENER_H
 
-#include <sys/types.h>
-
 #include <hank/stream.h>
 
 #include "io/fd.h"
+#include "io/unix_file.h"
 #include "io/where.h"
 
-/* address        as bound, the port filled in; constant
- * device, inode  of a Unix socket's file, to remove no other than ours; constant
- * turn           whose reactor looks after the next connection; whoever accepts */
+/* address  as bound, the port filled in; constant
+ * file     of a Unix socket, to remove no other than ours; constant
+ * turn     whose reactor looks after the next connection; whoever accepts */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
-    dev_t device;
-    ino_t inode;
+    hk_unix_file file;
     unsigned turn;
 };
+
+/* One without a descriptor. NULL: no memory. */
+HK_MUST_CHECK hank_listener *hk_listener_new(void);
 
 #endif

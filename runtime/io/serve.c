@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* serve.c - a task for each connection, until stopped.
+/* serve.c - a task for each connection, until stopped; server.c is the same with a life of its own.
  *
  * When descriptors or memory run out, accepting pauses: the connection stays in the kernel's line,
  * and asking again at once would only burn the time that those who hold descriptors need to give
- * them back. The pause doubles while it does not help.
+ * them back. The pause doubles while it does not help. Rejected: a spare descriptor that is given
+ * up to accept and close at once. In a program of many threads another one takes the number first,
+ * and a client that is turned away comes back at once, while one in line waits.
  *
  * On a stop the handlers are cancelled and joined. When the listener is closed or fails, they end
  * in their own time. */
+#include "io/serve.h"
+
 #include <hank/group.h>
 #include <hank/scope.h>
 #include <hank/stream.h>
@@ -16,7 +20,6 @@
 #include <stdbool.h>
 
 #include "io/fd.h"
-#include "io/listener.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 
@@ -34,15 +37,27 @@ static int handle(void *arg)
     connection *c = arg;
     int rc = c->handler(c->stream, c->arg);
     hank_close(c->stream);
-    bool asked_to = rc == -ECANCELED && hk_stop_reason() < 0;
-    if (rc < 0 && !asked_to)
-        hk_runtime_report(NULL, "connection handler", rc);
+    hk_handler_report(rc);
     return rc;
 }
 
-static bool is_shortage(int rc)
+void hk_handler_report(int rc)
+{
+    bool asked_to = rc == -ECANCELED && hk_stop_reason() < 0;
+    if (rc < 0 && !asked_to)
+        hk_runtime_report(NULL, "connection handler", rc);
+}
+
+bool hk_is_shortage(int rc)
 {
     return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM;
+}
+
+int hk_shortage_pause(int64_t *pause_ns)
+{
+    int64_t ns = *pause_ns ? *pause_ns : PAUSE_MIN_NS;
+    *pause_ns = ns < PAUSE_MAX_NS / 2 ? ns * 2 : PAUSE_MAX_NS;
+    return hank_sleep(ns);
 }
 
 /* Take one connection and start its task. */
@@ -63,7 +78,7 @@ int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void
         return -EINVAL;
     hank_group handlers = {.flags = HANK_KEEP_GOING | HANK_ALWAYS_START}; /* they own a stream */
     connection c = {.handler = handler, .arg = arg};
-    int64_t pause_ns = PAUSE_MIN_NS;
+    int64_t pause_ns = 0;
     /* For the whole loop: whoever closes the listener while we are between two accepts must not
      * free it under us. */
     int rc = hk_fd_hold(&l->fd);
@@ -71,12 +86,10 @@ int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void
         return rc;
     do {
         rc = serve_one(l, &handlers, &c);
-        if (rc >= 0) {
-            pause_ns = PAUSE_MIN_NS;
-        } else if (is_shortage(rc)) {
-            rc = hank_sleep(pause_ns);
-            pause_ns = pause_ns < PAUSE_MAX_NS / 2 ? pause_ns * 2 : PAUSE_MAX_NS;
-        }
+        if (rc >= 0)
+            pause_ns = 0;
+        else if (hk_is_shortage(rc))
+            rc = hk_shortage_pause(&pause_ns);
     } while (rc >= 0);
     hk_fd_release(&l->fd); /* not after the handlers: if it was closed, nobody may queue there */
 

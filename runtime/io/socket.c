@@ -29,16 +29,36 @@ static ssize_t socket_write(hank_stream *s, const void *buf, size_t n)
     return hk_fd_send(&s->fd, buf, n);
 }
 
+static ssize_t try_sendv(int fd, void *what)
+{
+    const hk_parts *p = what;
+    return hk_os_sendv(fd, p->list, p->n);
+}
+
+static ssize_t socket_writev(hank_stream *s, const struct iovec *list, int n)
+{
+    return hk_fd_attempt(&s->fd, HK_OUT, try_sendv, &(hk_parts){list, n});
+}
+
 static int socket_write_end(hank_stream *s)
 {
     return hk_os_shutdown(s->fd.fd, SHUT_WR);
 }
 
+static void socket_abort(hank_stream *s)
+{
+    struct linger now = {.l_onoff = 1}; /* for no time at all: a reset. Unix sockets ignore it */
+    (void)hk_os_setsockopt(s->fd.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* else: an end */
+}
+
 const hk_stream_kind hk_stream_socket = {
     .bytes = sizeof(hank_stream),
+    .direct = true,
     .read = socket_read,
     .write = socket_write,
+    .writev = socket_writev,
     .write_end = socket_write_end,
+    .abort = socket_abort,
 };
 
 int hk_socket_enable(int fd, int level, int option)
@@ -52,7 +72,8 @@ void hk_socket_adopt(hank_stream *s, int fd, int family)
     bool tcp = family != AF_UNIX;
     if (tcp)
         (void)hk_socket_enable(fd, IPPROTO_TCP, TCP_NODELAY); /* without it: slower, not wrong */
-    hk_fd_adopt(&s->fd, fd, HK_INPUT_BYTES, tcp);
+    /* Bytes that are taken ahead of being asked come without the descriptors they travel with. */
+    hk_fd_adopt(&s->fd, fd, tcp ? HK_INPUT_BYTES : HK_INPUT_EVENTS, tcp);
 }
 
 /* --- connecting ---------------------------------------------------------------------------- */
@@ -75,7 +96,24 @@ static int connect_patiently(hk_fd *f, const hk_address *address)
     }
 }
 
-static int connect_to(const hk_address *address, hank_stream **ret)
+/* Options, and the address to connect from. */
+static int prepare(int fd, const hk_address *address, const hank_connect_options *options)
+{
+    hk_where local;
+    int family = address->socket.any.sa_family;
+    int rc = hk_socket_set_options(fd, family, &options->socket);
+    if (rc < 0 || !options->local)
+        return rc;
+    rc = hk_where_parse(options->local, true, &local);
+    if (rc < 0)
+        return rc;
+    if (local.host[0] != '\0' || local.address.socket.any.sa_family != family)
+        return -EINVAL; /* of the other family: this address cannot be reached from there */
+    return hk_os_bind(fd, &local.address.socket.any, local.address.length);
+}
+
+static int connect_to(const hk_address *address, const hank_connect_options *options,
+                      hank_stream **ret)
 {
     int family = address->socket.any.sa_family;
     hank_stream *s = hk_stream_new(&hk_stream_socket);
@@ -85,7 +123,9 @@ static int connect_to(const hk_address *address, hank_stream **ret)
     if (rc < 0)
         goto close;
     hk_socket_adopt(s, rc, family);
-    rc = hk_fd_begin(&s->fd, HK_OUT);
+    rc = options ? prepare(s->fd.fd, address, options) : 0;
+    if (rc == 0)
+        rc = hk_fd_begin(&s->fd, HK_OUT);
     if (rc < 0)
         goto close;
     rc = connect_patiently(&s->fd, address);
@@ -102,8 +142,16 @@ close:
 
 int hank_connect(const char *where, hank_stream **ret)
 {
+    return hank_connect_opt(where, NULL, ret);
+}
+
+int hank_connect_opt(const char *where, const hank_connect_options *options, hank_stream **ret)
+{
     hk_where place;
     hk_address list[HK_ADDRESSES_MAX];
+    for (int i = 0; options && i < 4; i++)
+        if (options->reserved_[i] != 0)
+            return -EINVAL;
     int rc = hk_where_parse(where, false, &place);
     if (rc < 0)
         return rc;
@@ -114,7 +162,7 @@ int hank_connect(const char *where, hank_stream **ret)
     if (n < 0)
         return n;
     for (int i = 0; i < n; i++) {
-        rc = connect_to(&list[i], ret);
+        rc = connect_to(&list[i], options, ret);
         if (rc == 0)
             return 0;
         int stop = hk_stop_reason();

@@ -13,6 +13,9 @@
  * The stream then owns it. */
 void hk_socket_adopt(hank_stream *s, int fd, int family);
 
+/* As hank_stream_set_options(), for a socket of that family. */
+HK_MUST_CHECK int hk_socket_set_options(int fd, int family, const hank_socket_options *options);
+
 /* Turn an option on; what the system says. */
 int hk_socket_enable(int fd, int level, int option);
 

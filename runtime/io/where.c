@@ -2,13 +2,15 @@
 /* where.c - reading and writing `where` strings.
  *
  *     tcp://   ( name | 1.2.3.4 | [IPv6] ) : port
+ *     udp://   the same
  *     unix://  /absolute/path
+ *     unix://  @name          an abstract socket (Linux): a name without a file
  *
  * A name is what RFC 1123 allows, plus '_': labels of letters, digits and inner hyphens. One whose
  * last label is a number is an IPv4 address or nothing, as in the URL standard, so that resolvers
  * never see "127.1" or "1.2.3.256" and make up their own minds.
  *
- * Not supported: IPv6 zones ("%eth0"), user names, percent-encoding, abstract Unix sockets. */
+ * Not supported: IPv6 zones ("%eth0"), user names, percent-encoding. */
 #include "io/where.h"
 
 #include <arpa/inet.h>
@@ -137,7 +139,7 @@ static int parse_host(piece host, bool bracketed, hk_where *where)
     return 0;
 }
 
-static int parse_tcp(const char *text, bool listening, hk_where *where)
+static int parse_inet(const char *text, bool listening, hk_where *where)
 {
     bool bracketed = text[0] == '[';
     if (bracketed)
@@ -163,66 +165,86 @@ static int parse_unix(const char *path, hk_where *where)
 {
     struct sockaddr_un *un = &where->address.socket.un;
     size_t n = strlen(path);
-    if (path[0] != '/' || path[n - 1] == '/' || n >= sizeof un->sun_path)
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    bool abstract = path[0] == '@' && n > 1;
+    if (n >= sizeof un->sun_path || (!abstract && (path[0] != '/' || path[n - 1] == '/')))
         return -EINVAL;
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, n + 1);
-    where->address.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+    if (abstract)
+        un->sun_path[0] = '\0'; /* and the length ends the name, not a NUL */
+    where->address.length = (socklen_t)(head + n + !abstract);
     return 0;
 }
 
-int hk_where_parse(const char *text, bool listening, hk_where *ret_where)
+int hk_where_parse_as(const char *text, int schemes, bool listening, hk_where *ret_where)
 {
+    hk_where where = {0};
     if (text == NULL)
         return -EINVAL;
-    hk_where where = {0};
-    int rc;
     if (skip(&text, "tcp://"))
-        rc = parse_tcp(text, listening, &where);
+        where.scheme = HK_TCP;
+    else if (skip(&text, "udp://"))
+        where.scheme = HK_UDP;
     else if (skip(&text, "unix://"))
-        rc = parse_unix(text, &where);
+        where.scheme = HK_UNIX;
     else
-        rc = strstr(text, "://") ? -EPROTONOSUPPORT : -EINVAL;
+        return strstr(text, "://") ? -EPROTONOSUPPORT : -EINVAL;
+    if (!(where.scheme & schemes))
+        return -EPROTONOSUPPORT;
+    int rc =
+        where.scheme == HK_UNIX ? parse_unix(text, &where) : parse_inet(text, listening, &where);
     if (rc == 0)
         *ret_where = where;
     return rc;
 }
 
+int hk_where_parse(const char *text, bool listening, hk_where *ret_where)
+{
+    return hk_where_parse_as(text, HK_TCP | HK_UNIX, listening, ret_where);
+}
+
 static int format_unix(const hk_address *address, char *ret_text, size_t n)
 {
-    /* The kernel counts the NUL only if there was room for one. A nameless socket has no path, an
-     * abstract one begins with a NUL: neither can be connected to by such a string. */
+    /* The kernel counts the NUL of a path only if there was room for one. A nameless socket has no
+     * path, an abstract one begins with a NUL and may have any bytes after it. */
     size_t head = offsetof(struct sockaddr_un, sun_path);
     const char *path = address->socket.un.sun_path;
-    size_t length = address->length > head ? strnlen(path, address->length - head) : 0;
+    size_t room = address->length > head ? address->length - head : 0;
+    size_t length = strnlen(path, room);
+    if (length == 0 && room > 1 && !memchr(path + 1, '\0', room - 1))
+        return snprintf(ret_text, n, "unix://@%.*s", (int)(room - 1), path + 1);
     return snprintf(ret_text, n, "unix://%.*s", (int)length, path);
 }
 
-int hk_where_format(const hk_address *address, char *ret_text, size_t n)
+int hk_where_format_as(const hk_address *address, int scheme, char *ret_text, size_t n)
 {
     char host[INET6_ADDRSTRLEN];
     char text[HK_WHERE_MAX];
     int length;
+    const char *name = scheme == HK_UDP ? "udp" : "tcp";
     const struct sockaddr_in *in = &address->socket.in;
     const struct sockaddr_in6 *in6 = &address->socket.in6;
 
     switch (address->socket.any.sa_family) {
     case AF_INET:
         (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof host); /* large enough: cannot fail */
-        length = snprintf(text, sizeof text, "tcp://%s:%u", host, ntohs(in->sin_port));
+        length = snprintf(text, sizeof text, "%s://%s:%u", name, host, ntohs(in->sin_port));
         break;
     case AF_INET6:
         (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host); /* likewise */
-        length = snprintf(text, sizeof text, "tcp://[%s]:%u", host, ntohs(in6->sin6_port));
+        length = snprintf(text, sizeof text, "%s://[%s]:%u", name, host, ntohs(in6->sin6_port));
         break;
-    case AF_UNIX:
-        length = format_unix(address, text, sizeof text);
-        break;
-    default:
-        return -EAFNOSUPPORT;
+    case AF_UNIX: length = format_unix(address, text, sizeof text); break;
+    default: return -EAFNOSUPPORT;
     }
     if ((size_t)length >= n)
         return -ENOSPC;
     memcpy(ret_text, text, (size_t)length + 1);
     return 0;
+}
+
+int hk_where_format(const hk_address *address, char *ret_text, size_t n)
+{
+    return hk_where_format_as(address, HK_TCP, ret_text, n);
 }

@@ -130,11 +130,6 @@ int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg)
     return 0;
 }
 
-int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg)
-{
-    return hk_os_thread_start(ret_thread, body, arg); /* there are no signals */
-}
-
 int hk_os_thread_join(pthread_t thread)
 {
     hk_sim_call();

@@ -125,7 +125,7 @@ Test(where, port_0_is_for_listeners_only)
 
 Test(where, a_unix_path_that_cannot_name_a_socket_is_refused)
 {
-    static const char *const bad[] = {"unix://", "unix://run/x", "unix://@x", "unix:///",
+    static const char *const bad[] = {"unix://", "unix://run/x", "unix://@", "unix:///",
                                       "unix:///run/", "unix://./x", NULL};
     all_are(bad, true, -EINVAL);
 }

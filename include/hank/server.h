@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* server.h - a server with a life: started, stopped gracefully, watched over.
+ *
+ *     hank_server *v;
+ *     rc = hank_server_open("tcp://[::]:80", &(hank_server_options){.connections_max = 1000}, &v);
+ *     task = hank_spawn(run, v);                 which calls hank_server_run(v, handler, arg)
+ *     ...
+ *     rc = hank_server_stop(v, HANK_SEC(10));    accepts no more, lets handlers finish, cancels
+ *     rc = hank_await(task);                     the rest after ten seconds, and waits for them
+ *     hank_server_free(v);
+ *
+ * hank_serve() is the small form, for a program that ends when its server does. */
+#ifndef HANK_SERVER_H
+#define HANK_SERVER_H
+
+#include <hank/base.h>
+#include <hank/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hank_server hank_server;
+
+/* hank_server_options.acceptors: as many as there are workers. */
+#define HANK_PER_WORKER (~0u)
+
+/* For hank_server_open(). Zero is the default of each. */
+typedef struct hank_server_options {
+    hank_listen_options listen;
+    hank_socket_options socket; /* of every connection */
+    unsigned connections_max;   /* served at a time; more wait in the kernel's line; 0: no limit */
+    unsigned acceptors;         /* listeners that share the port, each with a task that accepts; TCP
+                                   only; 0: 1; <= 1024 */
+    hank_ns header_timeout;     /* from the start to hank_header_end(); 0: none */
+    hank_ns idle_timeout;       /* without a byte in either direction; 0: none */
+    uint64_t reserved_[4];      /* zero */
+} hank_server_options;
+
+/* Make a server, which listens but does not accept yet.
+ *
+ *   options     NULL: all defaults
+ *   ret         the server, the caller's to free
+ *   result      as hank_listen(); -EINVAL also for an option out of its limits; -EPERM outside a
+ *               task
+ *   waits       for the name, if it is not an address
+ *   if stopped  nothing is left open
+ *   threads     any task, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_open(const char *where, const hank_server_options *options,
+                              hank_server **ret);
+
+/* Make a server of a listener, as from hank_listen_activated().
+ *
+ *   l           taken if the result is 0
+ *   options     NULL: all defaults; `listen` and `acceptors` are not used
+ *   ret         the server, the caller's to free
+ *   result      0; -EINVAL; -ENOMEM
+ *   waits       never
+ *   threads     any task, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_adopt(hank_listener *l, const hank_server_options *options,
+                               hank_server **ret);
+
+/* Where it listens, as a string to connect to.
+ *
+ *   ret_name    written and ended by a NUL if the result is 0
+ *   n           its size in bytes
+ *   result      0; -ENOSPC it does not fit
+ *   waits       never
+ *   threads     any task or thread, at the same time, while it is open
+ *   since       0.1 */
+HANK_API int hank_server_name(hank_server *v, char *ret_name, size_t n);
+
+/* Accept connections, each with a task that runs handler(stream, arg), until stopped.
+ *
+ * A stream is closed when its handler returns; a negative result goes to the on_error hook. When
+ * descriptors or memory run out, it pauses and tries again.
+ *
+ *   handler     called by several tasks at the same time
+ *   arg         kept until it returns
+ *   result      0 after hank_server_stop(); -ECANCELED; -ETIMEDOUT; what a listener failed with;
+ *               -EINVAL handler is NULL; -EBUSY it runs or has run; -EPERM outside a task
+ *   waits       until stopped, and then for every handler
+ *   if stopped  accepts no more, cancels the handlers, and returns when every one has ended
+ *   threads     any task, once
+ *   since       0.1
+ *   cost        a task and a stream for each connection */
+HANK_API int hank_server_run(hank_server *v, int (*handler)(hank_stream *s, void *arg), void *arg);
+
+/* Stop gracefully: accept no more, let the handlers finish, cancel those that have not after
+ * `drain` and wait for them. Called again, the earlier end counts.
+ *
+ *   drain       how long handlers may take; <= 0 cancels them at once; HANK_FOREVER never
+ *   result      0 all have ended; -ECANCELED, -ETIMEDOUT: it is being stopped all the same
+ *   waits       until hank_server_run() is about to return; not if it has not begun
+ *   if stopped  it does not wait for the end
+ *   threads     any task or thread but a handler of `v`, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_stop(hank_server *v, hank_ns drain);
+
+/* Wait until the server has been stopped and every handler has ended.
+ *
+ *   result      0; -ECANCELED; -ETIMEDOUT
+ *   waits       until hank_server_run() is about to return, also if it has not begun
+ *   if stopped  nothing changed
+ *   threads     any task or thread but a handler of `v`, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_wait_closed(hank_server *v);
+
+/* End every connection there is: what was written is still sent, then the client reads 0. Handlers
+ * read 0 and write -EPIPE.
+ *
+ *   result      how many there were
+ *   waits       never for long
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_close_clients(hank_server *v);
+
+/* Break every connection there is: clients get -ECONNRESET, handlers -ECONNABORTED.
+ *
+ *   result      how many there were
+ *   waits       never for long
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_abort_clients(hank_server *v);
+
+/* The connections that are being served at this moment.
+ *
+ *   result      their number
+ *   waits       never for long
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_clients(hank_server *v);
+
+/* Free a server that does not run, or not any more. Running is a panic.
+ *
+ *   v           taken; NULL is fine
+ *   result      none
+ *   waits       never
+ *   threads     any task, once
+ *   since       0.1 */
+HANK_API void hank_server_free(hank_server *v);
+
+/* In a handler: the client has said what it wants, header_timeout counts no more.
+ *
+ * After a header_timeout, reads of the handler fail with -ETIMEDOUT, for ever; it may still write
+ * its last words. After an idle_timeout reads and writes do.
+ *
+ *   result      0; -ENOTSUP the stream is not from a hank_server
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_header_end(hank_stream *s);
+
+/* In a handler: the next request is expected, and has header_timeout from now to be complete.
+ *
+ *   result      0; -ENOTSUP the stream is not from a hank_server
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_header_begin(hank_stream *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/* datagram_test.c - endpoints of UDP and Unix datagrams, alone and in batches. */
+#include "io/net_support.h"
+
+#include <hank/datagram.h>
+
+#include "base/fault.h"
+
+/* A connected pair of endpoints of that family, which a test runs over. */
+typedef struct two {
+    hank_endpoint *a; /* connected to b */
+    hank_endpoint *b; /* not connected */
+    char b_name[128];
+} two;
+
+static const char *const locals[] = {"udp://127.0.0.1:0", "udp://[::1]:0", "unix://@hank-dg-%s-%d",
+                                     "unix:///tmp/hank-dg-%s-%d"};
+
+static int open_two(const char *form, two *t)
+{
+    char a[64], b[64];
+    snprintf(a, sizeof a, form, "a", (int)getpid());
+    snprintf(b, sizeof b, form, "b", (int)getpid());
+    int rc = hank_endpoint_open(b, NULL, NULL, &t->b);
+    if (rc == 0)
+        rc = hank_endpoint_name(t->b, t->b_name, sizeof t->b_name);
+    return rc == 0 ? hank_endpoint_open(a, t->b_name, NULL, &t->a) : rc;
+}
+
+typedef struct attempt {
+    const char *form;
+    int (*body)(two *t);
+} attempt;
+
+static int run_attempt(void *arg)
+{
+    attempt *at = arg;
+    two t = {0};
+    int rc = open_two(at->form, &t);
+    if (rc == 0)
+        rc = at->body(&t);
+    hank_endpoint_close(t.a);
+    hank_endpoint_close(t.b);
+    return rc;
+}
+
+#define DATAGRAMS(suite, from, to, name)                                                           \
+    static int suite##_##name(two *t);                                                             \
+    Test(suite, name, .timeout = 170)                                                              \
+    {                                                                                              \
+        warm_up();                                                                                 \
+        for (int i = from; i < to; i++) {                                                          \
+            attempt at = {locals[i], suite##_##name};                                              \
+            with_each_size(run_attempt, &at);                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static int suite##_##name(two *t)
+
+DATAGRAMS(datagram, 0, 4, one_arrives_whole_and_says_from_whom)
+{
+    char buf[16], name[128], want[128];
+    hank_address from, parsed;
+    MUST(hank_endpoint_send(t->a, "hello", 5) == 0);
+    MUST(hank_endpoint_recv(t->b, buf, sizeof buf, &from) == 5 && memcmp(buf, "hello", 5) == 0);
+    MUST(hank_endpoint_name(t->a, want, sizeof want) == 0);
+    MUST(hank_address_format(&from, name, sizeof name) == 0 && strcmp(name, want) == 0);
+    MUST(hank_address_parse(name, &parsed) == 0 && hank_address_equal(&parsed, &from));
+    MUST(hank_endpoint_send_to(t->b, "back", 4, &from) == 0);
+    MUST(hank_endpoint_recv(t->a, buf, sizeof buf, NULL) == 4 && memcmp(buf, "back", 4) == 0);
+    return 0;
+}
+
+DATAGRAMS(datagram, 0, 4, each_is_one_message)
+{
+    char buf[16];
+    MUST(hank_endpoint_send(t->a, "one", 3) == 0 && hank_endpoint_send(t->a, "three", 5) == 0);
+    MUST(hank_endpoint_recv(t->b, buf, sizeof buf, NULL) == 3);
+    MUST(hank_endpoint_recv(t->b, buf, sizeof buf, NULL) == 5);
+    return 0;
+}
+
+DATAGRAMS(datagram, 0, 4, an_empty_one_is_one)
+{
+    char buf[16];
+    MUST(hank_endpoint_send(t->a, NULL, 0) == 0 && hank_endpoint_send(t->a, "x", 1) == 0);
+    MUST(hank_endpoint_recv(t->b, buf, sizeof buf, NULL) == 0);
+    MUST(hank_endpoint_recv(t->b, buf, sizeof buf, NULL) == 1);
+    return 0;
+}
+
+DATAGRAMS(datagram, 0, 4, one_that_is_too_long_is_cut_and_says_how_long_it_was)
+{
+    char buf[4] = "....";
+    MUST(hank_endpoint_send(t->a, "0123456789", 10) == 0);
+    MUST(hank_endpoint_recv(t->b, buf, 3, NULL) == 10 && memcmp(buf, "012.", 4) == 0);
+    MUST(hank_endpoint_send(t->a, "x", 1) == 0);
+    MUST(hank_endpoint_recv(t->b, buf, 3, NULL) == 1); /* the rest is gone */
+    return 0;
+}
+
+static int receive_one(void *e)
+{
+    char byte;
+    ssize_t n = hank_endpoint_recv(e, &byte, 1, NULL);
+    return n == 1 ? byte : (int)n;
+}
+
+DATAGRAMS(datagram, 0, 4, many_tasks_may_wait_and_each_gets_one)
+{
+    hank_task tasks[8];
+    int results[8], sum = 0;
+    for (int i = 0; i < 8; i++)
+        tasks[i] = hank_spawn(receive_one, t->b);
+    for (char i = 1; i <= 8; i++) {
+        MUST(hank_endpoint_send(t->a, &i, 1) == 0);
+        (void)hank_yield();
+    }
+    MUST(hank_gather_n(tasks, 8, results) == 0);
+    for (int i = 0; i < 8; i++)
+        sum += results[i];
+    MUST(sum == 36);
+    return 0;
+}
+
+/* How many calls are inside `e`: it begins with its descriptor, whose word counts them above the
+ * three flags, and the owner. */
+static uint64_t users(hank_endpoint *e)
+{
+    return (hk_load_relaxed(&((hk_fd *)(void *)e)->word) >> 3) - 1;
+}
+
+DATAGRAMS(datagram, 0, 4, a_close_wakes_all_who_wait)
+{
+    hank_task tasks[4];
+    for (int i = 0; i < 4; i++)
+        tasks[i] = hank_spawn(receive_one, t->b);
+    YIELD_UNTIL(users(t->b) == 5); /* four hold it, and one of them waits */
+    hank_endpoint_close(t->b);
+    t->b = NULL;
+    for (int i = 0; i < 4; i++)
+        MUST(hank_await(tasks[i]) == -EBADF);
+    return 0;
+}
+
+DATAGRAMS(datagram, 0, 4, a_stopped_receive_took_none)
+{
+    char byte;
+    MUST(hank_within(HANK_MS(5), hank_endpoint_recv(t->b, &byte, 1, NULL)) == -ETIMEDOUT);
+    MUST(hank_endpoint_send(t->a, "x", 1) == 0);
+    MUST(hank_endpoint_recv(t->b, &byte, 1, NULL) == 1);
+    return 0;
+}
+
+DATAGRAMS(datagram, 2, 4, a_sender_waits_while_the_receiver_is_full)
+{
+    char byte;
+    int sent = 0;
+    while (hank_within(HANK_MS(20), hank_endpoint_send(t->a, "x", 1)) == 0)
+        sent++;
+    MUST(sent > 0);
+    for (int i = 0; i < sent; i++)
+        MUST(hank_endpoint_recv(t->b, &byte, 1, NULL) == 1);
+    MUST(hank_endpoint_send(t->a, "y", 1) == 0);
+    return 0;
+}
+
+DATAGRAMS(datagram, 0, 2, one_to_nobody_is_refused_and_the_endpoint_lives_on)
+{
+    char byte;
+    hank_endpoint *again;
+    hank_endpoint_close(t->b);
+    t->b = NULL;
+    MUST(hank_endpoint_send(t->a, "x", 1) == 0);
+    MUST(hank_endpoint_recv(t->a, &byte, 1, NULL) == -ECONNREFUSED);
+    MUST(hank_endpoint_open(t->b_name, NULL, NULL, &again) == 0);
+    MUST(hank_endpoint_send(t->a, "x", 1) == 0);
+    MUST(hank_endpoint_recv(again, &byte, 1, NULL) == 1);
+    hank_endpoint_close(again);
+    return 0;
+}
+
+DATAGRAMS(datagram, 0, 4, misuse_is_refused)
+{
+    hank_endpoint *e;
+    hank_address none = {{0}};
+    static char big[70000];
+    MUST(hank_endpoint_send_to(t->b, "x", 1, NULL) == -EINVAL);
+    MUST(hank_endpoint_send_to(t->b, "x", 1, &none) == -EINVAL);
+    int rc = hank_endpoint_send(t->b, "x", 1);
+    MUST(rc == -EDESTADDRREQ || rc == -ENOTCONN);
+    MUST(hank_endpoint_open(NULL, NULL, NULL, &e) == -EINVAL);
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", "udp://[::1]:9", NULL, &e) == -EINVAL);
+    MUST(hank_endpoint_open("tcp://127.0.0.1:0", NULL, NULL, &e) == -EPROTONOSUPPORT);
+    MUST(hank_endpoint_open("udp://127.0.0.1", NULL, NULL, &e) == -EINVAL);
+    MUST(hank_endpoint_open(NULL, "udp://127.0.0.1:0", NULL, &e) == -EINVAL);
+    MUST(hank_endpoint_open(t->b_name, NULL, NULL, &e) == -EADDRINUSE);
+    hank_endpoint_options o = {.reserved_ = {0, 1}};
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, &o, &e) == -EINVAL);
+    if (strncmp(t->b_name, "udp", 3) == 0)
+        MUST(hank_endpoint_send(t->a, big, sizeof big) == -EMSGSIZE);
+    hank_endpoint_close(NULL);
+    return 0;
+}
+
+ALONE(datagram, ports_can_be_shared_and_buffers_sized)
+{
+    hank_endpoint *first, *second;
+    char name[64];
+    (void)arg;
+    hank_endpoint_options o = {
+        .reuse_port = true, .broadcast = true, .send_buffer = 9000, .receive_buffer = 9000};
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, &o, &first) == 0);
+    MUST(hank_endpoint_name(first, name, sizeof name) == 0);
+    MUST(hank_endpoint_open(name, NULL, &o, &second) == 0);
+    hank_endpoint_close(first);
+    hank_endpoint_close(second);
+    return 0;
+}
+
+ALONE(address, text_and_back)
+{
+    static const char *const good[] = {"udp://1.2.3.4:53", "udp://[::1]:53", "unix:///tmp/x",
+                                       "unix://@x"};
+    static const char *const bad[] = {
+        "udp://example.com:53", "udp://1.2.3.4:0", "udp://1.2.3.4", "nonsense", "unix://x",
+        "udp://1.2.3.4:53 "};
+    hank_address a, b, none = {{0}};
+    char text[128];
+    (void)arg;
+    for (int i = 0; i < 4; i++) {
+        MUST(hank_address_parse(good[i], &a) == 0);
+        MUST(hank_address_format(&a, text, sizeof text) == 0 && strcmp(text, good[i]) == 0);
+        MUST(hank_address_format(&a, text, strlen(good[i])) == -ENOSPC);
+        MUST(hank_address_parse(good[(i + 1) % 4], &b) == 0);
+        MUST(hank_address_equal(&a, &a) && !hank_address_equal(&a, &b));
+    }
+    for (int i = 0; i < 6; i++)
+        MUST(hank_address_parse(bad[i], &a) == -EINVAL);
+    MUST(hank_address_parse("tcp://1.2.3.4:5", &a) == -EPROTONOSUPPORT);
+    MUST(hank_address_parse(NULL, &a) == -EINVAL);
+    MUST(hank_address_format(&none, text, sizeof text) == -EAFNOSUPPORT);
+    return 0;
+}
+
+/* --- batches --------------------------------------------------------------------------------- */
+
+enum { MANY = 50 };
+
+/* Receive until `n` have come; their bytes, one after the other. */
+static int collect(hank_endpoint *e, size_t n, char *ret_bytes, hank_address *from)
+{
+    char room[MANY][8];
+    for (size_t done = 0; done < n;) {
+        hank_datagram list[MANY];
+        for (int i = 0; i < MANY; i++)
+            list[i] = (hank_datagram){.data = room[i], .size = 8, .address = from};
+        ssize_t got = hank_endpoint_recv_batch(e, list, n - done);
+        MUST(got >= 1 && (size_t)got <= n - done);
+        for (ssize_t i = 0; i < got; i++, done++) {
+            MUST(list[i].size == 2);
+            ret_bytes[done] = room[i][0];
+        }
+    }
+    return 0;
+}
+
+DATAGRAMS(batch, 0, 4, arrives_in_full)
+{
+    hank_datagram list[8];
+    char bytes[8], text[8][2];
+    hank_address to, from;
+    MUST(hank_address_parse(t->b_name, &to) == 0);
+    for (int i = 0; i < 8; i++) {
+        text[i][0] = text[i][1] = (char)('a' + i);
+        list[i] = (hank_datagram){.data = text[i], .size = 2};
+    }
+    MUST(hank_endpoint_send_batch(t->a, list, 8) == 8);
+    MUST(collect(t->b, 8, bytes, &from) == 0);
+    MUST(memcmp(bytes, "abcdefgh", 8) == 0);
+    return 0;
+}
+
+ALONE(batch, more_than_one_call_takes_goes_to_addresses)
+{
+    hank_endpoint *a, *b;
+    hank_datagram list[MANY];
+    char text[MANY][2], bytes[MANY], name[64];
+    hank_address to, from;
+    (void)arg;
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, NULL, &a) == 0);
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, NULL, &b) == 0);
+    MUST(hank_endpoint_name(b, name, sizeof name) == 0 && hank_address_parse(name, &to) == 0);
+    for (int i = 0; i < MANY; i++) {
+        text[i][0] = text[i][1] = (char)i;
+        list[i] = (hank_datagram){.data = text[i], .size = 2, .address = &to};
+    }
+    MUST(hank_endpoint_send_batch(a, list, MANY) == MANY);
+    MUST(collect(b, MANY, bytes, &from) == 0);
+    for (int i = 0; i < MANY; i++)
+        MUST(bytes[i] == i);
+    MUST(hank_endpoint_name(a, name, sizeof name) == 0 && hank_address_parse(name, &to) == 0);
+    MUST(hank_address_equal(&from, &to));
+    hank_endpoint_close(a);
+    hank_endpoint_close(b);
+    return 0;
+}
+
+DATAGRAMS(batch, 0, 4, of_none_is_none)
+{
+    MUST(hank_endpoint_send_batch(t->a, NULL, 0) == 0);
+    MUST(hank_endpoint_recv_batch(t->b, NULL, 0) == 0);
+    return 0;
+}
+
+DATAGRAMS(batch, 0, 4, an_entry_can_be_cut_into_segments)
+{
+    char text[25], buf[16];
+    memcpy(text, "aaaaaaaaaabbbbbbbbbbccccc", 25);
+    hank_datagram one = {.data = text, .size = 25, .segment = 10};
+    MUST(hank_endpoint_send_batch(t->a, &one, 1) == 1);
+    MUST(hank_endpoint_recv(t->b, buf, 16, NULL) == 10 && buf[0] == 'a');
+    MUST(hank_endpoint_recv(t->b, buf, 16, NULL) == 10 && buf[9] == 'b');
+    MUST(hank_endpoint_recv(t->b, buf, 16, NULL) == 5 && buf[4] == 'c');
+    one.segment = 70000;
+    MUST(hank_endpoint_send_batch(t->a, &one, 1) == -EINVAL);
+    return 0;
+}
+
+/* The kernel may join what came from one sender; either way nothing is lost. */
+ALONE(batch, segments_may_come_joined)
+{
+    hank_endpoint *a, *b;
+    char name[64], text[1000], buf[2000];
+    size_t done = 0;
+    (void)arg;
+    memset(text, 'x', sizeof text);
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, &(hank_endpoint_options){.coalesce = true},
+                            &b) == 0);
+    MUST(hank_endpoint_name(b, name, sizeof name) == 0);
+    MUST(hank_endpoint_open(NULL, name, NULL, &a) == 0);
+    hank_datagram out = {.data = text, .size = sizeof text, .segment = 100};
+    MUST(hank_endpoint_send_batch(a, &out, 1) == 1);
+    while (done < sizeof text) {
+        hank_datagram in = {.data = buf, .size = sizeof buf};
+        MUST(hank_endpoint_recv_batch(b, &in, 1) == 1);
+        MUST(in.segment == 0 ? in.size == 100 : in.segment == 100);
+        done += in.size;
+    }
+    MUST(done == sizeof text);
+    hank_endpoint_close(a);
+    hank_endpoint_close(b);
+    return 0;
+}
+
+#if HK_FAULTS
+DATAGRAMS(batch, 0, 2, where_the_device_cannot_cut_hank_does)
+{
+    char text[20] = "aaaaaaaaaabbbbbbbbbb", buf[16];
+    hank_datagram one = {.data = text, .size = 20, .segment = 10};
+    hk_fault_plan(HK_FAULT_SEND, 1, -EIO);
+    ssize_t rc = hank_endpoint_send_batch(t->a, &one, 1);
+    hk_fault_clear();
+    MUST(rc == 1);
+    MUST(hank_endpoint_recv(t->b, buf, 16, NULL) == 10);
+    MUST(hank_endpoint_recv(t->b, buf, 16, NULL) == 10);
+    return 0;
+}
+
+DATAGRAMS(batch, 0, 4, a_short_one_says_how_many_went)
+{
+    char text[5][2] = {"a", "b", "c", "d", "e"}, buf[2];
+    hank_datagram list[5];
+    for (int i = 0; i < 5; i++)
+        list[i] = (hank_datagram){.data = text[i], .size = 1};
+    hk_fault_plan(HK_FAULT_SEND, 1, 2);
+    ssize_t rc = hank_endpoint_send_batch(t->a, list, 5);
+    hk_fault_clear();
+    MUST(rc == 2);
+    MUST(hank_endpoint_send_batch(t->a, list + 2, 3) == 3);
+    for (int i = 0; i < 5; i++)
+        MUST(hank_endpoint_recv(t->b, buf, 2, NULL) == 1 && buf[0] == 'a' + i);
+    return 0;
+}
+#endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* faults_test.c - whatever call of the system fails, and whichever time: streams, datagrams,
+ * servers and files give a code of their documentation, or carry on; nothing hangs, nothing is
+ * left.
+ *
+ * Each run is a process of its own with an alarm as the judge of hangs. A scenario is driven with
+ * every kind of call failing the first, second, ... time until there is nothing left to hit. */
+#include "base/fault.h"
+
+#include "io/net_support.h"
+
+#include <hank/datagram.h>
+#include <hank/file.h>
+#include <hank/server.h>
+
+#include <sys/wait.h>
+
+#if HK_FAULTS
+
+enum { WELL_AND_HIT = 10, WELL_AND_OVER = 11, REFUSED = 12, LEFT_SOMETHING = 13, ODD_RESULT = 14 };
+
+/* What the headers say that calls may fail with here: what was injected, or what follows from it
+ * at the other end. */
+static bool is_documented(int rc, int injected)
+{
+    return rc == injected || rc == -EPIPE || rc == -ECONNRESET || rc == -ENOMEM ||
+           rc == -ECONNREFUSED || rc == -EMFILE || rc == -EPROTOTYPE || rc == -ENOTSUP ||
+           rc == -ETIMEDOUT;
+}
+
+/* --- the scenarios --------------------------------------------------------------------------- */
+
+static int talk_over(const struct kind *kind)
+{
+    ends e = {.other = -1};
+    char buf[64];
+    struct iovec parts[] = {{(void *)"line\n", 5}, {(void *)"message;", 8}};
+    int rc = kind->open(&e);
+    if (rc == 0)
+        rc = hank_writev(e.a, parts, 2);
+    if (rc == 0)
+        rc = hank_cork(e.a, 64, 0);
+    if (rc == 0)
+        rc = hank_write(e.a, "rest", 4);
+    if (rc == 0)
+        rc = hank_uncork(e.a);
+    ssize_t n = rc < 0 ? rc : hank_read_line(e.b, buf, sizeof buf);
+    if (n == 5)
+        n = hank_read_until(e.b, buf, sizeof buf, ";");
+    if (n == 8)
+        n = hank_peek(e.b, buf, 4);
+    if (n == 4)
+        n = hank_read_exact(e.b, buf, 4);
+    if (n == 0 && kind->has & IS_SOCKET)
+        n = hank_stream_set_options(e.a, NULL);
+    if (n == 0 && kind->has & IS_SOCKET)
+        n = hank_write_end(e.a);
+    hank_close(e.a);
+    hank_close(e.b);
+    hank_listener_close(e.l);
+    return (int)n;
+}
+
+static int talk(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof kinds[0] - 1; i++)
+        rc = talk_over(&kinds[i]); /* all but the terminal, whose opening is not hank's */
+    return rc;
+}
+
+static int send_datagrams(hank_endpoint *a, hank_endpoint *b)
+{
+    char buf[16];
+    hank_address from;
+    hank_datagram list[3] = {{.data = (void *)"a", .size = 1},
+                             {.data = (void *)"bb", .size = 2, .segment = 1},
+                             {.data = (void *)"c", .size = 1}};
+    hank_datagram in = {.data = buf, .size = sizeof buf, .address = &from};
+    int rc = hank_endpoint_send(a, "hello", 5);
+    ssize_t n = rc < 0 ? rc : hank_within(HANK_SEC(2), hank_endpoint_recv(b, buf, 16, &from));
+    if (n == 5)
+        n = hank_endpoint_send_to(b, "back", 4, &from);
+    if (n == 0)
+        n = hank_within(HANK_SEC(2), hank_endpoint_recv(a, buf, 16, NULL));
+    if (n == 4)
+        n = hank_endpoint_send_batch(a, list, 3);
+    if (n > 0)
+        n = hank_within(HANK_SEC(2), hank_endpoint_recv_batch(b, &in, 1));
+    return n < 0 ? (int)n : 0;
+}
+
+static int datagrams(void *arg)
+{
+    hank_endpoint *a = NULL, *b = NULL;
+    char name[64];
+    (void)arg;
+    int rc = hank_endpoint_open("udp://127.0.0.1:0", NULL, NULL, &b);
+    if (rc == 0)
+        rc = hank_endpoint_name(b, name, sizeof name);
+    if (rc == 0)
+        rc = hank_endpoint_open("udp://127.0.0.1:0", name,
+                                &(hank_endpoint_options){.coalesce = true}, &a);
+    if (rc == 0)
+        rc = send_datagrams(a, b);
+    hank_endpoint_close(a);
+    hank_endpoint_close(b);
+    return rc;
+}
+
+static int use_files(hank_file *f, hank_file *g)
+{
+    hank_stream *out, *in;
+    struct stat about;
+    char buf[16];
+    int rc = hank_pwrite(f, "0123456789", 10, 0);
+    ssize_t n = rc < 0 ? rc : hank_pread(f, buf, 10, 0);
+    if (n == 10)
+        n = hank_copy_range(f, 0, g, 0, 10);
+    if (n == 10)
+        n = hank_fsync(g, true);
+    if (n == 0)
+        n = hank_file_stat(g, &about);
+    if (n < 0 || (n = hank_pipe(&out, &in)) < 0)
+        return (int)n;
+    n = hank_sendfile(in, f, 0, 10);
+    if (n == 10)
+        n = hank_splice(out, in, 4);
+    if (n == 4)
+        n = hank_read_exact(out, buf, 10);
+    hank_close(out);
+    hank_close(in);
+    return (int)n;
+}
+
+static int list_directory(void)
+{
+    hank_dir *d;
+    hank_entry entry;
+    int rc = hank_dir_open("/proc/self/fdinfo", &d);
+    if (rc < 0)
+        return rc;
+    do
+        rc = hank_dir_next(d, &entry);
+    while (rc == 1);
+    hank_dir_close(d);
+    return rc;
+}
+
+static int files(void *arg)
+{
+    hank_file *f = NULL, *g = NULL;
+    char path[64];
+    struct stat about;
+    (void)arg;
+    snprintf(path, sizeof path, "/tmp/hank-faults-%d", (int)getpid());
+    int rc = hank_file_open(path, O_RDWR | O_CREAT, 0600, &f);
+    if (rc == 0)
+        rc = hank_stat(path, &about);
+    (void)unlink(path);
+    if (rc == 0)
+        rc = hank_file_open(path, O_RDWR | O_CREAT, 0600, &g);
+    (void)unlink(path);
+    if (rc == 0)
+        rc = use_files(f, g);
+    if (rc == 0)
+        rc = list_directory();
+    hank_file_close(f);
+    hank_file_close(g);
+    return rc;
+}
+
+static int pass_descriptors(void *arg)
+{
+    hank_stream *a, *b, *s = NULL;
+    int fd = 0, got[1] = {-1};
+    size_t count = 1;
+    char byte;
+    (void)arg;
+    int rc = hank_stream_pair(&a, &b);
+    if (rc < 0)
+        return rc;
+    rc = hank_send_fds(a, "x", 1, &fd, 1);
+    ssize_t n = rc < 0 ? rc : hank_recv_fds(b, &byte, 1, got, &count);
+    if (n == 1 && count == 1)
+        close(got[0]);
+    hank_credentials who;
+    if (n == 1)
+        n = hank_peer_credentials(a, &who);
+    int null = n == 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+    if (null >= 0)
+        n = hank_stream_from_fd(null, HANK_KEEP_FD, &s);
+    if (null >= 0)
+        close(null);
+    hank_close(s);
+    hank_close(a);
+    hank_close(b);
+    return (int)n;
+}
+
+static int answer(hank_stream *s, void *arg)
+{
+    char line[16];
+    ssize_t n;
+    (void)arg;
+    while ((n = hank_read_line(s, line, sizeof line)) > 0 && hank_write(s, line, (size_t)n) == 0)
+        continue;
+    return 0;
+}
+
+static int run_server(void *v)
+{
+    return hank_server_run(v, answer, NULL);
+}
+
+static int ask(const char *name)
+{
+    hank_stream *s;
+    char line[16];
+    int rc = hank_connect(name, &s);
+    if (rc < 0)
+        return rc;
+    rc = hank_write(s, "hello\n", 6);
+    ssize_t n = rc < 0 ? rc : hank_within(HANK_SEC(2), hank_read_line(s, line, sizeof line));
+    hank_close(s);
+    return n == 6 ? 0 : n == 0 ? -EPIPE : (int)n;
+}
+
+static int server(void *arg)
+{
+    hank_server *v;
+    char name[64];
+    (void)arg;
+    hank_server_options o = {.connections_max = 2,
+                             .acceptors = 2,
+                             .idle_timeout = HANK_SEC(5),
+                             .socket = {.keep_alive = true}};
+    int rc = hank_server_open("tcp://127.0.0.1:0", &o, &v);
+    if (rc < 0)
+        return rc;
+    rc = hank_server_name(v, name, sizeof name);
+    hank_task task = hank_spawn(run_server, v);
+    for (int i = 0; rc == 0 && i < 3; i++)
+        rc = ask(name);
+    int stopped = hank_server_stop(v, 0);
+    int ran = hank_await(task);
+    hank_server_free(v);
+    return rc < 0 ? rc : stopped < 0 ? stopped : ran;
+}
+
+/* --- the walk -------------------------------------------------------------------------------- */
+
+static int run_one(hank_fn app, hk_fault kind, uint64_t nth, int error)
+{
+    (void)alarm(60);
+    warm_up();
+    int fds = open_fds();
+    hk_fault_plan(kind, nth, error);
+    int rc = hank_run_with(app, NULL, .workers = 2);
+    bool hit = hk_fault_hit();
+    hk_fault_clear();
+    if (rc < 0 && !is_documented(rc, error))
+        return 100 - rc;
+    if (open_fds() != fds || stacks_in_use() != 0)
+        return LEFT_SOMETHING;
+    if (hank_run_with(app, NULL, .workers = 2) != 0)
+        return ODD_RESULT;
+    return rc < 0 ? REFUSED : hit ? WELL_AND_HIT : WELL_AND_OVER;
+}
+
+static int run_apart(hank_fn app, hk_fault kind, uint64_t nth, int error)
+{
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(run_one(app, kind, nth, error));
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* No -EAGAIN where the kernel has just said that there is room, or somebody, and no short counts
+ * for sockets: both mean that it will tell when that changes, and it will not. */
+static const struct {
+    const char *name;
+    hk_fault kind;
+    int errors[4];
+} plans[] = {
+    {"recv", HK_FAULT_RECV, {-EINTR, -EAGAIN, -ECONNRESET}},
+    {"send", HK_FAULT_SEND, {-EINTR, -ECONNRESET, -ENOBUFS}},
+    {"read", HK_FAULT_FILE_READ, {-EINTR, -EAGAIN, -EIO, 1}},
+    {"write", HK_FAULT_FILE_WRITE, {-EINTR, -ENOSPC, 1}},
+    {"socket", HK_FAULT_SOCKET, {-EMFILE, -ENOBUFS}},
+    {"bind", HK_FAULT_BIND, {-EADDRINUSE}},
+    {"listen", HK_FAULT_LISTEN, {-EADDRINUSE}},
+    {"accept", HK_FAULT_ACCEPT, {-EINTR, -EMFILE, -ECONNABORTED}},
+    {"connect", HK_FAULT_CONNECT, {-ECONNREFUSED, -EADDRNOTAVAIL, -ETIMEDOUT}},
+    {"shutdown", HK_FAULT_SHUTDOWN, {-ENOTCONN}},
+    {"sockopt", HK_FAULT_SOCKOPT, {-ENOMEM}},
+    {"open", HK_FAULT_OPEN, {-EMFILE, -EACCES}},
+    {"stat", HK_FAULT_STAT, {-EIO}},
+    {"sync", HK_FAULT_SYNC, {-EINTR, -EIO}},
+    {"directory", HK_FAULT_DIRECTORY, {-ENOMEM, -EIO}},
+    {"sendfile", HK_FAULT_SENDFILE, {-EINTR, -EAGAIN, -EINVAL, 1}},
+    {"splice", HK_FAULT_SPLICE, {-EINTR, -EAGAIN, -EINVAL, 1}},
+    {"copy", HK_FAULT_COPY_RANGE, {-EINTR, -EXDEV, -EIO, 1}},
+    {"alloc", HK_FAULT_ALLOC, {-ENOMEM}},
+    {"poll", HK_FAULT_POLL, {-EINTR, -ENOMEM}},
+    {"close", HK_FAULT_CLOSE, {-EIO}},
+    {"thread", HK_FAULT_THREAD, {-EAGAIN}},
+};
+
+/* Every error of one kind of call, for each occurrence up to `most`, or until nothing is left. */
+static void walk_kind(hank_fn app, size_t i, uint64_t most)
+{
+    for (int k = 0; k < 4 && plans[i].errors[k] != 0; k++) {
+        int error = plans[i].errors[k], verdict = WELL_AND_HIT;
+        uint64_t nth = 1;
+        for (; nth <= most && verdict != WELL_AND_OVER; nth++) {
+            verdict = run_apart(app, plans[i].kind, nth, error);
+            cr_assert(verdict == WELL_AND_HIT || verdict == WELL_AND_OVER || verdict == REFUSED,
+                      "%s, call %lu, error %d: %d", plans[i].name, (unsigned long)nth, error,
+                      verdict);
+        }
+        if (verdict == WELL_AND_OVER && nth == 2)
+            return; /* there is no such call in it */
+    }
+}
+
+static void walk(hank_fn app, uint64_t most)
+{
+    int unharmed = run_apart(app, HK_FAULT_NONE, 1, -EIO);
+    cr_assert_eq(unharmed, WELL_AND_OVER, "%d", unharmed);
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
+        walk_kind(app, i, most);
+}
+
+#define WALK(scenario, most)                                                                       \
+    Test(faults, in_##scenario##_are_survived, .timeout = 300)                                     \
+    {                                                                                              \
+        walk(scenario, most);                                                                      \
+    }
+
+WALK(talk, 3)
+WALK(datagrams, 8)
+WALK(files, 8)
+WALK(pass_descriptors, 6)
+WALK(server, 3)
+
+#endif

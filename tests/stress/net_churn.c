@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* net_churn.c - everything that has a descriptor, made and ended by many at once, over and over:
+ * connections that ask, hang up, break and idle, datagrams, pipes, passed descriptors and files.
+ *
+ * After each round descriptors, tasks, stacks and (after the first rounds, when all caches have
+ * been filled) memory must be where they were. Then a crowd of idle connections, as many as there
+ * may be descriptors, of which each still answers.
+ *
+ *     net_churn [SECONDS [IDLE]]      10 seconds and 9000 connections, if descriptors permit */
+#include <hank.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/os.h"
+
+enum { WORKERS = 4, CHURNERS = 24, TURNS = 12, WARM_ROUNDS = 5, KEPT_BACK = 200 };
+
+static HK_ATOMIC(int) wrong;
+static char tcp_name[64], unix_name[128];
+static double seconds = 10;
+static int idle_wanted = 9000;
+
+#define CHECK(fact) ((void)((fact) || note(__LINE__, #fact)))
+
+static bool note(int line, const char *fact)
+{
+    (void)hk_add_relaxed(&wrong, 1);
+    fprintf(stderr, "net_churn.c:%d: not so: %s\n", line, fact);
+    return false;
+}
+
+static uint64_t roll(uint64_t *dice)
+{
+    *dice = *dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *dice >> 33;
+}
+
+/* --- what is counted ------------------------------------------------------------------------- */
+
+static int open_fds(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+static long resident_pages(void)
+{
+    long all, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%ld %ld", &all, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return resident;
+}
+
+/* --- what is done ---------------------------------------------------------------------------- */
+
+static int answer(hank_stream *s, void *arg)
+{
+    char line[128];
+    ssize_t n;
+    (void)arg;
+    while ((n = hank_read_line(s, line, sizeof line)) > 0)
+        if (hank_write(s, line, (size_t)n) < 0)
+            break;
+    return 0;
+}
+
+static void ask(hank_stream *s, uint64_t *dice)
+{
+    char question[64], line[128];
+    int n = snprintf(question, sizeof question, "%llu\n", (unsigned long long)roll(dice));
+    CHECK(hank_cork(s, 16, 4) == 0);
+    CHECK(hank_write(s, question, (size_t)n) == 0 && hank_uncork(s) == 0);
+    CHECK(hank_within(HANK_SEC(60), hank_read_line(s, line, sizeof line)) == n);
+    CHECK(memcmp(line, question, (size_t)n) == 0);
+}
+
+static void converse(uint64_t *dice)
+{
+    hank_stream *s;
+    int rc = hank_connect(roll(dice) % 2 ? tcp_name : unix_name, &s);
+    CHECK(rc == 0);
+    if (rc < 0)
+        return;
+    for (uint64_t i = roll(dice) % 4; i > 0; i--)
+        ask(s, dice);
+    char byte;
+    if (roll(dice) % 4 == 0)
+        CHECK(hank_within(HANK_US(50), hank_peek(s, &byte, 1)) == -ETIMEDOUT);
+    if (roll(dice) % 3 == 0)
+        hank_abort(s);
+    else
+        hank_close(s);
+}
+
+static void exchange_datagrams(uint64_t *dice)
+{
+    hank_endpoint *a, *b;
+    char name[64], buf[16];
+    CHECK(hank_endpoint_open("udp://127.0.0.1:0", NULL, NULL, &b) == 0);
+    CHECK(hank_endpoint_name(b, name, sizeof name) == 0);
+    CHECK(hank_endpoint_open(NULL, name, NULL, &a) == 0);
+    for (uint64_t i = roll(dice) % 5; i > 0; i--)
+        CHECK(hank_endpoint_send(a, "ping", 4) == 0 && hank_endpoint_recv(b, buf, 16, NULL) == 4);
+    CHECK(hank_within(HANK_US(50), hank_endpoint_recv(b, buf, 16, NULL)) == -ETIMEDOUT);
+    hank_endpoint_close(a);
+    hank_endpoint_close(b);
+}
+
+static void pass_a_pipe(void)
+{
+    hank_stream *a, *b, *s;
+    int fds[2], got[2];
+    size_t count = 2;
+    char buf[8];
+    CHECK(hank_stream_pair(&a, &b) == 0);
+    CHECK(pipe2(fds, O_CLOEXEC) == 0);
+    CHECK(hank_send_fds(a, "x", 1, fds, 2) == 0);
+    CHECK(hank_recv_fds(b, buf, 8, got, &count) == 1 && count == 2);
+    close(fds[0]);
+    close(fds[1]);
+    CHECK(hank_stream_from_fd(got[0], 0, &s) == 0);
+    CHECK(write(got[1], "through", 7) == 7);
+    CHECK(hank_splice(s, a, 7) == 7 && hank_read_exact(b, buf, 7) == 0);
+    close(got[1]);
+    hank_close(s);
+    hank_close(a);
+    hank_close(b);
+}
+
+static void read_a_file(void)
+{
+    hank_file *f;
+    struct stat about;
+    char buf[64];
+    CHECK(hank_file_open("/proc/self/stat", O_RDONLY, 0, &f) == 0);
+    CHECK(hank_pread(f, buf, sizeof buf, 0) > 0 && hank_file_stat(f, &about) == 0);
+    hank_file_close(f);
+}
+
+static int churn(void *arg)
+{
+    uint64_t *dice = arg;
+    for (int i = 0; i < TURNS; i++) {
+        switch (roll(dice) % 6) {
+        case 0: exchange_datagrams(dice); break;
+        case 1: pass_a_pipe(); break;
+        case 2: read_a_file(); break;
+        default: converse(dice); break;
+        }
+    }
+    return 0;
+}
+
+static int run_server(void *v)
+{
+    return hank_server_run(v, answer, NULL);
+}
+
+static hank_task start(const char *where, char *ret_name, size_t n, hank_server **ret)
+{
+    hank_server_options o = {.idle_timeout = HANK_SEC(1000), .acceptors = 2};
+    CHECK(hank_server_open(where, &o, ret) == 0);
+    CHECK(hank_server_name(*ret, ret_name, n) == 0);
+    return hank_spawn(run_server, *ret);
+}
+
+/* --- rounds ---------------------------------------------------------------------------------- */
+
+static void one_round(uint64_t *dice, hank_server *tcp, hank_server *local)
+{
+    uint64_t own[CHURNERS];
+    hank_group g = {0};
+    for (int i = 0; i < CHURNERS; i++) {
+        own[i] = roll(dice);
+        CHECK(hank_group_spawn(&g, churn, &own[i]) == 0);
+    }
+    CHECK(hank_group_wait(&g) == 0);
+    while (hank_server_clients(tcp) + hank_server_clients(local) > 0)
+        (void)hank_yield();
+}
+
+static int churn_rounds(hank_server *tcp, hank_server *local)
+{
+    uint64_t dice = hk_os_random();
+    hank_stats before, after;
+    int rounds = 0, fds = 0;
+    long pages = 0;
+    hank_ns end = hank_now() + HANK_SEC(seconds);
+    for (; rounds < 2 * WARM_ROUNDS || hank_now() < end; rounds++) {
+        one_round(&dice, tcp, local);
+        if (rounds == WARM_ROUNDS) {
+            fds = open_fds();
+            pages = resident_pages();
+            CHECK(hank_get_stats(&before) == 0);
+        }
+    }
+    CHECK(hank_get_stats(&after) == 0);
+    CHECK(open_fds() <= fds);
+    CHECK(after.tasks_live == before.tasks_live);
+    long grown = resident_pages() - pages;
+    CHECK(grown < 16384); /* 64 MiB: caches breathe, leaks of so many rounds do not fit */
+    printf("%d rounds, %ld pages more\n", rounds, grown);
+    return 0;
+}
+
+static int crowd(hank_server *tcp)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return -EPROTO;
+    long may = ((long)limit.rlim_cur - open_fds() - KEPT_BACK) / 2; /* both ends are ours */
+    int n = may < idle_wanted ? (int)may : idle_wanted;
+    hank_stream **s = calloc((size_t)n + 1, sizeof *s);
+    uint64_t dice = 1;
+    int rc = s ? 0 : -ENOMEM, made = 0;
+    for (; rc == 0 && made < n; made++)
+        rc = hank_connect(tcp_name, &s[made]);
+    CHECK(rc == 0);
+    while (rc == 0 && hank_server_clients(tcp) < n)
+        (void)hank_sleep(HANK_MS(5));
+    printf("%d connections at once\n", hank_server_clients(tcp));
+    for (int i = 0; rc == 0 && i < n; i += 100)
+        ask(s[i], &dice);
+    for (int i = 0; i < made; i++)
+        hank_close(s[i]);
+    free(s);
+    return rc;
+}
+
+static int app(void *arg)
+{
+    char where[64];
+    hank_server *tcp, *local;
+    (void)arg;
+    snprintf(where, sizeof where, "unix://@hank-churn-%d", (int)getpid());
+    hank_task one = start("tcp://127.0.0.1:0", tcp_name, sizeof tcp_name, &tcp);
+    hank_task two = start(where, unix_name, sizeof unix_name, &local);
+    int rc = churn_rounds(tcp, local);
+    if (rc == 0)
+        rc = crowd(tcp);
+    CHECK(hank_server_stop(tcp, HANK_SEC(60)) == 0 && hank_server_stop(local, HANK_SEC(60)) == 0);
+    CHECK(hank_await(one) == 0 && hank_await(two) == 0);
+    hank_server_free(tcp);
+    hank_server_free(local);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        seconds = strtod(argv[1], NULL);
+    if (argc > 2)
+        idle_wanted = (int)strtol(argv[2], NULL, 10);
+    int fds = open_fds();
+    int rc = hank_run_with(app, NULL, .workers = WORKERS);
+    CHECK(open_fds() <= fds + 1); /* the process's own handle stays */
+    printf("%s: %d wrong\n", hank_strerror(rc), hk_load_relaxed(&wrong));
+    return rc != 0 || hk_load_relaxed(&wrong) != 0;
+}
