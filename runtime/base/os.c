@@ -220,7 +220,9 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 int hk_os_set_nonblocking(int fd)
 {
     int flags = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
-    return flags < 0 ? flags : (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+    if (flags < 0)
+        return flags;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
