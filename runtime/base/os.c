@@ -143,6 +143,20 @@ void hk_os_thread_name(const char *name)
 #endif
 }
 
+bool hk_os_thread_is_main(void)
+{
+#ifdef __linux__
+    return getpid() == (pid_t)syscall(SYS_gettid);
+#else
+    return pthread_main_np() != 0;
+#endif
+}
+
+int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return -pthread_atfork(before, in_parent, in_child);
+}
+
 int hk_os_thread_pin(unsigned cpu)
 {
 #ifdef __linux__

@@ -51,11 +51,13 @@ int hk_os_thread_detach(pthread_t thread);
 void hk_os_interrupt_threads_prepare(void); /* once, before the next */
 void hk_os_interrupt_threads(void); /* each of ours on a CPU has been in the kernel, or soon is */
 pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */
+bool hk_os_thread_is_main(void); /* is the caller the thread that the process began with? */
 int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
 int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
 void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
 int hk_os_thread_pin(unsigned cpu);       /* the caller */
 int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
+int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void));
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
 size_t hk_os_signal_stack_min(void); /* what one signal frame can take on this CPU */
 int hk_os_signal_raise(int signo);   /* to the caller's thread */

@@ -237,6 +237,10 @@ bool hk_source_is_watched(hk_source *s, hk_direction d);
  * one that ended with HK_RETRY but whose system call is not going to be made. */
 void hk_source_stop(hk_source *s, hk_direction d);
 
+/* Keep everyone from opening and closing sources, across a fork(), and let them again. */
+void hk_source_freeze(void);
+void hk_source_thaw(void);
+
 /* --- for backends -------------------------------------------------------------------------- */
 
 /* What the kernel is given to name a source: index and generation. HK_KEY_WAKE names none. */

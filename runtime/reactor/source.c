@@ -50,6 +50,16 @@ hk_source *hk_source_at(uint32_t index)
     return chunk ? &chunk[index % CHUNK_SOURCES] : NULL;
 }
 
+void hk_source_freeze(void)
+{
+    hk_lock_freeze(&slab.lock);
+}
+
+void hk_source_thaw(void)
+{
+    hk_lock_thaw(&slab.lock);
+}
+
 static hk_source *take_slot(void)
 {
     hk_lock_take(&slab.lock, HK_RANK_SLAB);

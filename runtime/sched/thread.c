@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/os.h"
 #include "base/slab.h"
 #include "sched/park.h"
@@ -29,6 +30,16 @@ static hk_slab threads = {.bytes = (sizeof(hk_thread) + HK_CACHE_LINE - 1) / HK_
 static HK_THREAD_LOCAL hk_thread *self;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
+
+void hk_thread_freeze(void)
+{
+    hk_lock_freeze(&threads.lock);
+}
+
+void hk_thread_thaw(void)
+{
+    hk_lock_thaw(&threads.lock);
+}
 
 static void give_back(void *slot)
 {
@@ -57,6 +68,8 @@ HK_NOINLINE hk_thread *hk_thread_self(void)
 void hk_thread_wait(hk_thread *t, int64_t deadline)
 {
     uint32_t runs;
+    if (hk_forked())
+        hk_panic("a forked child waits for a task, and there is none");
     /* [thread:run] acquire: the claim, and what was granted after it. */
     while ((runs = hk_load_acquire(&t->runs)) == t->runs_seen) {
         int64_t left = deadline == HK_FOREVER ? -1 : deadline - hk_os_now();

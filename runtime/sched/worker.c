@@ -38,6 +38,8 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     w->alone = rt->n == 1;
     w->stack_class = rt->stack_class;
     w->usual_headroom = hk_stack_class_bytes(rt->stack_class) / 2;
+    w->watched = rt->watched;
+    hk_random_seed(&w->random, hk_os_random());
     w->dice = hk_os_random() | 1;
     int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
     if (rc < 0)
