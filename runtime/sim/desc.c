@@ -79,6 +79,11 @@ int hk_os_set_nonblocking(int fd)
     return hk_sim_file_of(fd) ? 0 : -EBADF; /* they all are */
 }
 
+int hk_os_set_cloexec(int fd)
+{
+    return hk_sim_file_of(fd) ? 0 : -EBADF; /* nothing is ever executed */
+}
+
 /* --- reading and writing -------------------------------------------------------------------- */
 
 ssize_t hk_os_read(int fd, void *buffer, size_t n)

@@ -191,6 +191,73 @@ int hk_os_open(const char *path, int flags)
     return rc;
 }
 
+int hk_os_open_mode(const char *path, int flags, unsigned mode)
+{
+    hk_sim_call();
+    int rc = open_file(path, flags, mode);
+    hk_sim_note("open", flags, rc);
+    return rc;
+}
+
+int hk_os_access_mode(int fd)
+{
+    hk_sim_file *f = hk_sim_file_of(fd);
+    if (!f)
+        return -EBADF;
+    if (f->kind == &regulars)
+        return ((regular *)f)->flags & O_ACCMODE;
+    return !f->kind->write ? O_RDONLY : !f->kind->read ? O_WRONLY : O_RDWR;
+}
+
+/* A number of its own is all that a reader or writer that never blocks can have for itself. */
+int hk_os_reopen(int fd, int flags)
+{
+    (void)flags;
+    return hk_os_duplicate(fd);
+}
+
+/* An open regular file, or why that is none. */
+static regular *regular_of(int fd, int *ret_error)
+{
+    hk_sim_file *f = hk_sim_file_of(fd);
+    bool is_regular = f && f->kind == &regulars;
+    *ret_error = is_regular ? 0 : f ? -ESPIPE : -EBADF;
+    return is_regular ? (regular *)f : NULL;
+}
+
+ssize_t hk_os_pread(int fd, void *buffer, size_t n, int64_t offset)
+{
+    int error;
+    hk_sim_call();
+    regular *r = regular_of(fd, &error);
+    ssize_t rc = !r                                   ? error
+                 : (r->flags & O_ACCMODE) == O_WRONLY ? -EBADF
+                                                      : take(r->inode, (size_t)offset, buffer, n);
+    hk_sim_note("pread", fd, rc);
+    return rc;
+}
+
+ssize_t hk_os_pwrite(int fd, const void *buffer, size_t n, int64_t offset)
+{
+    int error;
+    hk_sim_call();
+    regular *r = regular_of(fd, &error);
+    ssize_t rc = !r                                   ? error
+                 : (r->flags & O_ACCMODE) == O_RDONLY ? -EBADF
+                                                      : put(r->inode, (size_t)offset, buffer, n);
+    hk_sim_note("pwrite", fd, rc);
+    return rc;
+}
+
+int hk_os_sync(int fd, bool data_only)
+{
+    int error;
+    hk_sim_call();
+    (void)regular_of(fd, &error);
+    hk_sim_note("sync", fd, data_only);
+    return error == -ESPIPE ? -EINVAL : error;
+}
+
 /* --- by path ------------------------------------------------------------------------------- */
 
 static void describe(const hk_sim_inode *i, struct stat *ret)
@@ -223,5 +290,25 @@ int hk_os_unlink(const char *path)
     hk_sim_free(i->path, i->path_bytes);
     i->path = NULL;
     free_unless_used(i);
+    return 0;
+}
+
+int hk_os_stat_target(const char *path, struct stat *ret_stat)
+{
+    return hk_os_stat(path, ret_stat); /* there are no links */
+}
+
+int hk_os_fstat(int fd, struct stat *ret_stat)
+{
+    int error;
+    hk_sim_call();
+    hk_sim_file *f = hk_sim_file_of(fd);
+    const regular *r = regular_of(fd, &error);
+    if (!f)
+        return -EBADF;
+    if (r)
+        describe(r->inode, ret_stat);
+    else
+        *ret_stat = (struct stat){.st_mode = hk_sim_is_pipe(f) ? S_IFIFO : S_IFSOCK};
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.c - memory and signals, as far as base/os_local.c does not have them: real ones. They draw
- * nothing and are no point where others go on, because how many such calls there are depends on
- * what the real system says. */
+/* memory.c - memory, signals and the process, as far as base/os_local.c does not have them: real
+ * ones. They draw nothing and are no point where others go on, because how many such calls there
+ * are depends on what the real system says. */
 #include <errno.h>
 
 #include "base/os.h"
@@ -44,4 +44,9 @@ int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
     if (ret_old)
         (void)sigemptyset(ret_old);
     return 0;
+}
+
+int64_t hk_os_process_id(void)
+{
+    return 1; /* there is only one process, and the real number would differ from run to run */
 }

@@ -1,10 +1,45 @@
 /* SPDX-License-Identifier: MIT */
-/* refused.c - what the simulated machine does not have: a ring of operations, for which hank uses
- * epoll instead. Each call says so, and docs/simulation.md does; tests/sim/seam_test.py counts
- * them. */
+/* refused.c - what the simulated machine does not have: directories, moving bytes inside the
+ * kernel, and rings of operations. Each call says so, and docs/simulation.md does;
+ * tests/sim/seam_test.py counts them. For the last two hank has a way of its own. */
 #include <errno.h>
 
 #include "base/os.h"
+
+int hk_os_dir_open(const char *path, DIR **ret_dir)
+{
+    (void)path, (void)ret_dir;
+    return -ENOSYS;
+}
+
+int hk_os_dir_next(DIR *dir, struct dirent **ret_entry)
+{
+    (void)dir, (void)ret_entry;
+    return -ENOSYS;
+}
+
+void hk_os_dir_close(DIR *dir)
+{
+    (void)dir; /* there is none */
+}
+
+ssize_t hk_os_sendfile(int to, int from, int64_t offset, size_t n)
+{
+    (void)to, (void)from, (void)offset, (void)n;
+    return -ENOSYS;
+}
+
+ssize_t hk_os_splice(int from, int to, size_t n)
+{
+    (void)from, (void)to, (void)n;
+    return -ENOSYS;
+}
+
+ssize_t hk_os_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t n)
+{
+    (void)from, (void)from_offset, (void)to, (void)to_offset, (void)n;
+    return -ENOSYS;
+}
 
 int hk_os_uring_setup(unsigned entries, struct io_uring_params *params)
 {

@@ -181,6 +181,8 @@ hk_sim_file *hk_sim_file_of(int fd); /* NULL: none of ours */
 
 size_t hk_sim_open_count(void); /* descriptors that are open */
 
+bool hk_sim_is_pipe(const hk_sim_file *f);
+
 /* Some of these bits may have become true: tell who watches. */
 void hk_sim_changed(hk_sim_file *f, unsigned bits);
 

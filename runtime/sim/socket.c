@@ -96,7 +96,7 @@ static void close_stream(hk_sim_socket *s)
         hk_sim_lane_leave(s->in, &s->file);
     if (!s->out)
         return;
-    if (s->state == HK_SIM_CONNECTED && unread)
+    if (s->state == HK_SIM_CONNECTED && (unread || s->aborts))
         hk_sim_lane_reset(s->out);
     else
         hk_sim_lane_end(s->out);
@@ -312,11 +312,24 @@ int hk_os_setsockopt(int fd, int level, int name, const void *value, socklen_t l
         return error;
     if (length >= sizeof flag)
         memcpy(&flag, value, sizeof flag);
+    if (level == IPPROTO_UDP)
+        return -ENOPROTOOPT; /* nothing here cuts or joins datagrams */
     if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
         s->only6 = flag;
+    if (level == SOL_SOCKET && name == SO_LINGER) /* on, for no time: l_onoff comes first */
+        s->aborts = flag && ((const struct linger *)value)->l_linger == 0;
     if (level == SOL_SOCKET && name == SO_REUSEPORT)
         s->reuse_port = flag;
     return 0; /* the others change nothing that could be seen */
+}
+
+/* Everybody is the same process. */
+static int tell_who(void *ret_value, socklen_t *length)
+{
+    const struct ucred who = {.pid = 1};
+    *length = *length < sizeof who ? *length : (socklen_t)sizeof who;
+    memcpy(ret_value, &who, *length);
+    return 0;
 }
 
 int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *length)
@@ -328,6 +341,8 @@ int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *le
         return error;
     if (*length < sizeof value)
         return -EINVAL;
+    if (level == SOL_SOCKET && name == SO_PEERCRED)
+        return tell_who(ret_value, length);
     if (level == SOL_SOCKET && name == SO_ERROR)
         value = -hk_sim_socket_take_error(s);
     else if (level == SOL_SOCKET && name == SO_TYPE)
@@ -388,6 +403,11 @@ static void pipe_gone(hk_sim_file *f)
 
 static const hk_sim_kind reading_ends = {pipe_read, NULL, pipe_ready, pipe_gone};
 static const hk_sim_kind writing_ends = {NULL, pipe_write, pipe_ready, pipe_gone};
+
+bool hk_sim_is_pipe(const hk_sim_file *f)
+{
+    return f->kind == &reading_ends || f->kind == &writing_ends;
+}
 
 int hk_os_pipe(int ret_fds[2])
 {

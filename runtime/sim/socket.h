@@ -129,7 +129,7 @@ typedef struct hk_sim_socket {
     size_t mail_bytes;
     hk_node coming;
     struct hk_sim_socket *partner; /* of a pair of datagram sockets */
-    unsigned options_set;
+    bool aborts;                   /* closing it is a reset */
 } hk_sim_socket;
 
 extern const hk_sim_kind hk_sim_sockets;

@@ -5,6 +5,8 @@
  *     sim_scenarios [SEEDS [NAME]]
  *
  * After each run nothing may be left: no task, no descriptor. A hang is a deadlock and found. */
+#include <fcntl.h>
+
 #include "sim/sim.h"
 #include "sim/sim_support.h"
 
@@ -378,6 +380,56 @@ static int thread_app(void *arg)
     return 0;
 }
 
+/* --- datagrams that are lost, come twice and overtake each other -------------------------------
+ */
+
+static int datagram_app(void *arg)
+{
+    enum { SENT = 30 };
+    hank_endpoint *from, *to;
+    int counts[SENT] = {0};
+    (void)arg;
+    MUST(hank_endpoint_open("udp://10.2.2.2:53", NULL, NULL, &to) == 0);
+    MUST(hank_endpoint_open(NULL, "udp://10.2.2.2:53", NULL, &from) == 0);
+    for (int i = 0; i < SENT; i++)
+        MUST(hank_endpoint_send(from, &i, sizeof i) == 0);
+    for (;;) {
+        int item = -1;
+        ssize_t n = hank_within(HANK_SEC(5), hank_endpoint_recv(to, &item, sizeof item, NULL));
+        if (n == -ETIMEDOUT)
+            break;
+        MUST(n == sizeof item && item >= 0 && item < SENT);
+        MUST(++counts[item] <= 2);
+    }
+    hank_endpoint_close(from);
+    hank_endpoint_close(to);
+    return 0;
+}
+
+/* --- a disk that is full --------------------------------------------------------------------- */
+
+static int file_app(void *arg)
+{
+    char block[1000], back[1000];
+    hank_file *f;
+    int blocks = 0, rc = 0;
+    (void)arg;
+    MUST(hank_file_open("/var/log", O_RDWR | O_CREAT | O_TRUNC, 0600, &f) == 0);
+    for (; rc == 0 && blocks < 100; blocks += rc == 0) {
+        memset(block, blocks, sizeof block);
+        rc = hank_pwrite(f, block, sizeof block, blocks * (int64_t)sizeof block);
+    }
+    MUST(rc == -ENOSPC && blocks == 40);
+    for (int i = 0; i < blocks; i++) {
+        MUST(hank_pread(f, back, sizeof back, i * (int64_t)sizeof back) == sizeof back);
+        memset(block, i, sizeof block);
+        MUST(memcmp(block, back, sizeof back) == 0);
+    }
+    MUST(hank_fsync(f, false) == 0);
+    hank_file_close(f);
+    return 0;
+}
+
 /* --- short tasks for workers that fall asleep again and again
  * ------------------------------------- */
 
@@ -428,13 +480,20 @@ int main(int argc, char **argv)
         const char *name;
         hank_fn app;
     } scenarios[] = {
-        {"cancel", cancel_app}, {"scope", scope_app},   {"group", group_app},
-        {"join", join_app},     {"chan", chan_app},     {"stream", stream_app},
-        {"pool", pool_app},     {"thread", thread_app}, {"idle", idle_app},
+        {"cancel", cancel_app},     {"scope", scope_app},   {"group", group_app},
+        {"join", join_app},         {"chan", chan_app},     {"stream", stream_app},
+        {"pool", pool_app},         {"thread", thread_app}, {"idle", idle_app},
+        {"datagram", datagram_app}, {"file", file_app},
     };
     size_t seeds = argc > 1 ? strtoul(argv[1], NULL, 10) : SEEDS;
     /* The limit: a monitor that looks after workers that are gone never sleeps. */
-    hank_sim_options options = {.seed = 1, .reset = 150, .accept = 50, .time_limit = HANK_SEC(600)};
+    hank_sim_options options = {.seed = 1,
+                                .reset = 150,
+                                .accept = 50,
+                                .loss = 100,
+                                .duplicate = 100,
+                                .disk_bytes = 40 * 1000,
+                                .time_limit = HANK_SEC(600)};
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++)
         if (argc < 3 || strcmp(argv[2], scenarios[i].name) == 0)
             passes(scenarios[i].name, program, &scenarios[i].app, &options, seeds);
