@@ -7,6 +7,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* 50 ms of computing, for a message that asks for it; see load.c. */
+static void compute(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* cannot fail for this clock */
+    long end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + 50;
+    while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < end)
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+}
 
 static int echo(hank_stream *s, void *arg)
 {
@@ -14,6 +25,8 @@ static int echo(hank_stream *s, void *arg)
     char buffer[1024];
     ssize_t n;
     while ((n = hank_read(s, buffer, sizeof buffer)) > 0) {
+        if (buffer[0] == 'H')
+            compute();
         int rc = hank_write(s, buffer, (size_t)n);
         if (rc < 0)
             return rc;

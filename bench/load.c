@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* load.c - a load generator for echo and HTTP servers, one thread of epoll.
  *
- *   load -p PORT [-c CONNECTIONS] [-r RATE] [-t] [-s PID] [-w SECONDS] [-d SECONDS] [-u CPU]
+ *   load -p PORT [-c CONNECTIONS] [-r RATE] [-x] [-i] [-b MS] [-t] [-s PID] [-w SECONDS]
+ *        [-d SECONDS] [-u CPU]
  *
  * Closed loop (no -r): every connection always has one message on its way; the next is sent when
  * the answer is complete. It finds the server's greatest rate, but a stalled server also stalls
@@ -10,7 +11,18 @@
  * Fixed rate (-r): message g is due at start + g / RATE and belongs to connection g mod
  * CONNECTIONS. Latency counts from the moment a message was due, whether or not it could be sent
  * then: a stall is charged to every message it delayed. (Gil Tene calls the usual mistake
- * coordinated omission.) In this mode the generator never sleeps and wants a CPU of its own.
+ * coordinated omission.) In this mode the generator never sleeps and wants a CPU of its own,
+ * unless there is a hog.
+ *
+ * Storm (-x): a connection is for one message: connect, send, receive, close, and again. Each has a
+ * source address of its own, so that ports that are still waiting do not run out.
+ *
+ * Idle (-i): every connection sends one message, says so with a line `ready` when all have been
+ * answered, and does nothing more until the standard input ends.
+ *
+ * Hog (-b): besides, every MS milliseconds another connection sends a message that begins with H,
+ * which the echo servers of this directory take for 50 ms of computing. The generator then sleeps
+ * until something is due, for the CPU is the server's.
  *
  * -t speaks HTTP instead of a 64-byte echo; the length of an answer is learnt from the first one.
  * -s names the server, whose CPU time over the measured seconds is then shared among the messages.
@@ -18,6 +30,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +44,7 @@
 
 #include "histogram.h"
 
-enum { ECHO_BYTES = 64, EVENTS = 512 };
+enum { ECHO_BYTES = 64, EVENTS = 512, ADDRESSES = 200, NS_PER_SECOND = 1000000000 };
 
 static const char http_request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
@@ -39,8 +52,9 @@ struct options {
     uint16_t port;
     long connections;
     double rate; /* messages a second; 0: closed loop */
-    bool http;
-    pid_t server; /* 0: unknown */
+    bool http, storm, idle;
+    double hog_ms; /* between two bursts; 0: none */
+    pid_t server;  /* 0: unknown */
     double warm_up, duration;
     int cpu; /* -1: any */
 };
@@ -83,7 +97,8 @@ static int64_t cpu_of(pid_t process)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int dial(uint16_t port)
+/* `number` picks the source address; 0: the system does. */
+static int dial(uint16_t port, long number)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -91,6 +106,12 @@ static int dial(uint16_t port)
     if (fd < 0)
         return -errno;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (number > 0) {
+        struct sockaddr_in source = {.sin_family = AF_INET};
+        source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)(number % ADDRESSES));
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        (void)bind(fd, (struct sockaddr *)&source, sizeof source); /* else: some other address */
+    }
     if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         int rc = -errno;
         (void)close(fd);
@@ -104,7 +125,7 @@ static ssize_t probe(const struct load *l)
 {
     char buffer[8192];
     size_t n = 0;
-    int fd = dial(l->o.port);
+    int fd = dial(l->o.port, 0);
     if (fd < 0)
         return fd;
     ssize_t length = -EPROTO;
@@ -122,18 +143,22 @@ static ssize_t probe(const struct load *l)
     return length;
 }
 
+static int open_one(struct load *l, struct connection *c)
+{
+    long number = c - l->connections + 1;
+    c->fd = dial(l->o.port, l->o.storm ? number : 0);
+    if (c->fd < 0)
+        return c->fd;
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+    return epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) < 0 ? -errno : 0;
+}
+
 static int open_all(struct load *l)
 {
-    for (long i = 0; i < l->o.connections; i++) {
-        struct connection *c = &l->connections[i];
-        c->fd = dial(l->o.port);
-        if (c->fd < 0)
-            return c->fd;
-        struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-        if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
-            return -errno;
-    }
-    return 0;
+    int rc = 0;
+    for (long i = 0; i < l->o.connections && rc == 0; i++)
+        rc = open_one(l, &l->connections[i]);
+    return rc;
 }
 
 static void ask(struct load *l, struct connection *c)
@@ -169,7 +194,16 @@ static void answered(struct load *l, struct connection *c)
         l->messages++;
         histogram_add(&l->latency, now - since);
     }
-    if (l->o.rate <= 0) {
+    if (l->o.idle)
+        return;
+    if (l->o.storm) {
+        (void)close(c->fd); /* and with it, its place in the epoll */
+        c->sent_at = now_ns();
+        if (open_one(l, c) == 0)
+            ask(l, c);
+        else
+            l->errors++;
+    } else if (l->o.rate <= 0) {
         c->sent_at = now;
         ask(l, c);
     } else if (c->owed > 0) {
@@ -196,15 +230,56 @@ static void readable(struct load *l, struct connection *c)
     answered(l, c);
 }
 
+/* Wait for answers: not at all in a hurry, or until the next message is due. */
+static int wait_for_answers(struct load *l, struct epoll_event *events)
+{
+    if (l->o.rate <= 0)
+        return epoll_wait(l->epoll, events, EVENTS, 10);
+    if (l->o.hog_ms <= 0)
+        return epoll_wait(l->epoll, events, EVENTS, 0);
+    int64_t next = l->start + (int64_t)((double)l->due * 1e9 / l->o.rate), left = next - now_ns();
+    struct timespec timeout = {.tv_nsec = left > 0 ? left % NS_PER_SECOND : 0};
+    return epoll_pwait2(l->epoll, events, EVENTS, &timeout, NULL);
+}
+
+/* Every hog_ms a message that makes the server compute. */
+static void *hog(void *arg)
+{
+    struct load *l = arg;
+    char message[ECHO_BYTES] = "H";
+    int64_t step = (int64_t)(l->o.hog_ms * 1e6), next = now_ns();
+    int fd = dial(l->o.port, 0);
+    while (fd >= 0 && now_ns() < l->stop) {
+        size_t got = 0;
+        ssize_t n = send(fd, message, sizeof message, MSG_NOSIGNAL);
+        while (n > 0 && got < sizeof message) {
+            n = recv(fd, message + got, sizeof message - got, 0);
+            got += n > 0 ? (size_t)n : 0;
+        }
+        if (n <= 0)
+            break;
+        next += step;
+        int64_t left = next - now_ns();
+        struct timespec pause = {.tv_sec = left > 0 ? left / NS_PER_SECOND : 0,
+                                 .tv_nsec = left > 0 ? left % NS_PER_SECOND : 0};
+        (void)nanosleep(&pause, NULL); /* cut short by a signal it is merely early */
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    return NULL;
+}
+
 /* Until the end of the measured seconds; returns the server's CPU nanoseconds during them. */
 static int64_t drive(struct load *l)
 {
     struct epoll_event events[EVENTS];
     int64_t cpu_before = 0, now = now_ns();
+    pthread_t hog_thread;
     bool measuring = false;
     l->start = now;
     l->measure_from = now + (int64_t)(l->o.warm_up * 1e9);
     l->stop = l->measure_from + (int64_t)(l->o.duration * 1e9);
+    bool has_hog = l->o.hog_ms > 0 && pthread_create(&hog_thread, NULL, hog, l) == 0;
     for (long i = 0; i < l->o.connections && l->o.rate <= 0; i++) {
         l->connections[i].sent_at = now_ns();
         ask(l, &l->connections[i]);
@@ -216,11 +291,35 @@ static int64_t drive(struct load *l)
         }
         if (l->o.rate > 0)
             ask_what_is_due(l, now);
-        int n = epoll_wait(l->epoll, events, EVENTS, l->o.rate > 0 ? 0 : 10);
+        int n = wait_for_answers(l, events);
         for (int i = 0; i < n; i++)
             readable(l, events[i].data.ptr);
     }
-    return cpu_of(l->o.server) - cpu_before;
+    int64_t cpu = cpu_of(l->o.server) - cpu_before;
+    if (has_hog)
+        (void)pthread_join(hog_thread, NULL); /* it ends at l->stop, too */
+    return cpu;
+}
+
+/* One message on each connection, and then nothing. */
+static int idle(struct load *l)
+{
+    struct epoll_event events[EVENTS];
+    char byte;
+    l->stop = INT64_MAX;
+    for (long i = 0; i < l->o.connections; i++) {
+        ask(l, &l->connections[i]);
+        while (l->messages <= i && l->errors == 0) {
+            int n = epoll_wait(l->epoll, events, EVENTS, 1000);
+            for (int j = 0; j < n; j++)
+                readable(l, events[j].data.ptr);
+        }
+    }
+    printf("ready\n");
+    (void)fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        continue;
+    return 0;
 }
 
 static void report(const struct load *l, int64_t server_cpu)
@@ -250,7 +349,9 @@ static int run(struct load *l)
     if (l->epoll < 0 || !l->connections)
         return -ENOMEM;
     int rc = open_all(l);
-    if (rc == 0)
+    if (rc == 0 && l->o.idle)
+        rc = idle(l);
+    else if (rc == 0)
         report(l, drive(l));
     free(l->connections); /* the sockets go with the process */
     return rc < 0 ? rc : l->errors > 0 ? -EPIPE : 0;
@@ -259,12 +360,15 @@ static int run(struct load *l)
 static bool parse(int argc, char **argv, struct options *o)
 {
     int letter;
-    while ((letter = getopt(argc, argv, "p:c:r:ts:w:d:u:")) != -1) {
+    while ((letter = getopt(argc, argv, "p:c:r:xib:ts:w:d:u:")) != -1) {
         double value = optarg ? strtod(optarg, NULL) : 0;
         switch (letter) {
         case 'p': o->port = (uint16_t)value; break;
         case 'c': o->connections = (long)value; break;
         case 'r': o->rate = value; break;
+        case 'x': o->storm = true; break;
+        case 'i': o->idle = true; break;
+        case 'b': o->hog_ms = value; break;
         case 't': o->http = true; break;
         case 's': o->server = (pid_t)value; break;
         case 'w': o->warm_up = value; break;
@@ -290,7 +394,7 @@ int main(int argc, char **argv)
     static struct load load = {.o = {.connections = 64, .warm_up = 0.3, .duration = 1, .cpu = -1}};
     if (!parse(argc, argv, &load.o)) {
         fprintf(stderr,
-                "usage: %s -p PORT [-c CONNECTIONS] [-r RATE] [-t] [-s PID] "
+                "usage: %s -p PORT [-c CONNECTIONS] [-r RATE] [-x] [-i] [-b MS] [-t] [-s PID] "
                 "[-w SECONDS] [-d SECONDS] [-u CPU]\n",
                 argv[0]);
         return 2;

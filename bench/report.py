@@ -43,7 +43,7 @@ def figure(value):
 
 
 def bar(record, y, scale):
-    middle, css = y + BAR / 2, "hank" if record["system"] == "hank" else "peer"
+    middle, css = y + BAR / 2, "hank" if record["system"].startswith("hank") else "peer"
     width, low, high = (LABEL + record[k] * scale for k in ("median", "min", "max"))
     text = f"{figure(record['median'])} {record['unit']}"
     return (f'<text x="{LABEL - 8}" y="{middle + 4}" text-anchor="end">'

@@ -32,7 +32,7 @@ class Question:
     """A benchmark of programs: the same binary name and arguments for each system."""
 
     def __init__(self, text, workers, peers):
-        self.text, self.peers = text, peers
+        self.text, self.peers, self.ours = text, peers, ["hank"]
         self.cases = [{"workers": w} for w in workers]
         self.floor = None
 
@@ -54,15 +54,16 @@ class Service:
 
     CASES = [{"workers": 1, "connections": 64}, {"workers": 2, "connections": 1000}]
 
-    def __init__(self, text, kind, peers):
-        self.text, self.kind, self.peers = text, kind, peers
-        self.cases, self.floor = self.CASES, "epoll"
+    def __init__(self, text, kind, peers, cases=CASES):
+        self.text, self.kind, self.peers, self.ours = text, kind, peers, list(systems.REACTORS)
+        self.cases, self.floor = cases, "epoll"
 
     def sample(self, name, system, case):
-        pinned = case["workers"] == 1 and len(systems.cpus()) > 1
+        pinned = server_pins(case["workers"])
         load_options = ["-c", case["connections"], *(["-u", systems.cpus()[-1]] if pinned else []),
-                        *(["-t"] if self.kind == "http" else [])]
-        command = systems.server_command(system, self.kind, case["workers"])
+                        *{"http": ["-t"], "storm": ["-x"]}.get(self.kind, [])]
+        command = systems.server_command(system, "http" if self.kind == "http" else "echo",
+                                         case["workers"])
         with systems.Server(command, pinned) as server:
             if self.kind == "http" and systems.shutil.which("wrk"):
                 systems.load(server, [*load_options, "-w", 0, "-d", 0.3])
@@ -70,6 +71,43 @@ class Service:
             else:
                 seen = systems.load(server, [*load_options, "-w", 0.3, "-d", 1])
         return {"value": seen["cpu_us"], "unit": "us", "rate": seen["rate"], "p99": seen["p99"]}
+
+
+def server_pins(workers):
+    """Whether a server of so many workers has one CPU and the generator another."""
+    return workers == 1 and len(systems.cpus()) > 1
+
+
+class Latency:
+    """A benchmark of servers at a fixed rate: p99 in us, from the moment a message was due."""
+
+    def __init__(self, text, rate, workers, extra, peers):
+        self.text, self.rate, self.extra, self.peers = text, rate, extra, peers
+        self.ours = list(systems.REACTORS)
+        self.cases, self.floor = [{"workers": workers, "connections": 64}], "epoll"
+
+    def sample(self, name, system, case):
+        pinned = server_pins(case["workers"])
+        options = ["-c", case["connections"], "-r", self.rate, "-w", 0.5, "-d", 3, *self.extra,
+                   *(["-u", systems.cpus()[-1]] if pinned else [])]
+        command = systems.server_command(system, "echo", case["workers"])
+        with systems.Server(command, pinned) as server:
+            seen = systems.load(server, options)
+        return {"value": seen["p99"], "unit": "us", "rate": seen["rate"], "p99": seen["p99"]}
+
+
+class Idle:
+    """A benchmark of servers: memory of a connection that has spoken once and is silent."""
+
+    def __init__(self, text, connections, peers):
+        self.text, self.peers, self.floor, self.ours = text, peers, None, list(systems.REACTORS)
+        self.cases = [{"workers": 1, "connections": connections}]
+
+    def sample(self, name, system, case):
+        command = systems.server_command(system, "echo", case["workers"])
+        with systems.Server(command) as server:
+            value, n = systems.idle_connections(server, case["connections"])
+        return {"value": value, "unit": "B"}
 
 
 SERVERS = ["epoll", "io_uring", "libuv", "tokio", "go"]
@@ -96,6 +134,18 @@ BENCHES = {
     "idle": Question("CPU of an idle runtime in two seconds", [2], []),
     "wake": Question("a foreign thread wakes a sleeping runtime", [1],
                      ["eventfd", "tokio", "go"]),
+    "pingpong": Question("two tasks, two channels: a round trip", [1, 2],
+                         ["boost", "go", "tokio"]),
+    "pingpong_cross": Question("the same, held on different threads", [2],
+                               ["futex", "go", "tokio"]),
+    "timer_churn": Question("an hour's timeout around a yield", [1, 2], ["go", "tokio"]),
+    "storm": Service("connect, send, receive, close: CPU of the server each", "storm",
+                     [*SERVERS, "boost"], [{"workers": w, "connections": 64} for w in (1, 2)]),
+    "echo_rate": Latency("64-byte echo, 20000 a second: p99", 20000, 1, [], [*SERVERS, "boost"]),
+    "hog": Latency("echo, 6400 a second, 50 ms of computing ten times a second: p99", 6400, 2,
+                   ["-b", 100], ["epoll", "libuv", "tokio", "go", "boost"]),
+    "idle_connections": Idle("9000 connections that are silent: memory of each", 9000,
+                             [*SERVERS, "boost"]),
     "echo": Service("64-byte echo: CPU of the server a message", "echo", [*SERVERS, "boost"]),
     "http": Service("keep-alive GET: CPU of the server a request", "http", SERVERS),
 }
@@ -150,7 +200,7 @@ def ratio(name, system, samples):
         ratios = [s["value"] / f["value"] for s, f in pairs if f["value"]]
         return (statistics.median(ratios), floor) if ratios else (None, None)
     medians = {s: statistics.median(x["value"] for x in seen)
-               for s, seen in samples.items() if s != "hank"}
+               for s, seen in samples.items() if s not in systems.REACTORS}
     if not medians:
         return None, None
     best = min(medians, key=medians.get)
@@ -231,7 +281,7 @@ def measure_all(names, options):
     needed = list(dict.fromkeys(p for n in names for p in BENCHES[n].peers))
     if options.hank:
         needed = []
-    servers = any(isinstance(BENCHES[n], Service) for n in names)
+    servers = any(not isinstance(BENCHES[n], Question) for n in names)
     usable = systems.build([*(["load"] if servers else []), *needed])
     load_before = os.getloadavg()[0]
     results_file = open(systems.OUT / "results.jsonl", "a")
@@ -241,7 +291,7 @@ def measure_all(names, options):
         for case in BENCHES[name].cases:
             if case["workers"] > len(systems.cpus()):
                 continue
-            samples = measure(name, case, ["hank", *peers], options.rounds)
+            samples = measure(name, case, [*BENCHES[name].ours, *peers], options.rounds)
             if not samples:
                 continue
             records = list(results(name, case, samples))

@@ -120,6 +120,7 @@ PEERS_BY_NAME = {peer.name: peer for peer in [
     compiled("epoll", [], C, ["peers/floor/epoll_server.c", FLOOR, "peers/floor/server.h"]),
     compiled("io_uring", ["liburing.h"], C, ["peers/floor/uring_server.c", FLOOR], ["-luring"]),
     compiled("eventfd", [], C, ["peers/floor/wake.c"]),
+    compiled("futex", [], C, ["peers/floor/pingpong.c"]),
     compiled("libuv", ["uv.h"], [*C, f"-I{BENCH}/peers/floor"], ["peers/uv/uv_server.c", FLOOR],
              ["-luv"]),
     compiled("tbb", ["oneapi/tbb/task_group.h"], CXX, ["peers/tbb/tbb_peer.cc", "peers/peer.h"],
@@ -198,11 +199,15 @@ class Server:
         return cpu_seconds(self.pid)
 
 
+# hank itself, by the reactor it is told to use.
+REACTORS = {"hank": "auto", "hank-uring": "uring"}
+
+
 def server_command(system, kind, workers):
-    if system != "hank":
+    if system not in REACTORS:
         return [PEERS_BY_NAME[system].binary, kind, 0, workers]
     program = HANK / ("docs/examples/http_server" if kind == "http" else "bench/echo_server")
-    return [program, "tcp://127.0.0.1:0", workers]
+    return ["env", f"HANK_REACTOR={REACTORS[system]}", program, "tcp://127.0.0.1:0", workers]
 
 
 WRK_UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
@@ -228,6 +233,32 @@ def wrk(server, connections, seconds, pinned):
     return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
             "cpu_us": used * 1e6 / max(requests, 1), "p50": latency(50), "p99": latency(99),
             "errors": trouble[0] if trouble else 0}
+
+
+def resident_bytes(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+
+
+def idle_connections(server, wanted):
+    """(bytes of the server a connection, how many): so many that have sent one message and then
+    nothing, or as many as this process may open."""
+    spare = 100
+    n = min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - spare)
+    if n < wanted:
+        print(f"only {n} connections: RLIMIT_NOFILE cannot be raised", flush=True)
+    before = resident_bytes(server.pid)
+    command = [PEERS_BY_NAME["load"].binary, "-p", server.port, "-i", "-c", n]
+    holder = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        if holder.stdout.readline().strip() != "ready":
+            raise RuntimeError("load: the connections could not be opened")
+        return (resident_bytes(server.pid) - before) / n, n
+    finally:
+        holder.stdin.close()
+        holder.wait(30)
+        holder.stdout.close()
 
 
 def load(server, options):

@@ -46,6 +46,8 @@ if(WITH_TLS)
     add_executable(https_get https_get.c)
     target_link_libraries(https_get PRIVATE hank::tls)
 endif()
+add_executable(hello_sim hello.c)
+target_link_libraries(hello_sim PRIVATE hank::sim)
 END
 cp "$source/docs/examples/hello.c" "$source/docs/examples/https_get.c" "$work/user"
 
@@ -68,6 +70,7 @@ for shared in OFF ON; do
     says_hello "$work/user-$shared/hello" "$prefix"
     refuses_nonsense "$work/user-$shared/https_get" "$prefix"
     no_openssl "$work/user-$shared/hello" "$prefix"
+    HANK_SEED=7 says_hello "$work/user-$shared/hello_sim" "$prefix"
     echo "find_package, BUILD_SHARED_LIBS=$shared: hello"
 
     export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
@@ -83,6 +86,9 @@ for shared in OFF ON; do
     quietly cc -o "$work/https_get-$shared" "$work/user/https_get.c" \
         $(pkg-config --cflags --libs hank_tls)
     refuses_nonsense "$work/https_get-$shared" "$prefix"
+    quietly cc -o "$work/hello_sim-$shared" "$work/user/hello.c" \
+        $(pkg-config --cflags --libs hank_sim)
+    HANK_SEEDS=3 says_hello "$work/hello_sim-$shared" "$prefix"
     echo "pkg-config, BUILD_SHARED_LIBS=$shared: hello"
 done
 

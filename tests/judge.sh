@@ -39,4 +39,5 @@ for report in "$results"/sanitizer.*; do
     echo "judge: a sanitizer reported the above"
     verdict=1
 done
+[ $verdict -eq 77 ] && exit 77 # it said why it cannot run here
 [ $verdict -eq 0 ]

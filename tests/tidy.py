@@ -23,7 +23,8 @@ LAYERS = {
     "io": ({"base", "reactor", "sync", "io"}, True,
            {"sched/park.h", "sched/scope.h", "sched/runtime.h"}),
     "tls": ({"tls"}, True, {"base/atomic.h"}),
-    "sim": ({"base", "reactor", "sim"}, False, set()),
+    # Implements base/os.h over a simulated machine, and which worker is near whom.
+    "sim": ({"base", "fiber", "sim"}, True, {"sched/topology.h"}),
 }
 
 CALLBACKS = {"on_alpn", "receive"}  # their shape is another library's
@@ -34,7 +35,7 @@ LINE_MAX, FUNCTION_MAX, FILE_MAX, NESTING_MAX, PARAMETERS_MAX = 100, 70, 500, 3,
 BANNED = [
     (r"(?:strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gets|signal|usleep)\s*\(",
      r"runtime/|tests/|bench/\w+\.c|docs/", r"$^", "has a safe sibling"),
-    (r"(?:exit|_exit|abort|assert)\s*\(", r"runtime/", r"runtime/base/check\.c",
+    (r"(?:exit|_exit|abort|assert)\s*\(", r"runtime/", r"runtime/base/check\.c|runtime/sim/host\.c",
      "hank never ends the process but through hk_panic"),
     (r"(?:f?printf|puts|perror|fputs)\s*\(", r"runtime/", r"$^", "hank prints nothing"),
     (r"(?:atomic_\w+|__atomic_\w+|__sync_\w+|memory_order_\w+|_Atomic\b)", r"runtime/|tests/",
@@ -47,8 +48,9 @@ BANNED = [
      r"epoll_(?:create1?|ctl|p?wait2?)|mmap|munmap|mprotect|madvise|syscall|sysconf|getpid|fork|"
      r"execve?|waitpid|kill|clock_gettime|nanosleep|sched_yield|sigaction|sigprocmask|sigaltstack|"
      r"getentropy|pthread_(?!self|key_|once|[gs]etspecific)\w+)\s*\(",
-     r"runtime/", r"runtime/base/os\w*\.c", "system calls go through base/os.h"),
-    (r"errno\b(?!\.h)", r"runtime/", r"runtime/base/os\w*\.[ch]",
+     r"runtime/", r"runtime/base/os\w*\.[ch]|runtime/sim/host\.c",
+     "system calls go through base/os.h"),
+    (r"errno\b(?!\.h)", r"runtime/", r"runtime/base/os\w*\.[ch]|runtime/sim/host\.c",
      "a task may resume on another thread; base/os.c alone reads it"),
     (r"pthread_cond_\w+", r"", r"$^", "glibc 2.36 can lose its wake-ups; use a futex"),
     (r"alloca\s*\(", r"", r"$^", "stacks are small"),

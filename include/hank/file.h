@@ -160,7 +160,8 @@ HANK_API void hank_dir_close(hank_dir *d);
  *   since       0.1 */
 HANK_API ssize_t hank_sendfile(hank_stream *s, hank_file *f, int64_t offset, size_t n);
 
-/* Move n bytes from one stream to another, without copying if one of them is a pipe.
+/* Move n bytes from one stream to another, without copying if one of them is a pipe and `from` is
+ * no TCP connection.
  *
  *   result      bytes moved: n, or less if `from` ends before; else as hank_read() and
  *               hank_write(). After a failure bytes may have been lost between the two
@@ -168,7 +169,7 @@ HANK_API ssize_t hank_sendfile(hank_stream *s, hank_file *f, int64_t offset, siz
  *   if stopped  bytes may have been lost between the two
  *   threads     any task, one reader of `from` and one writer of `to` at a time
  *   since       0.1
- *   cost        allocates 64 KiB while it runs, unless one of them is a pipe */
+ *   cost        allocates 64 KiB while it runs, if it copies */
 HANK_API ssize_t hank_splice(hank_stream *from, hank_stream *to, size_t n);
 
 /* Copy n bytes from one file to another, or into another place of the same file.

@@ -10,6 +10,14 @@
 extern "C" {
 #endif
 
+/* A task, as a hook sees it; good during the call. */
+typedef struct hank_task_info {
+    uint64_t id;      /* counts the tasks of its runtime that were announced; 0: it was not */
+    const char *name; /* never NULL: of its function if it was given none */
+    hank_fn fn;
+    const void *site; /* the code that spawned it; NULL: not known */
+} hank_task_info;
+
 /* What on_failure() is told: good during the call. */
 typedef struct hank_failure {
     const char *name;       /* the task's, or its function as fn@0x...; never NULL */
@@ -20,21 +28,35 @@ typedef struct hank_failure {
 } hank_failure;
 
 /* Functions the runtime calls, from any worker and several at the same time; they must not wait.
+ * NULL is none.
  *
  * on_error(context, name, result) is called once for each failure that nobody awaits: of a task
- * that was detached or left to its parent's end, or of a handler of hank_serve(). A task that
- * ended with -ECANCELED after it was cancelled has not failed, and members of a group are the
- * group's business. A child left to its parent's end is reported when it ends, or, if that was
- * before, when its parent does.
+ * that was detached, left to its parent's end or started from outside, or of a handler of
+ * hank_serve(). A task that ended with -ECANCELED after it was cancelled has not failed, and
+ * members of a group are the group's business. A child left to its parent's end is reported when
+ * it ends, or, if that was before, when its parent does.
  *
  * A task that has been stopped and makes 1000 waits all the same, which all fail, is reported once
  * as -ELOOP; from then on each of them yields. `name` is good during the call, and never NULL.
  *
- * on_failure(context, failure) is called for the same, and told more. */
+ * on_failure(context, failure) is called for the same, and told more.
+ *
+ * on_spawn comes before the task runs, by whoever spawns it; on_finish when it has ended, its
+ * children too, also if it never ran. With either of them, every task costs an allocation, and its
+ * id and site are known to both and to on_slow.
+ *
+ * on_slow comes while a task has computed for longer than hank_options.slow_task without giving
+ * others a turn, once for each such stretch. on_leftovers comes when the end of a run has taken
+ * longer than hank_options.leftovers_after, and again when it has taken three times that, and so
+ * on; without it hank_dump_tree(2) is what happens. Both are called by a thread that is no task. */
 typedef struct hank_hooks {
     void (*on_error)(void *context, const char *name, int result);
     void *context;
     void (*on_failure)(void *context, const hank_failure *failure);
+    void (*on_spawn)(void *context, const hank_task_info *task);
+    void (*on_finish)(void *context, const hank_task_info *task, int result);
+    void (*on_slow)(void *context, const hank_task_info *task, hank_ns busy);
+    void (*on_leftovers)(void *context, hank_ns waited);
 } hank_hooks;
 
 /* Counts since hank_run() began, except those that say `now`. They are added up worker by worker
@@ -72,6 +94,17 @@ HANK_API int hank_get_stats(hank_stats *ret);
  *   threads     any task or thread, at the same time
  *   since       0.1 */
 HANK_API void hank_dump(int fd);
+
+/* The same as a tree: children below their parents, members of a group below its address.
+ *
+ * It needs some memory for the order; without it the tasks come as hank_dump() has them.
+ *
+ *   fd          2 is stderr; what cannot be written is dropped
+ *   result      none
+ *   waits       never for a task; the write itself may block
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API void hank_dump_tree(int fd);
 
 #ifdef __cplusplus
 }

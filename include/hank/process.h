@@ -33,7 +33,7 @@ typedef struct hank_signal {
  *   signo       SIGHUP, SIGUSR1, ...
  *   result      0; -EINVAL no such signal, or one that nobody can wait for: SIGKILL, SIGSTOP, and
  *               SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, which stop an instruction; -EAGAIN no
- *               thread to be had
+ *               thread to be had; -ENOSYS in a simulation
  *   waits       never
  *   threads     any task or thread, at the same time
  *   since       0.1
@@ -43,7 +43,8 @@ HANK_API int hank_signal_begin(hank_signal *s, int signo);
 /* Wait for the next delivery; at once if there has been one since the last call, or the begin.
  *
  *   result      how many deliveries, > 0: the system makes one of several that come together;
- *               -EBUSY another task waits with `s`; -ECANCELED; -ETIMEDOUT
+ *               -EBUSY another task waits with `s`; -ECANCELED; -ETIMEDOUT; -ESHUTDOWN in a child
+ *               forked since the begin, which has no more signals to come
  *   waits       while there has been none
  *   if stopped  nothing is lost: a later call tells
  *   threads     any task or thread, one at a time
@@ -64,7 +65,7 @@ HANK_API void hank_signal_end(hank_signal *s);
  *
  * Before and after the call the signal does what it always did. A loop needs hank_signal_begin().
  *
- *   result      how many deliveries, > 0; -EINVAL; -EAGAIN; -ECANCELED; -ETIMEDOUT
+ *   result      how many deliveries, > 0; -EINVAL; -EAGAIN; -ENOSYS; -ECANCELED; -ETIMEDOUT
  *   waits       for a delivery
  *   if stopped  the signal is as before
  *   threads     any task or thread, at the same time

@@ -293,7 +293,8 @@ HANK_API int hank_stream_set_limit(hank_stream *s, size_t bytes);
  *   if stopped  a part may have been sent
  *   threads     any task, one writer at a time
  *   since       0.1
- *   cost        a system call; nothing is held back to be sent later */
+ *   cost        a system call, shared with the writes of other tasks under HANK_URING; when it
+ *               returns, nothing is held back to be sent later */
 HANK_API int hank_write(hank_stream *s, const void *buf, size_t n);
 
 /* Write all bytes of n parts, as few calls of the system as possible.

@@ -26,6 +26,22 @@ typedef int (*hank_fn)(void *arg);
 
 struct hank_hooks; /* <hank/inspect.h> */
 
+/* hank_options.signals. While a runtime wants them and the program has left them at their default,
+ * the first SIGINT or SIGTERM stops it as hank_runtime_stop() does; the next ends the process as if
+ * hank were not there. Handlers of the program, and signals it ignores, are left alone.
+ *
+ * 0 is: in hank_run() on the main thread, and nowhere else. */
+enum { HANK_SIGNALS_ALWAYS = 1, HANK_SIGNALS_NEVER = 2 };
+
+/* How workers learn that a descriptor has something for them. Programs behave the same with each.
+ * AUTO is HANK_EPOLL (kqueue(2) where that is the system's) unless the environment variable
+ * HANK_REACTOR says "epoll" or "uring". */
+typedef enum hank_reactor {
+    HANK_AUTO = 0,
+    HANK_EPOLL, /* Linux */
+    HANK_URING, /* Linux 6.0 and later, where io_uring(7) is allowed: less CPU with many streams */
+} hank_reactor;
+
 /* For hank_run_opt(). Zero is the default of each; what is out of its limits is -EINVAL. */
 typedef struct hank_options {
     unsigned workers;               /* threads that run tasks; 0: one per available CPU; <= 1024 */
@@ -35,7 +51,12 @@ typedef struct hank_options {
     bool pin;                       /* tie each worker to one CPU */
     bool panic_on_ignored_stop;     /* a stopped task whose 1000th wait has failed is a panic, and
                                        not only on_error's business: for debugging */
-    uint64_t reserved_[4];          /* zero */
+    hank_reactor reactor;           /* -ENOSYS, -EPERM: this system has it not, or forbids it */
+    unsigned signals;               /* whether SIGINT and SIGTERM stop it; HANK_SIGNALS_... */
+    hank_ns leftovers_after; /* an end that takes longer is reported (on_leftovers); 0: never */
+    hank_ns slow_task;       /* a task that computes longer is reported (on_slow); 0: never */
+    uint64_t seed;           /* of hank_random() in tasks, for runs that repeat; 0: chance */
+    uint64_t reserved_[4];   /* zero */
 } hank_options;
 
 /* For hank_spawn_opt(). Zero is the default of each. */
@@ -64,8 +85,9 @@ typedef struct hank_task {
  * Children that fn leaves behind are waited for (and cancelled first if it failed); detached tasks
  * are cancelled and joined. Then the workers are gone too.
  *
- *   result      what fn returned; -EINVAL fn is NULL; -ENOMEM; -EAGAIN no threads to be had;
- *               -EBUSY called inside a task
+ *   result      what fn returned, but -EINTR if that was -ECANCELED and nothing but a signal had
+ *               stopped it; -EINVAL fn is NULL; -ENOMEM; -EAGAIN no threads to be had; -EBUSY
+ *               called inside a task
  *   waits       until all tasks have ended, blocking the calling thread
  *   threads     any thread that is not running a task
  *   since       0.1
@@ -75,7 +97,8 @@ HANK_API int hank_run(hank_fn fn, void *arg);
 /* The same with options; hank_run_with(fn, arg, .workers = 4) writes the struct for you.
  *
  *   options     NULL: all defaults
- *   result      as hank_run(); -EINVAL also for an option out of its limits
+ *   result      as hank_run(); -EINVAL also for an option out of its limits; -ENOSYS or -EPERM the
+ *               reactor asked for is not to be had
  *   waits       until all tasks have ended, blocking the calling thread
  *   threads     any thread that is not running a task
  *   since       0.1 */
@@ -117,7 +140,8 @@ HANK_API HANK_MUST_USE hank_task hank_spawn_opt(hank_fn fn, void *arg,
  *   if stopped  `t` is cancelled and still waited for, so its argument is the caller's again. Its
  *               result stands, except that -ECANCELED becomes the caller's own: -ETIMEDOUT or
  *               -ECANCELED
- *   threads     the task that spawned `t`
+ *   threads     the task that spawned `t`; what hank_spawn_into() started, any task or thread: the
+ *               first who asks, while he waits the others get -EBUSY
  *   since       0.1 */
 HANK_API int hank_await(hank_task t);
 
@@ -165,7 +189,7 @@ HANK_API int hank_cancel(hank_task t);
  *   result      0; -ESTALE used up before; -EPERM not the caller's child, nothing happened; the
  *               code of a handle that had failed
  *   waits       never
- *   threads     the task that spawned `t`
+ *   threads     the task that spawned `t`; what hank_spawn_into() started, any task or thread
  *   since       0.1 */
 HANK_API int hank_detach(hank_task t);
 

@@ -7,6 +7,11 @@
 
 #include <stddef.h>
 
+/* The library that plays every thread, clock and socket from a seed: runtime/sim/. */
+#ifndef HK_SIM
+#define HK_SIM 0
+#endif
+
 #define HK_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define HK_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -18,6 +23,15 @@
  * watched by ThreadSanitizer, which takes the fibers that use it in turn for so many threads. */
 #define HK_THREAD_ACCESSOR __attribute__((noinline)) HK_UNWATCHED
 #define HK_UNWATCHED       __attribute__((no_sanitize("thread")))
+
+/* A variable of which each thread has its own, zeroed at first: static, or declared in its file's
+ * header. The simulator plays all threads on one, so there it is a plain variable in a section of
+ * its own, whose contents are exchanged when another thread has its turn. */
+#if HK_SIM
+#define HK_THREAD_LOCAL __attribute__((section("hk_thread")))
+#else
+#define HK_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
+#endif
 
 /* Have it at hand soon, to be written. Any address will do, also one where nothing is. */
 #define HK_PREFETCH(address) __builtin_prefetch((address), 1)

@@ -3,7 +3,10 @@
 #include "base/lock.h"
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/os.h"
+
+HK_ATOMIC(bool) hk_fork_orphaned; /* base/fork.h: here, where it is needed first */
 
 /* MEASURED: the critical sections are 10 to 60 ns, a pause is 4 to 40. Past some microseconds the
  * holder has most likely lost its CPU, and only stepping aside helps. Each look takes the line from
@@ -16,6 +19,8 @@ static void step_aside(int round)
         hk_spin_pauses(round == 0 ? PAUSES_FIRST : PAUSES_MAX);
     else if (round < SPINS_MAX + YIELDS_MAX)
         hk_os_yield();
+    else if (hk_forked())
+        hk_panic("a lock that was held when this process was forked is held for ever");
     else
         hk_os_sleep(NAP_NS); /* a holder of lower priority gets to run too */
 }
@@ -34,11 +39,11 @@ void hk_lock_slowly(hk_lock *l)
 
 enum { HELD_MAX = 8 };
 
-static _Thread_local struct {
+static HK_THREAD_LOCAL struct {
     hk_lock *lock;
     hk_lock_rank rank;
 } held[HELD_MAX];
-static _Thread_local int held_count;
+static HK_THREAD_LOCAL int held_count;
 
 /* Never inlined: a task changes threads only while it holds no lock, so the address of `held` may
  * be kept within one of these calls but not across two. */

@@ -20,10 +20,12 @@
 typedef enum hk_lock_rank {
     HK_RANK_RUNTIME = 1, /* start and stop */
     HK_RANK_SYNC,        /* mutexes, events, channels: the queues people wait in */
+    HK_RANK_GUEST,       /* who asks for a task from outside */
     HK_RANK_GROUP,       /* members of a group */
     HK_RANK_BLOCKING,    /* the blocking pool's queue */
     HK_RANK_SIGNAL,      /* who is told of signals */
     HK_RANK_REACTOR,     /* attaching a descriptor */
+    HK_RANK_SUBMIT,      /* what a reactor will ask the kernel for */
     HK_RANK_TIMERS,      /* one worker's timers */
     HK_RANK_INBOX,       /* tasks from outside a worker */
     HK_RANK_IDLE,        /* who sleeps */
@@ -72,6 +74,18 @@ static inline bool hk_lock_try(hk_lock *l, hk_lock_rank rank)
         return false;
     hk_lock_note_take(l, rank);
     return true;
+}
+
+/* Take a lock of any rank so that a fork() finds what it guards whole, and drop it again. */
+static inline void hk_lock_freeze(hk_lock *l)
+{
+    if (hk_swap_acquire(&l->held, 1u) != 0) /* [lock:held] acquire: as in hk_lock_take */
+        hk_lock_slowly(l);
+}
+
+static inline void hk_lock_thaw(hk_lock *l)
+{
+    hk_store_release(&l->held, 0u); /* [lock:held] release: as in hk_lock_drop */
 }
 
 static inline void hk_lock_drop(hk_lock *l)

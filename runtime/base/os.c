@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* os.c - the system calls themselves, each behind the fault check of its kind.
  *
- * errno is read here and nowhere else, in the same expression as the call: no task switch can come
+ * errno is read here and in os_local.c, in the same expression as the call: no task switch can come
  * between the two. */
 #include "base/os.h"
 
@@ -71,21 +71,6 @@ int hk_os_map(size_t bytes, void **ret_base)
     return 0;
 }
 
-int hk_os_unmap(void *base, size_t bytes)
-{
-    return munmap(base, bytes) == 0 ? 0 : -errno;
-}
-
-int hk_os_protect_none(void *base, size_t bytes)
-{
-    return (int)HK_SYS(HK_FAULT_PROTECT, mprotect(base, bytes, PROT_NONE));
-}
-
-int hk_os_advise(void *base, size_t bytes, int advice)
-{
-    return (int)HK_SYS(HK_FAULT_ADVISE, madvise(base, bytes, advice));
-}
-
 ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
 {
 #ifdef __linux__
@@ -116,16 +101,6 @@ ssize_t hk_os_advise_many(const struct iovec *ranges, size_t n, int advice)
 #endif
 }
 
-int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages)
-{
-    return (int)HK_SYS(HK_FAULT_ADVISE, mincore(base, bytes, ret_pages));
-}
-
-size_t hk_os_page_bytes(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* --- threads ------------------------------------------------------------------------------- */
 
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg)
@@ -149,6 +124,16 @@ pthread_t hk_os_thread_self(void)
     return pthread_self();
 }
 
+int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value))
+{
+    return -pthread_key_create(ret_key, at_exit);
+}
+
+int hk_os_thread_set(pthread_key_t key, void *value)
+{
+    return -pthread_setspecific(key, value);
+}
+
 void hk_os_thread_name(const char *name)
 {
 #ifdef __linux__
@@ -156,6 +141,20 @@ void hk_os_thread_name(const char *name)
 #else
     (void)name;
 #endif
+}
+
+bool hk_os_thread_is_main(void)
+{
+#ifdef __linux__
+    return getpid() == (pid_t)syscall(SYS_gettid);
+#else
+    return pthread_main_np() != 0;
+#endif
+}
+
+int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return -pthread_atfork(before, in_parent, in_child);
 }
 
 int hk_os_thread_pin(unsigned cpu)
@@ -182,25 +181,9 @@ int hk_os_thread_stack(void **ret_low, size_t *ret_bytes)
     return rc;
 }
 
-size_t hk_os_signal_stack_min(void)
-{
-    long bytes = sysconf(_SC_MINSIGSTKSZ);
-    return bytes > 0 ? (size_t)bytes : (size_t)MINSIGSTKSZ;
-}
-
-int hk_os_signal_raise(int signo)
-{
-    return raise(signo) == 0 ? 0 : -errno;
-}
-
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old)
 {
     return sigaltstack(stack, ret_old) == 0 ? 0 : -errno;
-}
-
-int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old)
-{
-    return sigaction(signo, action, ret_old) == 0 ? 0 : -errno;
 }
 
 int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old)
@@ -250,10 +233,10 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 
 int hk_os_set_nonblocking(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_GETFL));
     if (flags < 0)
-        return -errno;
-    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+        return flags;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 int hk_os_open(const char *path, int flags)
@@ -357,12 +340,12 @@ int hk_os_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *le
 
 int hk_os_getsockname(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return getsockname(fd, ret_address, length) == 0 ? 0 : -errno;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getsockname(fd, ret_address, length));
 }
 
 int hk_os_getpeername(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return getpeername(fd, ret_address, length) == 0 ? 0 : -errno;
+    return (int)HK_SYS(HK_FAULT_SOCKOPT, getpeername(fd, ret_address, length));
 }
 
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
@@ -425,29 +408,6 @@ int hk_os_eventfd(void)
     return (int)HK_SYS(HK_FAULT_EVENTFD, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 #endif
-
-/* --- errno --------------------------------------------------------------------------------- */
-
-HK_THREAD_ACCESSOR int hk_os_errno(void)
-{
-    return errno;
-}
-
-HK_THREAD_ACCESSOR void hk_os_set_errno(int value)
-{
-    errno = value;
-}
-
-/* --- words --------------------------------------------------------------------------------- */
-
-const char *hk_os_error_text(int error)
-{
-#ifdef __GLIBC__
-    return strerrordesc_np(error); /* neither locale nor a buffer that threads share */
-#else
-    return strerror(error);
-#endif
-}
 
 /* --- chance -------------------------------------------------------------------------------- */
 

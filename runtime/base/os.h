@@ -23,6 +23,7 @@
 #include "base/compiler.h"
 
 struct epoll_event;
+struct io_uring_params;
 struct kevent;
 struct addrinfo;
 struct pollfd;
@@ -45,14 +46,20 @@ size_t hk_os_page_bytes(void);
 
 /* Threads. */
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
-/* The same with every signal blocked there: signals are the program's. os_process.c */
+/* The same with every signal blocked there: signals are the program's. */
 int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
-pthread_t hk_os_thread_self(void);        /* of a plain thread: a task may change threads */
-void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
-int hk_os_thread_pin(unsigned cpu);       /* the caller */
+void hk_os_interrupt_threads_prepare(void); /* once, before the next */
+void hk_os_interrupt_threads(void); /* each of ours on a CPU has been in the kernel, or soon is */
+pthread_t hk_os_thread_self(void);  /* of a plain thread: a task may change threads */
+bool hk_os_thread_is_main(void);    /* is the caller the thread that the process began with? */
+int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
+int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
+void hk_os_thread_name(const char *name);             /* of the caller, 15 bytes kept */
+int hk_os_thread_pin(unsigned cpu);                   /* the caller */
 int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
+int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void));
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
 size_t hk_os_signal_stack_min(void); /* what one signal frame can take on this CPU */
 int hk_os_signal_raise(int signo);   /* to the caller's thread */
@@ -93,6 +100,8 @@ int hk_os_pidfd(pid_t pid);
 int hk_os_pidfd_signal(int pidfd, int signo);
 int hk_os_pidfd_reap(int pidfd, int *ret_status); /* -EAGAIN it runs. Exit status, or -signal */
 int hk_os_signal_send(pid_t pid, int signo);      /* to a child that has not been reaped */
+/* Have `handler` called, and system calls go on after it. */
+int hk_os_signal_catch(int signo, void (*handler)(int signo), struct sigaction *ret_before);
 int hk_os_reap(pid_t pid);               /* blocks until that child is gone: after SIGKILL */
 int hk_os_pipe_blocking(int ret_fds[2]); /* for a child; each above 2 */
 
@@ -140,8 +149,6 @@ int hk_os_dir_open(const char *path, DIR **ret_dir);
 int hk_os_dir_next(DIR *dir, struct dirent **ret_entry); /* 1; 0 no more */
 void hk_os_dir_close(DIR *dir);
 
-/* The program's. The environment must not be changed meanwhile. */
-const char *hk_os_environment(const char *name); /* NULL: not set */
 int64_t hk_os_process_id(void);
 
 /* Blocks: only for threads of the blocking pool. 0, a negative errno, or a resolver's code as
@@ -155,6 +162,14 @@ int hk_os_epoll_create(void);
 int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns);
 int hk_os_eventfd(void);
+
+/* Linux completion: os_uring.c. `enter` submits, then waits until `wait_for` completions are there
+ * or for timeout_ns (< 0: for ever), which ends with -ETIME; -EINTR: a signal. The number that were
+ * submitted. `map` is of one of the areas that the kernel's header names. */
+int hk_os_uring_setup(unsigned entries, struct io_uring_params *params);
+int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base);
+int hk_os_uring_enter(int ring, unsigned submit, unsigned wait_for, int64_t timeout_ns);
+int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n);
 
 /* errno itself, for who must carry it from one thread to another. */
 int hk_os_errno(void);
@@ -170,6 +185,9 @@ int hk_os_kevent_wait(int queue, struct kevent *ret_events, int max, int64_t tim
 
 /* The system's words for an errno: a constant in the C locale; NULL for a stranger. */
 const char *hk_os_error_text(int error);
+
+/* A variable of the environment; NULL: there is none. */
+const char *hk_os_environment(const char *name);
 
 /* Chance: for seeds and for spreading load; not for secrets. */
 uint64_t hk_os_random(void);

@@ -265,13 +265,6 @@ void hk_os_dir_close(DIR *dir)
     (void)closedir(dir); /* it was only read */
 }
 
-/* --- the program's environment --------------------------------------------------------------- */
-
-const char *hk_os_environment(const char *name)
-{
-    return getenv(name);
-}
-
 int64_t hk_os_process_id(void)
 {
     return (int64_t)getpid();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* os_process.c - the system calls of threads without signals, and of other processes. */
+/* os_process.c - the system calls of other processes, and of signals that they send. */
 #include "base/os.h"
 
 #include <fcntl.h>
@@ -12,19 +12,11 @@
 
 #include "base/os_call.h"
 
-int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg)
+int hk_os_signal_catch(int signo, void (*handler)(int signo), struct sigaction *ret_before)
 {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)hk_os_signal_mask(SIG_SETMASK, &all, &before); /* valid arguments: cannot fail */
-    int rc = hk_os_thread_start(ret_thread, body, arg);
-    (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
-const char *hk_os_trusted_environment(const char *name)
-{
-    return secure_getenv(name);
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK | SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    return hk_os_signal_action(signo, &action, ret_before);
 }
 
 /* --- other processes ------------------------------------------------------------------------- */

@@ -66,6 +66,16 @@ static HK_ATOMIC(uint64_t) slots_by_guard[HK_GUARD_KINDS];
 static HK_ATOMIC(uint64_t) mapped_bytes;
 static HK_ATOMIC(uint64_t) fibers_in_being;
 
+void hk_arena_freeze(void)
+{
+    hk_lock_freeze(&arena_lock);
+}
+
+void hk_arena_thaw(void)
+{
+    hk_lock_thaw(&arena_lock);
+}
+
 /* --- from an address to its fiber ---------------------------------------------------------- */
 
 static hk_fiber *fiber_of_slot(char *slot, int size_class)

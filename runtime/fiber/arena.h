@@ -59,6 +59,12 @@ int hk_arena_reserve(int size_class, size_t n);
 /* slots, guarded, protected_, canaried, mapped_bytes; and in live, the fibers in being. */
 void hk_arena_get_stats(hk_stack_stats *ret_stats);
 
+/* This room's share of hk_stack_freeze and hk_stack_thaw. */
+void hk_arena_freeze(void);
+void hk_arena_thaw(void);
+void hk_overflow_freeze(void);
+void hk_overflow_thaw(void);
+
 /* --- guard.c --- */
 
 /* The best kind this process can still have. */

@@ -43,9 +43,19 @@ enum { TSAN_MAKES_MAX = 1024 }; /* times a few frames each, of the 65536 it has 
 /* --- the tools ----------------------------------------------------------------------------- */
 
 #if HK_ASAN
+/* A simulated thread is left on whatever stack it stands on: only the tool knows which. */
+static hk_fiber *thread_left; /* always NULL but in the simulator, where all is one thread */
+
 static void arrive_asan(void *fake)
 {
-    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+    const void *low = NULL;
+    size_t bytes = 0;
+    __sanitizer_finish_switch_fiber(fake, &low, &bytes);
+    if (thread_left) {
+        thread_left->stack_low = (char *)(uintptr_t)low;
+        thread_left->stack_bytes = bytes;
+        thread_left = NULL;
+    }
 }
 #endif
 
@@ -211,6 +221,20 @@ HK_UNWATCHED void hk_fiber_leave(hk_fiber *from, hk_fiber *to)
     hk_fiber_swap(from, to);
     hk_panic("a fiber was entered again after its last switch");
 }
+
+#if HK_SIM
+void hk_fiber_switch_threads(hk_fiber *from, hk_fiber *to)
+{
+#if HK_ASAN
+    thread_left = from;
+    __sanitizer_start_switch_fiber(&from->asan_fake, to->stack_low, to->stack_bytes);
+#endif
+    hk_fiber_swap(from, to);
+#if HK_ASAN
+    arrive_asan(from->asan_fake);
+#endif
+}
+#endif
 
 HK_NOINLINE size_t hk_fiber_headroom(const hk_fiber *f)
 {

@@ -90,6 +90,12 @@ static inline void hk_fiber_switch(hk_fiber *from, hk_fiber *to)
  * stack may be given back or made anew. */
 HK_NORETURN void hk_fiber_leave(hk_fiber *from, hk_fiber *to);
 
+#if HK_SIM
+/* The same between simulated threads: `from` is no fiber but a place to keep what is needed to go
+ * on with whatever fiber it is that runs; so is `to`, or it is one that was just made. */
+void hk_fiber_switch_threads(hk_fiber *from, hk_fiber *to);
+#endif
+
 /* Bytes between the caller's frame and the guard of `f`, which must be what runs. */
 size_t hk_fiber_headroom(const hk_fiber *f);
 

@@ -16,6 +16,7 @@
 #include "base/atomic.h"
 #include "base/lock.h"
 #include "base/os.h"
+#include "fiber/arena.h"
 #include "fiber/stack.h"
 
 enum { ALTERNATE_BYTES = 64 * 1024, ALTERNATE_SPARE = 32 * 1024 };
@@ -32,12 +33,22 @@ static struct sigaction previous_segv, previous_bus;
 
 /* The calling thread's alternate stack. Entering nests; `map` is NULL where somebody else's was
  * big enough. */
-static _Thread_local struct {
+static HK_THREAD_LOCAL struct {
     void *map;
     size_t bytes;
     stack_t old;
     unsigned depth;
 } alternate;
+
+void hk_overflow_freeze(void)
+{
+    hk_lock_freeze(&watch_lock);
+}
+
+void hk_overflow_thaw(void)
+{
+    hk_lock_thaw(&watch_lock);
+}
 
 /* --- the message --------------------------------------------------------------------------- */
 

@@ -39,6 +39,24 @@ static depot depots[HK_STACK_CLASSES];
 static hk_lock caches_lock;
 static hk_node caches HK_GUARDED_BY(caches_lock);
 
+void hk_stack_freeze(void)
+{
+    hk_overflow_freeze();
+    hk_lock_freeze(&caches_lock);
+    for (int i = 0; i < HK_STACK_CLASSES; i++)
+        hk_lock_freeze(&depots[i].lock);
+    hk_arena_freeze();
+}
+
+void hk_stack_thaw(void)
+{
+    hk_arena_thaw();
+    for (int i = 0; i < HK_STACK_CLASSES; i++)
+        hk_lock_thaw(&depots[i].lock);
+    hk_lock_thaw(&caches_lock);
+    hk_overflow_thaw();
+}
+
 int hk_stack_class(size_t bytes)
 {
     int size_class = 0;

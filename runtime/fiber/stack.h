@@ -75,6 +75,10 @@ hk_fiber *hk_stack_find(const void *address, bool *ret_is_guard);
 
 void hk_stack_get_stats(hk_stack_stats *ret_stats);
 
+/* Keep everyone from the depots and the arena, across a fork(), and let them in again. */
+void hk_stack_freeze(void);
+void hk_stack_thaw(void);
+
 /* Highest use of this stack so far, in bytes: pages that were ever touched. For the census. */
 size_t hk_stack_high_water(const hk_fiber *f);
 

@@ -54,7 +54,7 @@ static int take(int fd, hank_listener **ret)
         hank_listener_close(l); /* without the descriptor, which stays for another try */
         return rc;
     }
-    hk_fd_adopt(&l->fd, fd, false);
+    hk_fd_adopt(&l->fd, fd, HK_INPUT_CONNECTIONS, false);
     *ret = l;
     return 0;
 }

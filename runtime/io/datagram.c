@@ -136,7 +136,7 @@ static int open_at(const hk_address *local, const hk_address *remote,
     int rc = hk_os_socket(family, SOCK_DGRAM, 0);
     if (rc < 0)
         goto close;
-    hk_fd_adopt(&e->fd, rc, false);
+    hk_fd_adopt(&e->fd, rc, HK_INPUT_EVENTS, false);
     rc = set_options(e, options);
     if (rc == 0 && local) {
         e->local = *local;

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "reactor/flow.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 
@@ -22,6 +23,9 @@ enum { CLOSING = 1, TAKEN_SHIFT = 1, USER = 8 };
 
 /* The kernel moves a little under 2 GiB a call: less than that is no sign of anything. */
 enum { ATTEMPT_MAX_BYTES = 1 << 30 };
+
+/* What is sent in a batch: more is better sent than postponed. */
+enum { BATCHED_MAX_BYTES = 16 * 1024 };
 
 enum { SLICE_MIN_NS = 1000 * 1000, SLICE_MAX_NS = 20 * 1000 * 1000 };
 
@@ -42,10 +46,11 @@ int hk_fd_init(hk_fd *f, void (*gone)(hk_fd *f))
     return 0;
 }
 
-void hk_fd_adopt(hk_fd *f, int fd, bool short_is_dry)
+void hk_fd_adopt(hk_fd *f, int fd, hk_input input, bool short_is_dry)
 {
     HK_DCHECK(f->fd < 0 && fd >= 0);
     f->fd = f->source->fd = fd; /* not attached to any reactor before its first wait */
+    f->source->input = (uint8_t)input;
     f->short_is_dry = short_is_dry;
     hk_store_relaxed(&f->source->user, (const void *)f); /* a hint */
 }
@@ -110,7 +115,7 @@ static void wake_waiter(hk_fd_waiter *w)
 void hk_fd_close(hk_fd *f)
 {
     uint64_t before = hk_or_seqcst(&f->word, (uint64_t)CLOSING); /* [fd:closing] mark, then look */
-    HK_CHECK(!(before & CLOSING));                                /* closed twice */
+    HK_CHECK(!(before & CLOSING));                               /* closed twice */
     wake_waiter(&f->waiting[HK_IN]);
     wake_waiter(&f->waiting[HK_OUT]);
     leave(f, USER);
@@ -147,8 +152,7 @@ static int wait_outside(hk_fd *f, hk_direction d)
 int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
 {
     hk_reactor *home = f->home ? f->home : hk_runtime_reactor();
-    /* [source:attach] acquire: attached, so its reactor tells anyone, also threads outside. */
-    if (!home && !hk_load_acquire(&f->source->reactor))
+    if (!home && !hk_source_is_watched(f->source, d))
         return wait_outside(f, d);
 
     hk_waiter w = {0};
@@ -172,22 +176,18 @@ int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
 
 /* --- the loop ------------------------------------------------------------------------------ */
 
-/* One attempt at a system call. `did_less`: set if it did less than it was asked to. */
-typedef ssize_t attempt(int fd, const struct iovec *memory, bool *did_less);
+/* One attempt. *ret_dry: set if the next one would have to wait. */
+typedef ssize_t attempt(hk_fd *f, const struct iovec *memory, bool *ret_dry);
 
 static ssize_t until_done(hk_fd *f, hk_direction d, attempt *try_once, const struct iovec *memory)
 {
     static const char *const why[2] = {[HK_IN] = "read", [HK_OUT] = "write"};
     for (;;) {
         if (!f->wait_first[d]) {
-            bool did_less = false;
-            ssize_t n = try_once(f->fd, memory, &did_less);
+            bool is_dry = false;
+            ssize_t n = try_once(f, memory, &is_dry);
             if (n != -EAGAIN) {
-                /* Less than asked: the kernel has no more, unless the peer has hung up, whose news
-                 * may have come before this call and will not come again. relaxed: news that we
-                 * do not see yet makes the source ready after this, and ends the next wait. */
-                f->wait_first[d] = did_less && f->short_is_dry &&
-                                   !hk_load_relaxed(&f->source->hung_up);
+                f->wait_first[d] = is_dry;
                 return n;
             }
         }
@@ -199,22 +199,56 @@ static ssize_t until_done(hk_fd *f, hk_direction d, attempt *try_once, const str
     }
 }
 
+/* A call that did less than asked: the kernel has no more, unless the peer has hung up, whose news
+ * may have come before this call and will not come again. */
+static bool was_all(hk_fd *f, ssize_t n, const struct iovec *memory)
+{
+    /* relaxed: news that we do not see yet makes the source ready after this, and ends the next
+     * wait */
+    return n > 0 && (size_t)n < memory->iov_len && f->short_is_dry &&
+           !hk_load_relaxed(&f->source->hung_up);
+}
+
 static size_t at_most(size_t n)
 {
     return n < ATTEMPT_MAX_BYTES ? n : ATTEMPT_MAX_BYTES;
 }
 
-static ssize_t try_recv(int fd, const struct iovec *memory, bool *did_less)
+static ssize_t try_recv(hk_fd *f, const struct iovec *memory, bool *ret_dry)
 {
-    ssize_t n = hk_os_recv(fd, memory->iov_base, memory->iov_len, 0);
-    *did_less = n > 0 && (size_t)n < memory->iov_len;
+    ssize_t n;
+    if (hk_flow_answers(f->source) &&
+        hk_flow_read(f->source, memory->iov_base, memory->iov_len, &n, ret_dry))
+        return n;
+    n = hk_os_recv(f->fd, memory->iov_base, memory->iov_len, 0);
+    *ret_dry = was_all(f, n, memory);
     return n;
 }
 
-static ssize_t try_send(int fd, const struct iovec *memory, bool *did_less)
+/* With the next batch of this worker's. False: there is none. */
+static bool send_in_batch(hk_fd *f, const struct iovec *memory, ssize_t *ret_n)
 {
-    ssize_t n = hk_os_send(fd, memory->iov_base, memory->iov_len);
-    *did_less = n > 0 && (size_t)n < memory->iov_len;
+    hk_reactor *r = hk_runtime_reactor();
+    if (!r || !r->backend->send || memory->iov_len > BATCHED_MAX_BYTES)
+        return false;
+    hk_waiter w = {0};
+    hk_park_begin(&w, HK_WAITING_FIRMLY); /* the kernel has our memory: no stop may end this */
+    hk_send send = {w.ticket, f->fd, memory->iov_base, memory->iov_len, 0};
+    if (r->backend->send(r, &send)) {
+        (void)hk_park(&w, HK_FOREVER, "write"); /* the result is in send */
+        *ret_n = send.result;
+        return true;
+    }
+    (void)hk_park_abandon(&w); /* nobody knows of it */
+    return false;
+}
+
+static ssize_t try_send(hk_fd *f, const struct iovec *memory, bool *ret_dry)
+{
+    ssize_t n;
+    if (!send_in_batch(f, memory, &n))
+        n = hk_os_send(f->fd, memory->iov_base, memory->iov_len);
+    *ret_dry = was_all(f, n, memory);
     return n;
 }
 
@@ -230,21 +264,21 @@ static bool is_stillborn(ssize_t rc)
     case -ENETUNREACH:
     case -EHOSTDOWN:
     case -EHOSTUNREACH:
-    case -ENONET:
-        return true;
-    default:
-        return false;
+    case -ENONET: return true;
+    default: return false;
     }
 }
 
-static ssize_t try_accept(int fd, const struct iovec *memory, bool *did_less)
+static ssize_t try_accept(hk_fd *f, const struct iovec *memory, bool *ret_dry)
 {
     (void)memory;
-    ssize_t rc;
+    (void)ret_dry;
+    int rc;
+    if (hk_flow_answers(f->source) && hk_flow_accept(f->source, &rc))
+        return rc;
     do
-        rc = hk_os_accept(fd, NULL, NULL);
+        rc = hk_os_accept(f->fd, NULL, NULL);
     while (is_stillborn(rc));
-    *did_less = false;
     return rc;
 }
 

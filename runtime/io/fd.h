@@ -57,10 +57,11 @@ typedef struct hk_fd {
 /* Make ready all that can fail, before there is a descriptor. 0 or -ENOMEM; undone by close. */
 HK_MUST_CHECK int hk_fd_init(hk_fd *f, void (*gone)(hk_fd *f));
 
-/* Take over `fd`, before anyone else knows f. `short_is_dry`: a call that did less than asked says
+/* Take over `fd`, before anyone else knows f. `input`: what may be taken out of it ahead of being
+ * asked. `short_is_dry`: a call that did less than asked says
  * that the next would have to wait, as it does for TCP. Not so for Unix sockets, where a read stops
  * at a message that carries descriptors. */
-void hk_fd_adopt(hk_fd *f, int fd, bool short_is_dry);
+void hk_fd_adopt(hk_fd *f, int fd, hk_input input, bool short_is_dry);
 
 /* Owner only, once, any thread. Never waits. f is gone when it returns, or soon after. */
 void hk_fd_close(hk_fd *f);

@@ -55,7 +55,7 @@ int hank_file_open(const char *path, int flags, unsigned mode, hank_file **ret)
         hank_file_close(f);
         return rc;
     }
-    hk_fd_adopt(&f->fd, rc, false);
+    hk_fd_adopt(&f->fd, rc, HK_INPUT_EVENTS, false);
     *ret = f;
     return 0;
 }

@@ -82,7 +82,7 @@ static int listen_at(const hk_address *address, const hank_listen_options *optio
     int rc = hk_os_socket(address->socket.any.sa_family, SOCK_STREAM, 0);
     if (rc < 0)
         goto close;
-    hk_fd_adopt(&l->fd, rc, false);
+    hk_fd_adopt(&l->fd, rc, HK_INPUT_CONNECTIONS, false);
     rc = bind_and_listen(l, options);
     if (rc < 0)
         goto close;

@@ -115,7 +115,7 @@ int hank_stream_from_fd(int fd, unsigned flags, hank_stream **ret)
     if (is_socket)
         hk_socket_adopt(s, own, family);
     else
-        hk_fd_adopt(&s->fd, own, false);
+        hk_fd_adopt(&s->fd, own, HK_INPUT_EVENTS, false);
     *ret = s;
     return 0;
 }
@@ -131,7 +131,7 @@ static int two_streams(const hk_stream_kind *kind, int make(int ret_fds[2]), han
         if (rc < 0)
             hank_close(ret[i]);
         else
-            hk_fd_adopt(&ret[i]->fd, fds[i], false);
+            hk_fd_adopt(&ret[i]->fd, fds[i], HK_INPUT_EVENTS, false);
     }
     return rc;
 }

@@ -80,7 +80,8 @@ void hk_socket_adopt(hank_stream *s, int fd, int family)
     bool tcp = family != AF_UNIX;
     if (tcp)
         (void)hk_socket_enable(fd, IPPROTO_TCP, TCP_NODELAY); /* without it: slower, not wrong */
-    hk_fd_adopt(&s->fd, fd, tcp);
+    /* Bytes that are taken ahead of being asked come without the descriptors they travel with. */
+    hk_fd_adopt(&s->fd, fd, tcp ? HK_INPUT_BYTES : HK_INPUT_EVENTS, tcp);
 }
 
 /* --- connecting ---------------------------------------------------------------------------- */

@@ -204,7 +204,9 @@ static ssize_t pass_once(hank_stream *from, hank_stream *to, char *buffer, size_
 /* Both directions are taken. */
 static ssize_t splice_all(hank_stream *from, hank_stream *to, size_t n)
 {
+    /* Not past bytes that the reactor may have taken ahead of being asked. */
     bool directly = from->kind->direct && to->kind->direct &&
+                    from->fd.source->input == HK_INPUT_EVENTS &&
                     (from->kind == &hk_stream_pipe || to->kind == &hk_stream_pipe);
     char *buffer = NULL;
     size_t done = 0;

@@ -10,9 +10,7 @@
  * moment, so an event for input says again that output is possible; the first event of a fresh
  * socket says OUT; HUP and ERR come unasked.
  *
- * The eventfd is never read: edge-triggered, each write is a new event, and the read would double
- * the price of a wake-up. Its counter is full after 2^64 wake-ups, and then emptied. */
-#include <errno.h>
+ * The eventfd is watched like any other. */
 #include <sys/epoll.h>
 
 #include "base/check.h"
@@ -66,20 +64,6 @@ static void epoll_forget(hk_reactor *r, hk_source *s)
     (void)hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_DEL, s->fd, &ignored);
 }
 
-static unsigned translate(uint32_t events)
-{
-    if (events & (EPOLLHUP | EPOLLERR))
-        return HK_EVENT_BROKEN;
-    unsigned what = 0;
-    if (events & (EPOLLRDHUP | EPOLLPRI)) /* a read stops short at an urgent mark too */
-        what |= HK_EVENT_IN | HK_EVENT_HUNG_UP;
-    if (events & EPOLLIN)
-        what |= HK_EVENT_IN;
-    if (events & EPOLLOUT)
-        what |= HK_EVENT_OUT;
-    return what;
-}
-
 static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -90,18 +74,8 @@ static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, 
         hk_source_expect(events[i].data.u64);
     for (int i = 0; i < got; i++)
         if (events[i].data.u64 != HK_KEY_WAKE)
-            hk_source_event(events[i].data.u64, translate(events[i].events), ready, &n);
+            hk_source_event(events[i].data.u64, hk_event_of_poll(events[i].events), ready, &n);
     return got < 0 ? got : n;
-}
-
-static void epoll_interrupt(hk_reactor *r)
-{
-    uint64_t one = 1, count;
-    ssize_t rc;
-    /* Full: no event was made. Whoever else empties it in between writes after that. */
-    while ((rc = hk_os_write(r->wake_fd, &one, sizeof one)) == -EAGAIN)
-        (void)hk_os_read(r->wake_fd, &count, sizeof count); /* -EAGAIN: somebody was faster */
-    HK_CHECK(rc == sizeof one);
 }
 
 const hk_backend hk_backend_epoll = {
@@ -111,5 +85,5 @@ const hk_backend hk_backend_epoll = {
     .attach = epoll_attach,
     .forget = epoll_forget,
     .wait = epoll_wait_ready,
-    .interrupt = epoll_interrupt,
+    .interrupt = hk_reactor_write_eventfd,
 };

@@ -25,17 +25,36 @@
 #include "base/check.h"
 #include "base/os.h"
 
-/* The build names the best this system has. */
-#ifndef HK_BACKEND_BEST
-#define HK_BACKEND_BEST hk_backend_epoll
+/* Those of this system, the one to use when nobody cares first. */
+static const hk_backend *const backends[] = {
+#ifdef __linux__
+    &hk_backend_epoll,
+#if HK_URING
+    &hk_backend_uring,
 #endif
+#else
+    &hk_backend_kqueue,
+#endif
+};
+
+enum { BACKENDS = sizeof backends / sizeof *backends };
 
 enum { TIMERS_ROOM = 32 }; /* of HK_READY_MAX: kept for timers when descriptors fill the list */
+
+const hk_backend *hk_reactor_backend(const char *name)
+{
+    if (!*name)
+        return backends[0];
+    for (int i = 0; i < BACKENDS; i++)
+        if (strcmp(backends[i]->name, name) == 0)
+            return backends[i];
+    return NULL;
+}
 
 int hk_reactor_open(hk_reactor *r, const hk_backend *backend)
 {
     memset(r, 0, sizeof *r); /* a compound literal of this size would be built on the stack */
-    r->backend = backend ? backend : &HK_BACKEND_BEST;
+    r->backend = backend ? backend : backends[0];
     r->backend_fd = r->wake_fd = -1;
     hk_timers_init(&r->timers);
     return r->backend->open(r);
@@ -44,6 +63,11 @@ int hk_reactor_open(hk_reactor *r, const hk_backend *backend)
 void hk_reactor_close(hk_reactor *r)
 {
     r->backend->close(r);
+}
+
+void hk_reactor_own(hk_reactor *r)
+{
+    hk_store_relaxed(&r->owner, (uintptr_t)hk_os_thread_self()); /* whoever else asks is not it */
 }
 
 /* How long to wait: 0 not at all, negative for ever. */
@@ -76,6 +100,13 @@ int hk_reactor_wait(hk_reactor *r, int64_t deadline, hk_ready *ready)
         hk_timers_expire(&r->timers, hk_os_now(), ready, &n, HK_READY_MAX);
     hk_lock_drop(&r->polling);
     return rc < 0 && rc != -EINTR && n == 0 ? rc : n;
+}
+
+int hk_reactor_help(hk_reactor *r, hk_ready *ready)
+{
+    if (r->backend->nudge)
+        r->backend->nudge(r);
+    return hk_reactor_wait(r, 0, ready);
 }
 
 void hk_reactor_interrupt(hk_reactor *r)

@@ -2,9 +2,11 @@
 /* reactor.h - ask "what is ready?", get a list. It never calls up.
  *
  * One reactor a worker. A *source* is a descriptor in a reactor; an *op* is one wait on one
- * direction of it. The interface is shaped as operations, so that a backend that completes work
- * (io_uring) fits beside those that only report readiness (epoll, kqueue): readiness backends end
- * an op with HK_RETRY ("make the system call yourself now").
+ * direction of it. A backend is of one of two kinds. One that reports readiness (epoll, kqueue) is
+ * told of a descriptor once (`attach`). One that completes work (io_uring) is asked to go on with
+ * one direction until something ends it (`arm`); what it takes out of the descriptor lies in the
+ * source's flow (flow.h). Either ends an op with HK_RETRY: there is something now, in the flow or
+ * in the descriptor, so look yourself.
  *
  * Nothing here wakes anybody: hk_reactor_wait hands out tickets with results, and the caller claims
  * them. A ticket whose turn is over is harmless, so events may be as stale as they like.
@@ -50,29 +52,79 @@ typedef struct hk_channel_word {
     HK_ATOMIC(uint64_t) ticket_turn;
 } hk_channel_word;
 
+/* What a completion backend is doing for a direction, and what has come of it: flow.h.
+ *
+ * word  poller and reader (CAS)
+ * at    the reactor that is or was asked last, where its pieces lie: written by the user of the
+ *       direction while nothing is running and nothing lies there, read by the closer after him */
+typedef struct hk_flow {
+    HK_ATOMIC(uint64_t) word;
+    hk_reactor *at;
+} hk_flow;
+
+/* What a completion backend may take out of a descriptor by itself. A readiness backend has no use
+ * for it. */
+typedef enum hk_input {
+    HK_INPUT_EVENTS = 0, /* nothing: only say when a call is worth trying */
+    HK_INPUT_BYTES,
+    HK_INPUT_CONNECTIONS,
+} hk_input;
+
 /* Type-stable: sources come from a slab and are never returned to the system while the process
  * lives, and `generation` changes with each use, so an event that is late meets another generation
  * and is dropped.
  *
- * fd          constant from open to close
+ * fd, input   constant from open to close
  * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed
  * reactor     the one it is attached to; NULL until its first wait (release/acquire)
  * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves
  *             nothing. May be set without cause by an event that raced with close and open: costs
  *             a read
- * next_free   guarded by the slab's lock */
+ * flow        per direction; taken, taken_bytes: flow.c, the reader's while open
+ * next_free   guarded by the slab's lock while free */
 struct hk_source {
     /* Aligned: sources that were opened one after the other are polled by different workers. */
     _Alignas(HK_CACHE_LINE) hk_channel_word direction[2];
     HK_ATOMIC(hk_reactor *) reactor;
     HK_ATOMIC(uint32_t) generation;
     HK_ATOMIC(bool) hung_up;
+    uint8_t input;
+    uint8_t asked[2]; /* uring.c: what was asked for last */
     int fd;
     hk_lock attaching; /* two directions may wait for the first time at once */
     uint32_t index;    /* of this slot, constant: what the kernel is given, with the generation */
     HK_ATOMIC(const void *) user;
-    hk_source *next_free;
+    hk_flow flow[2];
+    union {
+        struct {
+            uint32_t taken;
+            uint32_t taken_bytes;
+        };
+        hk_source *next_free;
+    };
 };
+
+/* Something that arrived and has not been read. A piece of bytes is a buffer of its reactor, by
+ * number; an accepted connection is its own descriptor.
+ *
+ * next   0, or 1 + the number of the piece before (in a flow) or after (taken, or given back)
+ * bytes  in this piece
+ * depth  pieces in the flow when this one came
+ *        All accesses are relaxed: the flow's word orders them; and who has a descriptor, and with
+ *        it that piece, the kernel says, of which no tool knows */
+typedef struct hk_piece {
+    HK_ATOMIC(uint32_t) next;
+    uint32_t bytes;
+    HK_ATOMIC(uint32_t) depth;
+} hk_piece;
+
+/* list, memory  constant while the reactor is open; a piece is its poller's, then its reader's
+ * given_back    any reader (CAS), the poller takes all */
+typedef struct hk_pieces {
+    hk_piece *list;
+    char *memory;
+    HK_ATOMIC(uint32_t) given_back;
+} hk_pieces;
 
 /* A wait that has ended: claim ticket with result. */
 typedef struct hk_ready {
@@ -85,28 +137,49 @@ enum {
     HK_SOURCES_MAX = 4 * 1024 * 1024, /* open at a time, in this process */
 };
 
-/* What a backend provides. `start` and `stop` are the shared word protocol for readiness backends;
- * what differs between them is attach, forget, wait and interrupt. */
+/* Bytes on their way into a socket, in the frame of the task that waits firmly for `ticket`. */
+typedef struct hk_send {
+    hk_ticket ticket;
+    int fd;
+    const void *bytes;
+    size_t n;
+    int result; /* as of send(2) */
+} hk_send;
+
+/* What a backend provides. `start` and `stop` are the shared word protocol; what differs between
+ * backends is how they come to know of a descriptor, wait, and are interrupted. */
 struct hk_backend {
     const char *name;
     int (*open)(hk_reactor *r);
     void (*close)(hk_reactor *r);
-    int (*attach)(hk_reactor *r, hk_source *s);  /* at the first wait; edge-triggered, both ways */
+    int (*attach)(hk_reactor *r, hk_source *s); /* at the first wait; edge-triggered, both ways */
+    /* Instead of attach, for completion: go on with this direction, which is not running. */
+    int (*arm)(hk_reactor *r, hk_source *s, hk_direction d);
     void (*forget)(hk_reactor *r, hk_source *s); /* before close(2): no event of it comes after */
     /* Wait at most timeout_ns (0: look only; < 0: for ever), call hk_source_event for each
      * event. The number of entries in `ready`, or a negative errno (-EINTR: a signal). */
     int (*wait)(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max);
     /* Any thread: make wait return now, or the next one that finds it. May be called too often. */
     void (*interrupt)(hk_reactor *r);
+    /* The owner's thread, or NULL: send with the next batch, never waiting for room. The result is
+     * in `send` when its ticket is handed out, which happens soon and cannot be prevented. False:
+     * there is no room in the batch. */
+    bool (*send)(hk_reactor *r, hk_send *send);
+    /* Or NULL: what it takes to let a helper see what has happened while the owner's thread is
+     * busy. */
+    void (*nudge)(hk_reactor *r);
 };
 
 extern const hk_backend hk_backend_epoll;
+extern const hk_backend hk_backend_uring;
 extern const hk_backend hk_backend_kqueue;
 
 /* backend_fd, wake_fd  constant between open and close
  * wake_pending         set by whoever interrupts, cleared by a wait that could have blocked
  * polling              taken (try only) by whoever polls: the owner, or a helper when the owner
  *                      is busy; so events of one reactor are never handled by two threads at once
+ * owner                the thread that waits here; set by it, compared with itself by others
+ * pieces, uring        a completion backend's: flow.h, uring.c
  * timers               has its own lock */
 struct hk_reactor {
     const hk_backend *backend;
@@ -114,11 +187,20 @@ struct hk_reactor {
     int wake_fd;
     HK_ATOMIC(bool) wake_pending;
     hk_lock polling;
+    HK_ATOMIC(uintptr_t) owner;
+    hk_pieces pieces;
+    struct hk_uring *uring;
     hk_timers timers;
 };
 
-int hk_reactor_open(hk_reactor *r, const hk_backend *backend); /* NULL: this system's best */
+/* The backend of that name, "" for the one to use when nobody cares. NULL: this system has none. */
+const hk_backend *hk_reactor_backend(const char *name);
+
+int hk_reactor_open(hk_reactor *r, const hk_backend *backend); /* NULL: as for "" above */
 void hk_reactor_close(hk_reactor *r); /* its sources have been closed before */
+
+/* The calling thread is the owner from now on: the one that waits. Before its first wait. */
+void hk_reactor_own(hk_reactor *r);
 
 /* Collect what is ready: descriptors and due timers. Waits until the earliest timer, `deadline`
  * (a point in time; 0: only look; INT64_MAX: none), an interrupt or a signal. Returns the number of
@@ -126,13 +208,17 @@ void hk_reactor_close(hk_reactor *r); /* its sources have been closed before */
  * the system refuses to say. Only the owner waits; helpers look, which uses no interrupt up. */
 int hk_reactor_wait(hk_reactor *r, int64_t deadline, hk_ready *ready);
 
+/* The same for a helper, who only looks. */
+int hk_reactor_help(hk_reactor *r, hk_ready *ready);
+
 /* Make the wait that is under way return, or else the next one, at once. What the caller wrote
  * before is seen after that wait. Any thread, until hk_reactor_close begins. */
 void hk_reactor_interrupt(hk_reactor *r);
 
 /* --- sources ------------------------------------------------------------------------------- */
 
-/* A source for `fd`, not attached yet. NULL: no memory, or HK_SOURCES_MAX are open. */
+/* A source for `fd`, not attached yet; its `input` is HK_INPUT_EVENTS until the caller says
+ * otherwise, before the first wait. NULL: no memory, or HK_SOURCES_MAX are open. */
 hk_source *hk_source_open(int fd);
 
 /* Let its reactor forget it and the slot be used again. No wait may be under way and none may
@@ -144,9 +230,16 @@ void hk_source_close(hk_source *s);
  * One waiter a direction at a time: io/fd.c sees to that too. */
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home);
 
+/* Will its reactor tell of this direction without being asked by a worker? */
+bool hk_source_is_watched(hk_source *s, hk_direction d);
+
 /* Take back a wait: one that was armed and whose turn ended another way (stopped, timed out), or
  * one that ended with HK_RETRY but whose system call is not going to be made. */
 void hk_source_stop(hk_source *s, hk_direction d);
+
+/* Keep everyone from opening and closing sources, across a fork(), and let them again. */
+void hk_source_freeze(void);
+void hk_source_thaw(void);
 
 /* --- for backends -------------------------------------------------------------------------- */
 
@@ -170,5 +263,10 @@ void hk_source_expect(uint64_t key);
 void hk_source_event(uint64_t key, unsigned what, hk_ready *ready, int *n);
 
 hk_source *hk_source_at(uint32_t index); /* NULL: never existed */
+
+/* Shared by those of Linux: the meaning of poll(2)'s events, and the .interrupt of a backend that
+ * watches wake_fd, an eventfd. */
+unsigned hk_event_of_poll(uint32_t events);
+void hk_reactor_write_eventfd(hk_reactor *r);
 
 #endif

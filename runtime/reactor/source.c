@@ -22,6 +22,7 @@
  * models?", 2012, for the ticket that is read before it is known to be valid. */
 #include "base/alloc.h"
 #include "base/check.h"
+#include "reactor/flow.h"
 #include "reactor/reactor.h"
 
 enum { CHUNK_SOURCES = 512, CHUNKS_MAX = HK_SOURCES_MAX / CHUNK_SOURCES };
@@ -47,6 +48,16 @@ hk_source *hk_source_at(uint32_t index)
     /* [source:chunk] acquire: its slots have their index. */
     hk_source *chunk = hk_load_acquire(&slab.chunks[index / CHUNK_SOURCES]);
     return chunk ? &chunk[index % CHUNK_SOURCES] : NULL;
+}
+
+void hk_source_freeze(void)
+{
+    hk_lock_freeze(&slab.lock);
+}
+
+void hk_source_thaw(void)
+{
+    hk_lock_thaw(&slab.lock);
 }
 
 static hk_source *take_slot(void)
@@ -114,6 +125,8 @@ hk_source *hk_source_open(int fd)
         if (!grow())
             return NULL;
     s->fd = fd;
+    s->input = HK_INPUT_EVENTS;
+    hk_flow_begin(s, hk_load_relaxed(&s->generation)); /* relaxed: nobody else changes it */
     /* Relaxed: whoever else gets to know this source does so through its owner. */
     hk_store_relaxed(&s->reactor, (hk_reactor *)NULL);
     hk_store_relaxed(&s->user, (const void *)s);
@@ -160,10 +173,24 @@ static int attach_once(hk_source *s, hk_reactor *home)
     return rc;
 }
 
+/* Have the kernel go on with this direction, unless it does. */
+static int arm_again(hk_source *s, hk_direction d, hk_reactor *r)
+{
+    if (!hk_load_relaxed(&s->reactor))    /* relaxed: any will do, as close asks for the backend */
+        hk_store_release(&s->reactor, r); /* [source:attach] release */
+    return r->backend->arm(r, s, d);
+}
+
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home)
 {
-    int rc = attach_once(s, home);
-    if (rc < 0)
+    hk_reactor *r = hk_load_acquire(&s->reactor); /* [source:attach] acquire */
+    if (!r)
+        r = home;
+    bool completes = r->backend->arm;
+    /* It moves to where it is waited for, as long as that is of the same kind. */
+    int rc = completes ? arm_again(s, d, home && home->backend == r->backend ? home : r)
+                       : attach_once(s, home);
+    if (rc != 0)
         return rc;
 
     hk_channel_word *c = &s->direction[d];
@@ -182,6 +209,14 @@ int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home)
         if (hk_cas_acqrel(&c->word, &word, step_to(word, ARMED)))
             return 0;
     }
+}
+
+bool hk_source_is_watched(hk_source *s, hk_direction d)
+{
+    hk_reactor *r = hk_load_acquire(&s->reactor); /* [source:attach] acquire */
+    if (!r || !r->backend->arm)
+        return r != NULL;
+    return hk_load_acquire(&s->flow[d].word) & HK_FLOW_RUNNING; /* [flow:word] acquire */
 }
 
 void hk_source_stop(hk_source *s, hk_direction d)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "sched/fork.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/scope.h"
@@ -44,21 +45,27 @@ static void note_failure(hk_group *g, int result)
         cancel_members(g);
 }
 
-void hk_group_member_end(hk_worker *w, hk_task *t)
+bool hk_group_leave(hk_group *g, hk_task *t, hk_ticket *ret_waiter)
 {
-    hk_group *g = t->group;
-    int result = t->result;
-    if (g == of(&w->runtime->detached))
-        hk_task_report(t, result); /* nobody awaits these */
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     hk_list_remove(&t->siblings);
     g->count--;
-    note_failure(g, result);
+    note_failure(g, t->result);
     bool wake = g->count == 0 && g->waiting;
-    hk_ticket waiter = g->waiter;
+    *ret_waiter = g->waiter;
     if (wake)
         g->waiting = false;
     hk_lock_drop(&g->lock);
+    return wake;
+}
+
+void hk_group_member_end(hk_worker *w, hk_task *t)
+{
+    hk_group *g = t->group;
+    hk_ticket waiter;
+    if (g == of(&w->runtime->detached))
+        hk_task_report(t, t->result); /* nobody awaits these */
+    bool wake = hk_group_leave(g, t, &waiter);
     hk_task_free(w, t);
     if (wake)
         (void)hk_wake(waiter, 0); /* or it was stopped first, and looks by itself */
@@ -67,11 +74,7 @@ void hk_group_member_end(hk_worker *w, hk_task *t)
 void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
 {
     hk_group *g = of(group);
-    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
-    /* seq_cst as every change of control: see hk_task_cancel. Its handles are used up from here on;
-     * a flag set meanwhile must not get lost. */
-    while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
-        continue;
+    hk_task_next_generation(t);                    /* its handles are used up from here on */
     hk_store_relaxed(&t->parent, (hk_task *)NULL); /* only compared */
     t->group = g;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
@@ -85,6 +88,30 @@ void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
         hk_group_member_end(w, t);
 }
 
+bool hk_group_admit(hank_group *group, hk_task *t)
+{
+    hk_group *g = of(group);
+    t->group = g;
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    bool open = !g->closed;
+    if (open) {
+        hk_list_push_back(&g->members, &t->siblings);
+        g->count++;
+    }
+    if (open && g->cancelled)
+        (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control))); /* it is alive */
+    hk_lock_drop(&g->lock);
+    return open;
+}
+
+void hk_group_close(hank_group *group)
+{
+    hk_group *g = of(group);
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    g->closed = true;
+    hk_lock_drop(&g->lock);
+}
+
 static int spawn_member(hank_group *group, hank_fn fn, void *arg, const hank_spawn_options *options,
                         const void *site)
 {
@@ -94,7 +121,7 @@ static int spawn_member(hank_group *group, hank_fn fn, void *arg, const hank_spa
     if (!g)
         return -EINVAL;
     if (!w || !w->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     int rc = hk_spawn_read(&how, fn, arg, options);
     how.site = site;
     hk_task *t = rc < 0 ? NULL : hk_task_new(w, &how, NULL);
@@ -189,7 +216,7 @@ int hank_group_wait(hank_group *group)
     hk_group *g = of(group);
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     bool busy = g->awaited;
     g->awaited = true;

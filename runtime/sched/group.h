@@ -17,6 +17,7 @@ struct hk_worker;
 
 /* Everything is guarded by lock, except flags, which the user sets before the first spawn.
  * Equation: count == length of members.
+ * closed     it takes nobody from outside any more: its runtime ends
  * awaited    somebody is in hank_group_wait, parked or between two waits
  * waiter     the parked one to wake when count comes to zero; valid while `waiting`
  * The last thing a member does with a group is to drop the lock: then its memory may go. */
@@ -28,6 +29,7 @@ typedef struct hk_group {
     uint64_t count;
     int32_t first_failure;
     bool cancelled;
+    bool closed;
     bool waiting;
     bool awaited;
 } hk_group;
@@ -37,6 +39,12 @@ _Static_assert(sizeof(hk_group) <= sizeof(hank_group), "hank_group is too small"
 /* A member has ended with t->result: count it down, free its slot, wake who waits. */
 void hk_group_member_end(struct hk_worker *w, struct hk_task *t);
 
+/* The part of that which does not touch the slot. True: wake *ret_waiter, once no lock is held. */
+bool hk_group_leave(hk_group *g, struct hk_task *t, hk_ticket *ret_waiter);
+
+/* Make `t`, which nobody knows yet, a member from outside; false once the group is closed. */
+bool hk_group_admit(hank_group *group, struct hk_task *t);
+void hk_group_close(hank_group *group);
 /* Whether members are refused now. */
 bool hk_group_is_stopping(hank_group *group);
 

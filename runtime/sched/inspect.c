@@ -15,9 +15,24 @@
 #include "base/os.h"
 #include "fiber/fiber.h"
 #include "fiber/stack.h"
+#include "sched/envelope.h"
+#include "sched/fork.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/worker.h"
+
+/* The function of a task that may end while it is read: then another one's is thrown away. */
+HK_UNWATCHED static hank_fn function_of(hk_task *t)
+{
+    uint64_t before = hk_load_seqcst(&t->control); /* seq_cst as every look at it */
+    hank_fn fn = t->fn;
+    hk_envelope *e = t->arg;
+    bool is_inside = fn == hk_envelope_main;
+    /* The same generation: so e is what belonged to it, and e's memory stays what it is. */
+    if (is_inside && HK_GENERATION(hk_load_seqcst(&t->control)) == HK_GENERATION(before))
+        fn = e->fn;
+    return fn;
+}
 
 /* Safe in a signal handler: no stdio. */
 HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
@@ -26,7 +41,7 @@ HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
     if (name)
         return name;
     static const char digits[] = "0123456789abcdef";
-    uintptr_t site = (uintptr_t)t->fn;
+    uintptr_t site = (uintptr_t)function_of(t);
     size_t i = n;
     buffer[--i] = '\0';
     do {
@@ -52,20 +67,36 @@ static const char *state_of(hk_task *t)
     return hk_load_relaxed(&t->on_stack) ? "running" : "ready";
 }
 
-static int dump_one(void *slot, void *context)
+size_t hk_inspect_line(hk_task *t, char line[HK_LINE_BYTES])
 {
-    hk_task *t = slot;
     if (hk_load_relaxed(&t->phase) == HK_PHASE_FREE)
-        return 1;
-    char buffer[HK_NAME_BUFFER], line[160];
+        return 0;
+    char buffer[HK_NAME_BUFFER];
     const char *state = state_of(t);
     const char *why = hk_load_relaxed(&t->sleeper.why);
     bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED;
-    int n =
-        snprintf(line, sizeof line, "%-24s %-8s%s%s%s\n", hk_inspect_name(t, buffer, sizeof buffer),
-                 state, state[0] == 'w' && why ? " for " : "", state[0] == 'w' && why ? why : "",
-                 cancelled ? " (cancelled)" : "");
-    size_t length = n < 0 ? 0 : (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    int n = snprintf(line, HK_LINE_BYTES, "%-24s %-8s%s%s%s\n",
+                     hk_inspect_name(t, buffer, sizeof buffer), state,
+                     state[0] == 'w' && why ? " for " : "", state[0] == 'w' && why ? why : "",
+                     cancelled ? " (cancelled)" : "");
+    return n < 0 ? 0 : (size_t)n < HK_LINE_BYTES ? (size_t)n : HK_LINE_BYTES - 1;
+}
+
+HK_UNWATCHED void hk_inspect_info(hk_task *t, char name[HK_NAME_BUFFER], hank_task_info *ret)
+{
+    hk_envelope *e = hk_envelope_of(t);
+    *ret = (hank_task_info){.name = hk_inspect_name(t, name, HK_NAME_BUFFER), .fn = t->fn};
+    if (e) {
+        ret->id = e->id;
+        ret->site = e->site;
+        ret->fn = e->fn;
+    }
+}
+
+static int dump_one(void *slot, void *context)
+{
+    char line[HK_LINE_BYTES];
+    size_t length = hk_inspect_line(slot, line);
     (void)hk_os_write(*(int *)context, line, length); /* what cannot be written is dropped */
     return 1;
 }
@@ -106,12 +137,13 @@ int hank_get_stats(hank_stats *ret)
 {
     hk_worker *self = hk_worker_self();
     if (!self || !self->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     hk_runtime *rt = self->runtime;
     hk_stack_stats stacks;
     hk_stack_get_stats(&stacks);
     hank_stats sum = {.workers = rt->n, .stacks_live = stacks.live};
     uint64_t ended = 0;
+    sum.tasks_spawned = hk_load_relaxed(&rt->spawned_outside); /* as the others below */
     for (unsigned i = 0; i < rt->n; i++) {
         hk_counters *c = &rt->workers[i].counters;
         sum.tasks_spawned += hk_load_relaxed(&c->spawned); /* each is right, together no snapshot */

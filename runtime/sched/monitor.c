@@ -46,7 +46,7 @@ static bool somebody_is_free(hk_runtime *rt)
 static void help(hk_runtime *rt, hk_worker *w)
 {
     hk_ready *ready = rt->monitor_ready;
-    int n = hk_reactor_wait(&w->reactor, 0, ready);
+    int n = hk_reactor_help(&w->reactor, ready);
     for (int i = 0; i < n; i++)
         if (hk_ticket_claim(ready[i].ticket, ready[i].result))
             hk_wake_claimed(ready[i].ticket.sleeper);

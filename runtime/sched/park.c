@@ -32,6 +32,12 @@ bool hk_park_abandon(hk_waiter *w)
     return hk_ticket_claim(w->ticket, 0);
 }
 
+void hk_park_give_up(hk_waiter *w)
+{
+    if (!hk_park_abandon(w))
+        (void)hk_park(w, HK_FOREVER, "nothing"); /* it has been claimed: returns at once */
+}
+
 /* The current task asked for a wait although it is stopped. One that ignores the answer spins where
  * it meant to wait: it is told on once, and from then on others get their turns in between. */
 HK_COLD static void note_refused(void)

@@ -42,6 +42,9 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why);
  * False: somebody did, and hk_park must be called to receive the result. */
 bool hk_park_abandon(hk_waiter *w);
 
+/* The same, whoever claimed it meanwhile, and be it a stop: that shows in the next wait, too. */
+void hk_park_give_up(hk_waiter *w);
+
 /* End the turn with `result` and let the sleeper run. True for exactly one caller a turn. */
 bool hk_wake(hk_ticket t, int result);
 

@@ -2,22 +2,30 @@
 /* runtime.c - start, run the first task, stop: each in numbered steps, undone backwards.
  *
  * Start   1 check options  2 memory  3 workers (deque, reactor, place)  4 overflow handler
- *         5 threads for workers 1 .. n-1  6 the monitor  7 the caller becomes worker 0
- * Stop    1 the first task ends: its children have ended  2 detached tasks are cancelled and joined
+ *         5 threads for workers 1 .. n-1  6 the monitor, the keeper  7 the caller becomes worker 0
+ * Stop    1 main has ended, and its children  2 nobody comes in from outside any more; detached
+ *         tasks and guests are cancelled and joined, and what they failed with is reported
  *         3 `stopping` is set and everybody woken  4 workers leave their loops  5 the monitor ends
- *         6 at-stop functions, the last one first  7 memory */
+ *         6 at-stop functions, the last one first  7 the keeper ends, and with it the watch over
+ *         how long all this takes  8 memory */
 #include "sched/runtime.h"
 
 #include <hank/base.h>
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/os.h"
 #include "fiber/stack.h"
+#include "sched/envelope.h"
+#include "sched/fork.h"
+#include "sched/group.h"
+#include "sched/guest.h"
 #include "sched/inspect.h"
+#include "sched/keeper.h"
 #include "sched/monitor.h"
 #include "sched/task.h"
 #include "sched/topology.h"
@@ -39,26 +47,84 @@ void hk_runtime_cannot_start(hk_runtime *rt)
     stop(rt, -ENOMEM);
 }
 
+static int run_main(void *arg)
+{
+    hk_runtime *rt = arg;
+    int result = rt->main_fn(rt->main_arg);
+    hk_keeper_note_ending(rt);
+    return result;
+}
+
+/* From here on a stop reaches main; one that came before does now. */
+static void show_main(hk_runtime *rt, hank_task main)
+{
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    rt->main = main;
+    if (rt->stop_reasons)
+        (void)hank_cancel(main);
+    hk_lock_drop(&rt->lock);
+}
+
+/* main has ended; a signal that alone has cancelled it shows in the result. */
+static int hide_main(hk_runtime *rt, int result)
+{
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    rt->main = (hank_task){0};
+    if (result == -ECANCELED && rt->stop_reasons == HK_STOP_SIGNAL)
+        result = -EINTR;
+    hk_lock_drop(&rt->lock);
+    return result;
+}
+
+void hk_runtime_stop_because(hk_runtime *rt, unsigned reason)
+{
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    rt->stop_reasons |= reason;
+    (void)hank_cancel(rt->main); /* stale: not there yet, or has ended */
+    hk_lock_drop(&rt->lock);
+    hk_keeper_note_ending(rt);
+}
+
 /* Runs the user's function as its child, so that what it leaves behind has ended before this goes
  * on to those that were detached. */
 static int first_task(void *arg)
 {
     hk_runtime *rt = arg;
-    int result = hank_await(hank_spawn_with(rt->main_fn, rt->main_arg, .name = "main"));
+    hank_task main = hank_spawn_with(run_main, rt, .name = "main");
+    show_main(rt, main);
+    int result = hide_main(rt, hank_await(main));
+    hk_group_close(&rt->detached);
     hank_group_cancel(&rt->detached);
     (void)hank_group_wait(&rt->detached); /* their failures went to the hook */
+    hk_guest_reap(rt);
     stop(rt, result);
     return 0;
 }
 
 /* --- starting and stopping ----------------------------------------------------------------- */
 
-static int check_options(hk_runtime *rt, const hank_options *options)
+static int choose_backend(hk_runtime *rt, hank_reactor wanted)
+{
+    static const char *const names[] = {
+        [HANK_AUTO] = "", [HANK_EPOLL] = "epoll", [HANK_URING] = "uring"};
+    if ((unsigned)wanted >= sizeof names / sizeof *names)
+        return -EINVAL;
+    const char *name = names[wanted];
+    const char *said = hk_os_environment("HANK_REACTOR");
+    if (wanted == HANK_AUTO && said && *said && strcmp(said, "auto") != 0)
+        name = said;
+    rt->backend = hk_reactor_backend(name);
+    return rt->backend ? 0 : -ENOSYS;
+}
+
+int hk_runtime_check_options(hk_runtime *rt, const hank_options *options)
 {
     if (options)
         rt->options = *options;
     hank_options *o = &rt->options;
     if (o->workers > HK_WORKERS_MAX || o->blocking_threads > BLOCKING_MAX)
+        return -EINVAL;
+    if (o->leftovers_after < 0 || o->slow_task < 0 || o->signals > HANK_SIGNALS_NEVER)
         return -EINVAL;
     if (o->stack_size == 0)
         o->stack_size = HK_STACK_DEFAULT;
@@ -68,8 +134,9 @@ static int check_options(hk_runtime *rt, const hank_options *options)
     rt->stack_class = (uint8_t)size_class;
     if (o->blocking_threads == 0)
         o->blocking_threads = HK_BLOCKING_DEFAULT;
+    rt->watched = hk_envelope_for_all(o);
     rt->n = o->workers ? o->workers : hk_topology_workers();
-    return 0;
+    return choose_backend(rt, o->reactor);
 }
 
 static void undo_workers(hk_runtime *rt, unsigned made)
@@ -139,8 +206,12 @@ static int start_threads(hk_runtime *rt)
     }
     if (rc == 0)
         rc = hk_monitor_start(rt);
-    if (rc == 0)
-        return 0;
+    if (rc == 0) {
+        rc = hk_keeper_start(rt);
+        if (rc == 0)
+            return 0;
+        hk_monitor_stop(rt);
+    }
     hk_store_release(&rt->stopping, true); /* [runtime:stopping] */
     hk_idle_wake_all(rt);
     while (started > 1)
@@ -158,17 +229,20 @@ static void at_stop(hk_runtime *rt)
         hk_os_yield();
 }
 
-static int run(hk_runtime *rt)
+int hk_runtime_run(hk_runtime *rt)
 {
     int rc = make_workers(rt);
-    if (rc < 0)
+    if (rc < 0) {
+        hk_runtime_say_started(rt, rc);
         return rc;
+    }
     (void)hk_stack_watch_overflow(hk_inspect_overflow); /* without it an overflow is not named */
     hk_worker *w = &rt->workers[0];
     hk_spawn how = {.fn = first_task, .arg = rt, .name = "hank"};
     hk_task *first = hk_task_new(w, &how, NULL);
     rt->first = first;
     rc = first ? start_threads(rt) : -ENOMEM;
+    hk_runtime_say_started(rt, rc);
     if (rc == 0) {
         /* Not before: a thread that cannot be started must find nothing running. */
         hk_inbox_push(&rt->inbox, first, first, 1);
@@ -177,6 +251,7 @@ static int run(hk_runtime *rt)
             (void)hk_os_thread_join(rt->workers[i].handle); /* it was started */
         hk_monitor_stop(rt);
         at_stop(rt);
+        hk_keeper_stop(rt);
         rc = rt->main_result;
     }
     if (first)
@@ -199,9 +274,12 @@ int hank_run_opt(hank_fn fn, void *arg, const hank_options *options)
     rt->main_arg = arg;
     rt->detached.flags = HANK_KEEP_GOING;
     hk_panic_set_hook(hk_inspect_panic);
-    int rc = check_options(rt, options);
-    if (rc == 0)
-        rc = run(rt);
+    int rc = hk_runtime_check_options(rt, options);
+    if (rc == 0) {
+        hk_fork_runtime_starts();
+        rc = hk_runtime_run(rt);
+        hk_fork_runtime_ended();
+    }
     hk_free(rt, sizeof *rt);
     return rc;
 }
@@ -260,9 +338,19 @@ HK_ATOMIC(void *) * hk_runtime_blocking(void)
 
 void hk_runtime_push(hk_runtime *rt, hk_task *t)
 {
-    (void)hk_add_acqrel(&rt->visitors, 1u); /* [runtime:visitors] before t can run */
-    hk_inbox_push(&rt->inbox, t, t, 1);     /* from here on t may run, and the runtime may end */
+    hk_runtime_visit(rt);
+    hk_inbox_push(&rt->inbox, t, t, 1); /* from here on t may run, and the runtime may end */
     hk_idle_notify(rt);
+    hk_runtime_visited(rt);
+}
+
+void hk_runtime_visit(hk_runtime *rt)
+{
+    (void)hk_add_acqrel(&rt->visitors, 1u); /* [runtime:visitors] before it can end */
+}
+
+void hk_runtime_visited(hk_runtime *rt)
+{
     (void)hk_sub_acqrel(&rt->visitors, 1u); /* [runtime:visitors] release: we touch it no more */
 }
 
@@ -282,6 +370,9 @@ void hk_runtime_report(hk_runtime *rt, const char *name, int result)
 
 void hk_runtime_report_task(hk_runtime *rt, hk_task *t, int result)
 {
+    bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
+    if (result >= 0 || asked_to)
+        return;
     char buffer[HK_NAME_BUFFER];
     hank_failure f = {.name = hk_inspect_name(t, buffer, sizeof buffer),
                       .fn = t->fn,

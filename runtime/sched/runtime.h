@@ -12,6 +12,7 @@
 #include <hank/task.h>
 
 #include "base/atomic.h"
+#include "base/list.h"
 #include "base/lock.h"
 #include "reactor/reactor.h"
 #include "sched/idle.h"
@@ -27,18 +28,33 @@ typedef struct hk_at_stop {
     void *arg;
 } hk_at_stop;
 
-/* workers, n, options  constant while workers run
+/* workers, n, options, backend  constant while workers run
  * first       the task that runs main and ends the rest; constant, as main_fn and main_arg are
  * stopping    set once, by the first task; read by workers
  * at_stop     guarded by lock
  * detached    a group: its own lock
  * blocking    io/blocking.c's, set by CAS
+ * main, stop_reasons   guarded by lock: the task of main_fn while it lives, and why it was
+ * cancelled life        background.c: moved by its thread, under lock; also slept on by who starts
+ * it ended       guarded by lock: who waits for the end of a runtime in the background
+ * spawned_outside   a statistic;  announced, strangers: numbers given to tasks (extra.c)
+ * watched     constant: each task has an hk_extra
+ * ending_since      when it began to end, by whoever noticed first; 0: not yet
+ * keeper_stop       keeper.c; so is what follows it, which is the keeper's own
  * visitors    foreign threads that are waking a task of ours right now: counted up before the task
  *             can run, counted down when they touch us no more */
+/* Why a runtime stops, to be or-ed. */
+enum { HK_STOP_ASKED = 1, HK_STOP_SIGNAL = 2 };
+
+enum { HK_LIFE_STARTING, HK_LIFE_RUNS, HK_LIFE_FAILED, HK_LIFE_ENDED };
+
+struct hk_glance;
+
 typedef struct hk_runtime {
     struct hk_worker *workers;
     unsigned n;
     hank_options options;
+    const hk_backend *backend;
     uint8_t stack_class;
     HK_ATOMIC(bool) stopping;
 
@@ -55,6 +71,24 @@ typedef struct hk_runtime {
     pthread_t monitor;
     HK_ATOMIC(uint32_t) monitor_word;
     hk_ready monitor_ready[HK_READY_MAX]; /* the monitor's own */
+
+    hank_task main;
+    unsigned stop_reasons;
+    bool background;
+    HK_ATOMIC(uint32_t) life;
+    int start_result; /* before life says so */
+    pthread_t thread; /* in the background: worker 0's */
+    hk_node ended;
+    HK_ATOMIC(uint64_t) spawned_outside, announced, strangers;
+    bool watched;
+    HK_ATOMIC(int64_t) ending_since;
+
+    bool signals, has_keeper;
+    pthread_t keeper;
+    HK_ATOMIC(bool) keeper_stop;
+    uint32_t interrupts_seen;
+    int64_t leftovers_due;
+    struct hk_glance *glances;
 
     struct hk_task *first;
     hank_fn main_fn;
@@ -86,8 +120,28 @@ void hk_runtime_cannot_start(struct hk_runtime *rt);
 /* Queue a woken task of `rt` from a thread that is none of its workers. */
 void hk_runtime_push(struct hk_runtime *rt, struct hk_task *t);
 
+/* While a foreign thread still uses a runtime that could end: it does not before. */
+void hk_runtime_visit(struct hk_runtime *rt);
+void hk_runtime_visited(struct hk_runtime *rt);
+
 /* The error hooks, once for each failure nobody awaits. NULL: the calling task's runtime. */
 void hk_runtime_report(struct hk_runtime *rt, const char *name, int result);
+
+/* The same for a task of `rt`, unless it is what a cancel asked for. */
 void hk_runtime_report_task(struct hk_runtime *rt, struct hk_task *t, int result);
+
+/* Cancel the first of the program's tasks. */
+void hk_runtime_stop_because(struct hk_runtime *rt, unsigned reason);
+
+/* --- for background.c ------------------------------------------------------------------------ */
+
+/* Fill in what `options` say. 0 or -EINVAL. */
+int hk_runtime_check_options(struct hk_runtime *rt, const hank_options *options);
+
+/* Be worker 0 of `rt` until it has ended; what main_fn returned, or why it could not start. */
+int hk_runtime_run(struct hk_runtime *rt);
+
+/* It runs, or not: said by hk_runtime_run to who waits for the start. */
+void hk_runtime_say_started(struct hk_runtime *rt, int result);
 
 #endif

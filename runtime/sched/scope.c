@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/os.h"
 #include "sched/join.h"
 #include "sched/park.h"
@@ -115,6 +116,8 @@ int hk_scope_stop_reason(hk_sleeper *s, int64_t as_of)
     if (s->kind == HK_SLEEPER_TASK)
         return task_stop_reason(hk_task_of(s), as_of);
     bool shield;
+    if (hk_forked())
+        return -ESHUTDOWN; /* nobody is there to end the wait */
     return walk(hk_container_of(s, hk_thread, sleeper)->scopes, &as_of, &shield);
 }
 

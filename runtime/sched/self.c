@@ -9,7 +9,7 @@
 #include "sched/thread.h"
 #include "sched/worker.h"
 
-static _Thread_local hk_worker *self __attribute__((tls_model("initial-exec")));
+static HK_THREAD_LOCAL hk_worker *self;
 
 HK_THREAD_ACCESSOR hk_worker *hk_worker_self(void)
 {

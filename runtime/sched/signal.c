@@ -9,7 +9,8 @@
  * does not see has rung again.
  *
  * The thread lives as long as there is a watch. It ends by itself, detached: a wait that ends need
- * not wait for it.
+ * not wait for it. A forked child has neither the thread nor whoever watched: there every watch is
+ * over, and the signals are as they were.
  *
  * Rejected: signalfd (needs the signal blocked in every thread of a program that is not ours),
  * waking from the handler itself (a task is woken under locks), a descriptor in one worker's
@@ -25,6 +26,7 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/os.h"
+#include "sched/fork.h"
 #include "sched/park.h"
 
 /* As many as Linux has, on every architecture but one. */
@@ -140,9 +142,7 @@ static bool is_for_waiting(int signo)
 /* Put our handler in place. The lock is held. */
 static int take_over(int signo)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART};
-    (void)sigemptyset(&action.sa_mask);
-    return hk_os_signal_action(signo, &action, &before[signo]);
+    return hk_os_signal_catch(signo, on_signal, &before[signo]);
 }
 
 /* The lock is held. Whoever has put another handler in place keeps it. */
@@ -159,6 +159,7 @@ int hk_signal_watch_begin(hk_signal_watch *w, int signo,
 {
     if (!is_for_waiting(signo))
         return -EINVAL;
+    hk_fork_watch();
     take_lock();
     if (watches.next == NULL)
         hk_list_init(&watches);
@@ -181,6 +182,10 @@ int hk_signal_watch_begin(hk_signal_watch *w, int signo,
 void hk_signal_watch_end(hk_signal_watch *w)
 {
     take_lock();
+    if (w->signo == 0) { /* over since a fork */
+        drop_lock();
+        return;
+    }
     hk_list_remove(&w->link);
     if (--users[w->signo] == 0)
         give_back(w->signo);
@@ -193,6 +198,32 @@ void hk_signal_watch_end(hk_signal_watch *w)
     drop_lock();
     if (last)
         ring();
+}
+
+/* --- fork ---------------------------------------------------------------------------------- */
+
+void hk_signal_freeze(void)
+{
+    hk_lock_freeze(&lock);
+}
+
+void hk_signal_thaw(void)
+{
+    hk_lock_thaw(&lock);
+}
+
+/* No lock: there is no other thread. */
+void hk_signal_forked(void)
+{
+    hk_node *node;
+    while (watches.next && (node = hk_list_pop_front(&watches)) != NULL) {
+        hk_signal_watch *w = hk_container_of(node, hk_signal_watch, link);
+        if (--users[w->signo] == 0)
+            give_back(w->signo);
+        w->signo = 0;
+    }
+    running = false;
+    telling = NULL;
 }
 
 /* --- for programs -------------------------------------------------------------------------- */
@@ -247,6 +278,8 @@ int hank_signal_next(hank_signal *opaque)
     int rc = hk_checkpoint();
     if (rc < 0)
         return rc;
+    if (s->watch.signo == 0)
+        return -ESHUTDOWN; /* over since a fork */
     wish_lock(s);
     int n = s->waiting ? -EBUSY : take_pending(s);
     if (n != 0) {

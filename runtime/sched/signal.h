@@ -13,7 +13,7 @@
 #include "base/list.h"
 
 /* link, told  guarded by the lock of signal.c
- * signo       constant from begin to end
+ * signo       constant from begin to end; 0 in a forked child
  * tell        called on the thread for signals, with no lock held and never twice at once: that so
  *             many deliveries have come since the last time. May not end the watch */
 typedef struct hk_signal_watch {
@@ -31,5 +31,10 @@ HK_MUST_CHECK int hk_signal_watch_begin(hk_signal_watch *w, int signo,
 /* Once it returns, `tell` is not running and will not be called. Any thread but the one that
  * tells. */
 void hk_signal_watch_end(hk_signal_watch *w);
+
+/* fork.c: before a fork(), after it, and in the child, where all watches are over. */
+void hk_signal_freeze(void);
+void hk_signal_thaw(void);
+void hk_signal_forked(void);
 
 #endif

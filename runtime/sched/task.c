@@ -8,8 +8,11 @@
 
 #include "base/check.h"
 #include "fiber/stack.h"
+#include "sched/envelope.h"
 #include "sched/extra.h"
+#include "sched/fork.h"
 #include "sched/group.h"
+#include "sched/guest.h"
 #include "sched/join.h"
 #include "sched/look.h"
 #include "sched/park.h"
@@ -17,7 +20,7 @@
 #include "sched/scope.h"
 #include "sched/worker.h"
 
-enum { COPY_MAX = 64 * 1024, SETTLE_BATCH = 32 };
+enum { SETTLE_BATCH = 32 };
 
 static void init_slot(void *slot)
 {
@@ -33,43 +36,70 @@ hk_slab hk_task_slab = {.bytes =
 
 /* --- making and giving back ---------------------------------------------------------------- */
 
-/* Everything a task starts with, in a slot of its own. NULL: no memory. */
-static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *parent)
+/* Everything a task starts with. */
+static inline void fill_slot(hk_task *t, hank_fn fn, void *arg, hk_task *parent, uint8_t size_class)
 {
-    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
-    if (HK_UNLIKELY(!t))
-        return NULL;
     /* Relaxed where atomic: the deque or the inbox publishes them with the task. */
     t->fn = fn;
     t->arg = arg;
     hk_store_relaxed(&t->parent, parent);
     hk_store_relaxed(&t->join, HK_JOIN_NONE);
     hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_NEW);
-    hk_store_relaxed(&t->traits, w->stack_class);
+    hk_store_relaxed(&t->traits, size_class);
+}
+
+/* The same, in a slot of its own. NULL: no memory. */
+static inline hk_task *take_slot(hk_worker *w, hank_fn fn, void *arg, hk_task *parent)
+{
+    hk_task *t = hk_slab_get(&hk_task_slab, &w->tasks);
+    if (HK_UNLIKELY(!t))
+        return NULL;
+    fill_slot(t, fn, arg, parent, w->stack_class);
     hk_count(w->counters.spawned);
     return t;
+}
+
+/* What is not usual about a task, `from` being who spawns it. False: no memory for it. */
+static bool fill_unusual(hk_task *t, const hk_spawn *how, hk_runtime *rt, hk_task *from)
+{
+    if (how->stack_size > 0)
+        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see fill_slot */
+    if (how->name) {
+        hk_store_relaxed(&t->name, how->name); /* see fill_slot */
+        hk_task_add_trait(t, HK_TRAIT_NAMED);
+    }
+    hk_task_set_site(t, how->site);
+    if (hk_extra_make(t, how, from) < 0)
+        return false;
+    return !(rt->watched || how->is_call) || hk_envelope_add(t, how, rt);
 }
 
 hk_task *hk_task_new(hk_worker *w, const hk_spawn *how, hk_task *parent)
 {
     hk_task *t = take_slot(w, how->fn, how->arg, parent);
-    if (!t)
-        return NULL;
-    if (how->stack_size > 0)
-        hk_store_relaxed(&t->traits, (uint8_t)hk_stack_class(how->stack_size)); /* see take_slot */
-    if (how->name) {
-        hk_store_relaxed(&t->name, how->name); /* see take_slot */
-        hk_task_add_trait(t, HK_TRAIT_NAMED);
-    }
-    hk_task_set_site(t, how->site);
-    if (hk_extra_make(t, how, w->current) < 0) {
+    if (t && !fill_unusual(t, how, w->runtime, w->current)) {
         hk_task_discard(w, t);
         return NULL;
     }
     return t;
 }
 
-void hk_task_free(hk_worker *w, hk_task *t)
+hk_task *hk_task_new_outside(hk_runtime *rt, const hk_spawn *how)
+{
+    hk_task *t = hk_slab_get_shared(&hk_task_slab);
+    if (!t)
+        return NULL;
+    fill_slot(t, how->fn, how->arg, NULL, rt->stack_class);
+    t->runtime = rt;
+    (void)hk_add_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
+    if (!fill_unusual(t, how, rt, NULL)) {
+        hk_task_discard_outside(rt, t);
+        return NULL;
+    }
+    return t;
+}
+
+static inline void retire(hk_task *t)
 {
     uint64_t control = hk_load_relaxed(&t->control);
     uint64_t next = (uint64_t)(HK_GENERATION(control) + 1) << 32;
@@ -77,12 +107,46 @@ void hk_task_free(hk_worker *w, hk_task *t)
     /* A canceller's CAS on the old value fails from here on; one that came before is moot. Release,
      * and [task:turn]: who sees a turn of the slot's next task sees that it is another task. */
     hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
+}
+
+void hk_task_free(hk_worker *w, hk_task *t)
+{
+    retire(t);
     hk_slab_put(&hk_task_slab, &w->tasks, t);
+}
+
+void hk_task_free_shared(hk_task *t)
+{
+    retire(t);
+    hk_slab_put_shared(&hk_task_slab, t);
+}
+
+void hk_task_next_generation(hk_task *t)
+{
+    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
+    /* seq_cst as every change of control: see hk_task_cancel. A flag set meanwhile must not get
+     * lost. */
+    while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
+        continue;
+}
+
+/* Give back what a task has that will not run. */
+static void discard_unusual(hk_task *t)
+{
+    hk_envelope_drop(t, -ECANCELED);
+    hk_extra_free(t);
+}
+
+void hk_task_discard_outside(hk_runtime *rt, hk_task *t)
+{
+    discard_unusual(t);
+    (void)hk_sub_relaxed(&rt->spawned_outside, (uint64_t)1); /* a statistic */
+    hk_task_free_shared(t);
 }
 
 void hk_task_discard(hk_worker *w, hk_task *t)
 {
-    hk_extra_free(t);
+    discard_unusual(t);
     hk_count(w->counters.ended);
     hk_task_free(w, t);
 }
@@ -127,7 +191,7 @@ hank_task hank_spawn(hank_fn fn, void *arg)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return failed(-EPERM);
+        return failed(hk_not_in_a_task());
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
     if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA))) /* there may be some to inherit */
@@ -149,7 +213,8 @@ int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options
                       .on_done = o->on_done,
                       .on_done_arg = o->on_done_arg,
                       .eager = o->eager};
-    bool good = fn && o->stack_size <= HK_STACK_MAX && o->copy <= COPY_MAX && (o->copy == 0 || arg);
+    bool good =
+        fn && o->stack_size <= HK_STACK_MAX && o->copy <= HK_COPY_MAX && (o->copy == 0 || arg);
     return good ? 0 : -EINVAL;
 }
 
@@ -158,7 +223,7 @@ hank_task hank_spawn_opt(hank_fn fn, void *arg, const hank_spawn_options *option
     hk_worker *w = hk_worker_self();
     hk_spawn how;
     if (!w || !w->current)
-        return failed(-EPERM);
+        return failed(hk_not_in_a_task());
     int rc = hk_spawn_read(&how, fn, arg, options);
     if (rc < 0)
         return failed(rc);
@@ -175,9 +240,7 @@ hank_task hk_task_register(hk_task *t)
 
 void hk_task_report(hk_task *t, int result)
 {
-    bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
-    if (result < 0 && !asked_to)
-        hk_runtime_report_task(hk_worker_self()->runtime, t, result);
+    hk_runtime_report_task(hk_worker_self()->runtime, t, result);
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
@@ -217,13 +280,17 @@ int hk_task_body(hk_task *t)
 {
     int result = is_moot(t) ? -ECANCELED : t->fn(t->arg);
     if (hk_task_has(t, HK_TRAIT_PARENT)) {
+        if (HK_UNLIKELY(hk_worker_self() == NULL))
+            hk_panic("a task returned in a forked child, where nothing awaits it: use _exit()");
         if (HK_UNLIKELY(t->scopes != NULL))
             hk_panic("a task returned inside a timeout or shield that it had begun");
         if (HK_UNLIKELY(!hk_list_empty(&t->children)))
             settle(t, result);
     }
-    if (HK_UNLIKELY(hk_task_has(t, HK_TRAIT_EXTRA)))
+    if (HK_UNLIKELY(hk_task_has(t, HK_TRAIT_EXTRA))) {
+        hk_envelope_drop(t, result);
         hk_extra_end(t, result);
+    }
     return result;
 }
 
@@ -243,6 +310,8 @@ void hk_task_finish(hk_worker *w, hk_task *t, int result)
         j = hk_swap_acqrel(&t->join, HK_JOIN_DONE);
     if (j == HK_JOIN_DETACHED)
         hk_group_member_end(w, t);
+    else if (j == HK_JOIN_GUEST)
+        hk_guest_end(w, t);
     else if (j != HK_JOIN_NONE)
         hk_join_arrive(j, t, result);
 }
@@ -292,16 +361,24 @@ HK_NOINLINE static hk_worker *await_running(hank_task handle)
     return hk_worker_self();
 }
 
+/* In a thread only guests can be awaited. */
+HK_COLD static int await_outside(hank_task handle)
+{
+    if (!handle.slot_)
+        return handle.generation_ ? handle.error_ : -ESTALE;
+    return hk_guest_await(handle);
+}
+
 int hank_await(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return handle.slot_ ? -EPERM : handle.generation_ ? handle.error_ : -ESTALE;
+        return await_outside(handle);
     int error;
     hk_task *me = w->current;
     hk_task *c = hk_task_child(me, handle, &error);
     if (HK_UNLIKELY(!c))
-        return error;
+        return error == -EPERM ? hk_guest_await(handle) : error;
     /* The usual case of divide and conquer: nobody took it, and nothing stops us. A child that is
      * called learns who stopped us by itself, when it first waits. */
     if (me->scopes == NULL && !(hk_load_relaxed(&me->control) & HK_TASK_CANCELLED) &&
@@ -335,7 +412,7 @@ int hank_gather_n(const hank_task *tasks, size_t n, int *ret_results)
     if (n > HK_JOIN_MAX)
         return -E2BIG;
     if (n > 0 && (!w || !w->current))
-        return -EPERM;
+        return hk_not_in_a_task();
     if (n == 0)
         return 0;
     hk_task *me = w->current;
@@ -352,7 +429,7 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     if (n > HK_JOIN_MAX)
         return -E2BIG;
     if (!w || !w->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     hk_task *me = w->current;
     hk_join j = {.tasks = tasks, .n = n, .mode = HK_JOIN_FIRST};
     int stop = hk_join_wait(&j);
@@ -365,77 +442,24 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     return winner;
 }
 
+HK_COLD static int detach_outside(hank_task handle)
+{
+    if (!handle.slot_)
+        return handle.generation_ ? handle.error_ : -ESTALE;
+    return hk_guest_detach(handle);
+}
+
 int hank_detach(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     int error;
     if (!w || !w->current)
-        return -EPERM;
+        return detach_outside(handle);
     hk_task *c = hk_task_child(w->current, handle, &error);
     if (!c)
-        return error;
+        return error == -EPERM ? hk_guest_detach(handle) : error;
     hk_look_forget(c);
     hk_list_remove(&c->siblings);
     hk_group_adopt(w, c, &w->runtime->detached);
     return 0;
-}
-
-/* --- cancelling ---------------------------------------------------------------------------- */
-
-/* Is a shield up in `from` or a task above it, beneath `t`? */
-static bool is_shielded(hk_task *from, hk_task *t)
-{
-    while (from && from != t && hk_load_relaxed(&from->shields) == 0) /* see stop_wait */
-        from = hk_load_seqcst(&from->nested);                         /* as in hk_task_cancel */
-    return from != t;
-}
-
-/* End the wait of `t`, if it is in one that a stop of `from`, t itself or beneath it, may end. */
-static void stop_wait(hk_task *t, uint32_t generation, hk_task *from)
-{
-    uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [task:turn] acquire */
-    /* Nothing beneath t runs during this turn, so if the claim succeeds, the shields read between
-     * it and the word are those of the wait. One further down than `from` does not concern it. */
-    bool direct = hk_word_state(word) == HK_WAITING_SELF && !is_shielded(from, t);
-    /* The word was read while t was still that task: turns of a later one are larger. */
-    if (HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
-        hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED))
-        hk_wake_claimed(&t->sleeper);
-}
-
-int hk_task_cancel(hk_task *t, uint32_t generation)
-{
-    uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
-    do {
-        if (HK_GENERATION(control) != generation)
-            return -ESTALE;
-        if (control & HK_TASK_CANCELLED)
-            return 0;
-        /* seq_cst: the flag is out before we look at the wait; see hk_sleeper_begin. */
-    } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_CANCELLED));
-    hk_task *from = t;
-    stop_wait(t, generation, from);
-
-    /* Children that t called are above it on its stack; the topmost is the one that waits. */
-    for (;;) {
-        /* seq_cst: after our flag; hk_scope_show_chain writes nested and then looks for flags. */
-        hk_task *above = hk_load_seqcst(&t->nested);
-        if (!above)
-            return 0;
-        uint32_t its = HK_GENERATION(hk_load_seqcst(&above->control)); /* between the two looks */
-        /* Still above us, and we still we: so `its` is the generation of that child. */
-        if (hk_load_seqcst(&t->nested) != above ||
-            HK_GENERATION(hk_load_seqcst(&t->control)) != generation)
-            return 0; /* it returned: t runs, and finds its flag at its next wait */
-        stop_wait(above, its, from);
-        t = above;
-        generation = its;
-    }
-}
-
-int hank_cancel(hank_task handle)
-{
-    if (!handle.slot_)
-        return -ESTALE;
-    return hk_task_cancel(handle.slot_, handle.generation_);
 }

@@ -67,6 +67,9 @@ typedef enum hk_phase {
 
 /* control = [ generation : 32 | flags : 32 ] */
 #define HK_TASK_CANCELLED UINT64_C(1)
+#define HK_TASK_BEGUN     UINT64_C(2) /* of a call; see call.c */
+#define HK_TASK_ENDED     UINT64_C(4)
+#define HK_TASK_ASKED     UINT64_C(8)
 #define HK_GENERATION(c)  ((uint32_t)((c) >> 32))
 
 /* join: nobody yet, or the hk_join of who waits, or one of these */
@@ -74,6 +77,7 @@ typedef enum hk_phase {
 #define HK_JOIN_DONE     ((struct hk_join *)1)
 #define HK_JOIN_DETACHED ((struct hk_join *)2)
 #define HK_JOIN_CALLED   ((struct hk_join *)3) /* on the parent's stack: it will not arrive */
+#define HK_JOIN_GUEST    ((struct hk_join *)4) /* from outside: see guest.h */
 
 /* traits: the size class of its stack in the low bits, and what is not usual about it */
 enum {
@@ -132,6 +136,8 @@ _Static_assert(sizeof(hk_task) <= 3 * HK_CACHE_LINE, "a parked task costs this a
 
 extern hk_slab hk_task_slab;
 
+enum { HK_COPY_MAX = 64 * 1024 }; /* bytes of an argument that is copied */
+
 static inline hk_task *hk_task_of(hk_sleeper *s)
 {
     return hk_container_of(s, hk_task, sleeper);
@@ -182,6 +188,8 @@ typedef struct hk_spawn {
     struct hk_start *start; /* who waits for it to have started, or NULL */
     const void *site;       /* where in the program it is spawned */
     bool eager;
+    int64_t due; /* of a call */
+    bool is_call;
 } hk_spawn;
 
 /* What a caller asked for, in those words; `options` may be NULL. 0 or -EINVAL. */
@@ -199,6 +207,15 @@ void hk_task_free(struct hk_worker *w, hk_task *t);
 /* The same for a task that was made and will not be started after all. */
 void hk_task_discard(struct hk_worker *w, hk_task *t);
 
+/* The three for threads that are no workers, and for whoever is not sure to be one: a task of `rt`;
+ * giving it back unstarted; giving its slot back. */
+hk_task *hk_task_new_outside(struct hk_runtime *rt, const hk_spawn *how);
+void hk_task_discard_outside(struct hk_runtime *rt, hk_task *t);
+void hk_task_free_shared(hk_task *t);
+
+/* Make the handles of a task that lives stale. */
+void hk_task_next_generation(hk_task *t);
+
 /* Run t's function and settle its children, on the calling stack; the result. The caller has set
  * it as current. Returns maybe on another worker. */
 int hk_task_body(hk_task *t);
@@ -209,6 +226,9 @@ void hk_task_finish(struct hk_worker *w, hk_task *t, int result);
 
 /* Make `t` (of that generation) stop. 0, or -ESTALE. Any thread. */
 int hk_task_cancel(hk_task *t, uint32_t generation);
+
+/* The same for a call, unless it has begun: then -EALREADY, as when its handle is stale. */
+int hk_task_cancel_unbegun(hk_task *t, uint32_t generation);
 
 /* Relaxed: what is asked was written before the task was published, or by the task itself. */
 static inline bool hk_task_has(hk_task *t, unsigned trait)

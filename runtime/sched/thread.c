@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/os.h"
 #include "base/slab.h"
 #include "sched/park.h"
@@ -26,9 +27,19 @@ static hk_slab threads = {.bytes = (sizeof(hk_thread) + HK_CACHE_LINE - 1) / HK_
                                    HK_CACHE_LINE,
                           .init = init_slot};
 
-static _Thread_local hk_thread *self __attribute__((tls_model("initial-exec")));
+static HK_THREAD_LOCAL hk_thread *self;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t at_exit;
+
+void hk_thread_freeze(void)
+{
+    hk_lock_freeze(&threads.lock);
+}
+
+void hk_thread_thaw(void)
+{
+    hk_lock_thaw(&threads.lock);
+}
 
 static void give_back(void *slot)
 {
@@ -37,7 +48,7 @@ static void give_back(void *slot)
 
 static void make_key(void)
 {
-    if (pthread_key_create(&at_exit, give_back) != 0)
+    if (hk_os_thread_key(&at_exit, give_back) != 0)
         hk_panic("no thread-specific key is left for threads that wait");
 }
 
@@ -47,7 +58,7 @@ HK_NOINLINE hk_thread *hk_thread_self(void)
         return self;
     (void)pthread_once(&once, make_key); /* cannot fail */
     self = hk_slab_get_shared(&threads);
-    if (!self || pthread_setspecific(at_exit, self) != 0)
+    if (!self || hk_os_thread_set(at_exit, self) != 0)
         hk_panic("no memory for a thread that wants to wait");
     self->scopes = NULL;
     self->locals = NULL;
@@ -57,6 +68,8 @@ HK_NOINLINE hk_thread *hk_thread_self(void)
 void hk_thread_wait(hk_thread *t, int64_t deadline)
 {
     uint32_t runs;
+    if (hk_forked())
+        hk_panic("a forked child waits for a task, and there is none");
     /* [thread:run] acquire: the claim, and what was granted after it. */
     while ((runs = hk_load_acquire(&t->runs)) == t->runs_seen) {
         int64_t left = deadline == HK_FOREVER ? -1 : deadline - hk_os_now();

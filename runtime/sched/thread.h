@@ -28,6 +28,10 @@ hk_thread *hk_thread_self(void);
 /* Sleep until the turn begun last has been claimed and run, or `deadline` has passed. */
 void hk_thread_wait(hk_thread *t, int64_t deadline);
 
+/* Keep everyone from making such records, across a fork(), and let them again. */
+void hk_thread_freeze(void);
+void hk_thread_thaw(void);
+
 /* The other side: run a thread whose turn the caller has claimed. */
 void hk_thread_wake(hk_thread *t);
 

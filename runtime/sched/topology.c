@@ -21,6 +21,16 @@ static hwloc_topology_t topology HK_GUARDED_BY(lock);
 static hwloc_obj_t cpus[CPUS_MAX] HK_GUARDED_BY(lock);
 static unsigned cpus_n HK_GUARDED_BY(lock);
 
+void hk_topology_freeze(void)
+{
+    hk_lock_freeze(&lock);
+}
+
+void hk_topology_thaw(void)
+{
+    hk_lock_thaw(&lock);
+}
+
 /* Called with the lock held. Without a topology there is one CPU and no distance. */
 static void load(void)
 {

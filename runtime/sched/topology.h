@@ -13,4 +13,8 @@ unsigned hk_topology_workers(void);
  * and the CPU it would be pinned to. `ret_victims` has room for n - 1. */
 void hk_topology_place(unsigned n, unsigned self, uint16_t *ret_victims, unsigned *ret_cpu);
 
+/* Keep everyone from asking, across a fork(), and let them again. */
+void hk_topology_freeze(void);
+void hk_topology_thaw(void);
+
 #endif

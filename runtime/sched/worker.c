@@ -38,11 +38,13 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     w->alone = rt->n == 1;
     w->stack_class = rt->stack_class;
     w->usual_headroom = hk_stack_class_bytes(rt->stack_class) / 2;
+    w->watched = rt->watched;
+    hk_random_seed(&w->random, hk_os_random());
     w->dice = hk_os_random() | 1;
     int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
     if (rc < 0)
         return rc;
-    rc = hk_reactor_open(&w->reactor, NULL);
+    rc = hk_reactor_open(&w->reactor, rt->backend);
     if (rc < 0)
         hk_deque_done(&w->deque);
     return rc;
@@ -327,6 +329,7 @@ static void loop(hk_fiber *self)
 void hk_worker_main(hk_worker *w)
 {
     hk_worker_set_self(w);
+    hk_reactor_own(&w->reactor);
     hk_fiber_adopt_thread(&w->thread);
     for (;;) {
         w->fiber = fresh_loop(w, w->stack_class);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/random.h"
 #include "base/slab.h"
 #include "fiber/fiber.h"
 #include "fiber/stack.h"
@@ -53,7 +54,8 @@ typedef struct hk_worker {
     struct hk_runtime *runtime;
     int budget;
     uint32_t tick;
-    bool alone; /* the only worker: nobody to publish to */
+    bool alone;   /* the only worker: nobody to publish to */
+    bool watched; /* each task that it spawns has an hk_extra */
 
     /* what the next context has to finish for the one before it (worker.c) */
     struct hk_task *left_task;
@@ -67,6 +69,7 @@ typedef struct hk_worker {
 
     unsigned index;
     unsigned lifo_run;
+    hk_random random; /* for what runs here */
     unsigned yields;
     uint64_t dice;   /* state of the cheap generator that spreads victims */
     int64_t clock;   /* read when it last polled */

@@ -36,7 +36,7 @@ static int decide(hank_promise *public, int result, void *value)
         p->decided = 1;
         p->result = result;
         p->value = value;
-        (void)hk_waitq_claim_n(&p->q, 0, SIZE_MAX, &claimed);
+        (void)hk_waitq_claim_n(&p->q, 0, SIZE_MAX, &claimed); /* all of them */
     }
     hk_waitq_unlock(&p->q);
     hk_waitq_run_all(&claimed);

@@ -130,6 +130,8 @@ Test(fault, of_any_descriptor_is_survived)
         walk(workers, HK_FAULT_EPOLL_CREATE, -EMFILE, 10);
         walk(workers, HK_FAULT_EVENTFD, -EMFILE, 10);
         walk(workers, HK_FAULT_EPOLL_CTL, -ENOMEM, 10);
+        walk(workers, HK_FAULT_URING_SETUP, -EMFILE, 10);
+        walk(workers, HK_FAULT_URING_REGISTER, -ENOMEM, 10);
     }
 }
 
@@ -137,6 +139,8 @@ Test(fault, of_any_wait_for_events_is_survived)
 {
     walk(1, HK_FAULT_EPOLL_WAIT, -EINTR, 15);
     walk(2, HK_FAULT_EPOLL_WAIT, -EINTR, 15);
+    walk(1, HK_FAULT_URING_ENTER, -EINTR, 15);
+    walk(2, HK_FAULT_URING_ENTER, -EAGAIN, 15);
 }
 
 #endif

@@ -33,14 +33,15 @@ Test(gather, gives_results_in_the_order_of_its_tasks)
 
 static int fail_after_the_other(void *arg)
 {
-    YIELD_UNTIL(is_set(arg));
+    set(arg);
+    YIELD_UNTIL(hk_load_acquire((flag *)arg) == 2);
     (void)hank_sleep(HANK_FOREVER); /* until the first failure cancels us */
     return -EPIPE;
 }
 
 static int fail_first(void *arg)
 {
-    (void)hank_yield();
+    YIELD_UNTIL(is_set(arg)); /* or the other might be cancelled before it starts */
     set(arg);
     return -EIO;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
+
 enum { MANY = 50, ROUNDS = 100 };
 
 static int copied_seven(void *arg)
@@ -330,3 +332,82 @@ Test(on_done, is_called_for_detached_tasks_too)
         cr_expect_eq(hk_load_acquire(&witness_of_detached.calls), 2);
     }
 }
+
+/* --- without memory -------------------------------------------------------------------------- */
+
+#if HK_FAULTS
+
+static int without_memory(void *arg)
+{
+    static const hank_local key = {.initial = NULL};
+    hank_local_scope s;
+    hank_completions c;
+    hank_group g = {0};
+    witness w = {0};
+    int n = 7;
+    hank_attempt attempt = {give_back, arg};
+
+    hk_fault_plan(HK_FAULT_ALLOC, 1, -ENOMEM);
+    hank_task copied = hank_spawn_with(copied_seven, &n, .copy = sizeof n);
+    hk_fault_plan(HK_FAULT_ALLOC, 1, -ENOMEM);
+    hank_task hooked = hank_spawn_with(give_back, arg, .on_done = testify, .on_done_arg = &w);
+    hank_local_begin(&s, &key, &n);
+    hk_fault_plan(HK_FAULT_ALLOC, 1, -ENOMEM);
+    hank_task heir = hank_spawn(give_back, arg);
+    hank_local_end(&s);
+    hk_fault_plan(HK_FAULT_ALLOC, 1, -ENOMEM);
+    MUST(hank_group_start(&g, give_back, arg, NULL, NULL) == -ENOMEM);
+    hank_task t = hank_spawn(give_back, arg);
+    hk_fault_plan(HK_FAULT_ALLOC, 1, -ENOMEM);
+    MUST(hank_completions_begin(&c, &t, 1) == -ENOMEM);
+    hk_fault_plan(HK_FAULT_ALLOC, 1, -ENOMEM);
+    MUST(hank_race_staggered(&attempt, 1, NULL, NULL) == -ENOMEM);
+    hk_fault_clear();
+    MUST(hank_await(copied) == -ENOMEM && hank_await(hooked) == -ENOMEM);
+    MUST(hank_await(heir) == -ENOMEM && hank_await(t) == 0 && hank_group_wait(&g) == 0);
+    MUST(hk_load_acquire(&w.calls) == 0);
+    return 0;
+}
+
+Test(options, that_need_memory_say_so_when_there_is_none)
+{
+    with_workers(1, without_memory, NULL);
+}
+
+static int wait_in_many_ways(void *arg)
+{
+    hank_event never = {0};
+    hank_promise p = {0};
+    hank_group g = {0};
+    hank_task tasks[] = {hank_spawn(sleep_forever, NULL), hank_spawn(start_and_wait, arg)};
+    hank_completions c;
+    YIELD_UNTIL(is_parked(tasks[0]) && is_parked(tasks[1])); /* they have their stacks */
+    MUST(hank_completions_begin(&c, tasks, 1) == 0);
+    hk_fault_plan(HK_FAULT_MAP, UINT64_MAX, 0); /* only to count */
+    MUST(hank_within(HANK_US(1), hank_promise_await(&p, NULL)) == -ETIMEDOUT);
+    MUST(hank_within(HANK_US(1), hank_event_wait(&never)) == -ETIMEDOUT);
+    MUST(hank_within(HANK_US(1), hank_completions_next(&c)) == -ETIMEDOUT);
+    MUST(hank_within(HANK_US(1), hank_wait_n(tasks + 1, 1, HANK_ALL_DONE, NULL)) == -ETIMEDOUT);
+    MUST(hank_group_wait(&g) == 0);
+    MUST(hank_cancel(tasks[0]) == 0 && hank_cancel(tasks[1]) == 0);
+    uint64_t allocated = hk_fault_count(HK_FAULT_ALLOC);
+    hk_fault_clear();
+    hank_completions_end(&c);
+    MUST(hank_await(tasks[0]) == -ECANCELED && hank_await(tasks[1]) == -ECANCELED);
+    MUST(allocated == 0);
+    return 0;
+}
+
+static int wait_without_memory(void *arg)
+{
+    flag started = 0;
+    (void)arg;
+    return wait_in_many_ways(&started);
+}
+
+Test(waiting, and_cancelling_allocate_nothing)
+{
+    with_workers(1, wait_without_memory, NULL);
+}
+
+#endif

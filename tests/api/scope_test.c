@@ -314,7 +314,7 @@ static int work_to_the_end(void *arg)
     set(&s->started);
     if (s->levels-- > 0)
         return hank_await(hank_spawn(work_to_the_end, s));
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5 || !is_set(&s->go); i++)
         if (hank_sleep(HANK_US(200)) < 0)
             set(&s->stopped);
     return 6;
@@ -341,6 +341,7 @@ static int cancel_a_shielded_parent(void *arg)
         hank_task t = hank_spawn(shield_a_child, &s);
         YIELD_UNTIL(hk_load_acquire(&s.started) == levels + 1);
         CHECK(hank_cancel(t) == 0);
+        set(&s.go); /* not before: the child must be inside when its parent is cancelled */
         CHECK(hank_await(t) == 0);
         CHECK(!is_set(&s.stopped));
     }

@@ -148,7 +148,7 @@ static inline void with_workers(unsigned workers, hank_fn app, void *arg)
     int fds = open_fds();
     uint64_t stacks = stacks_in_use();
     hk_store_relaxed(&failed_checks, 0);
-    (void)alarm(60);
+    (void)alarm(HK_EMULATED ? 600 : 60);
     int rc = hank_run_with(app, arg, .workers = workers);
     (void)alarm(0);
     cr_assert_eq(rc, 0, "%u workers: %d, %s", workers, rc, hank_strerror(rc));

@@ -108,7 +108,11 @@ Test(blocking, no_more_run_at_once_than_allowed_and_all_run, .timeout = 60)
     int before = threads_now();
     for (unsigned workers = 1; workers <= 8; workers *= 2)
         cr_assert_eq(hank_run_with(cap_app, &cap, .workers = workers, .blocking_threads = 3), 0);
-    cr_assert_eq(threads_now(), before, "the end of the runtime joins them");
+    /* A joined thread stays in the kernel's list for a moment; and a tool may have begun one. */
+    hank_ns give_up = hank_now() + HANK_SEC(10);
+    while (threads_now() > before && hank_now() < give_up)
+        hk_os_yield();
+    cr_assert_leq(threads_now(), before + HK_TSAN, "the end of the runtime joins them");
 }
 
 /* Every function waits until all have begun: only a pool that starts a thread for each gets by. */

@@ -134,7 +134,7 @@ DATAGRAMS(datagram, 0, 4, a_close_wakes_all_who_wait)
     hank_task tasks[4];
     for (int i = 0; i < 4; i++)
         tasks[i] = hank_spawn(receive_one, t->b);
-    YIELD_UNTIL(users(t->b) >= 4);
+    YIELD_UNTIL(users(t->b) == 5); /* four hold it, and one of them waits */
     hank_endpoint_close(t->b);
     t->b = NULL;
     for (int i = 0; i < 4; i++)

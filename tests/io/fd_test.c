@@ -30,7 +30,7 @@ static boxed *boxed_new(int *gone_n, int *ret_peer)
     cr_assert(b);
     cr_assert_eq(hk_fd_init(&b->fd, boxed_gone), 0);
     cr_assert_eq(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
-    hk_fd_adopt(&b->fd, fds[0], false);
+    hk_fd_adopt(&b->fd, fds[0], HK_INPUT_BYTES, false);
     b->gone_n = gone_n;
     *ret_peer = fds[1];
     return b;

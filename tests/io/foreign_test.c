@@ -135,7 +135,10 @@ Test(foreign, a_number_that_is_used_again_is_a_new_descriptor, .timeout = 60)
 static int no_room_app(void *arg)
 {
     (void)arg;
-    static const hk_fault kinds[] = {HK_FAULT_OPEN, HK_FAULT_EPOLL_CTL, HK_FAULT_POLL};
+    const char *reactor = getenv("HANK_REACTOR");
+    bool uring = reactor && strcmp(reactor, "uring") == 0;
+    const hk_fault kinds[] = {
+        HK_FAULT_OPEN, uring ? HK_FAULT_URING_ENTER : HK_FAULT_EPOLL_CTL, HK_FAULT_POLL};
     int fds[2];
     MUST_OK(hk_os_pipe(fds));
     int before = open_fds();

@@ -255,7 +255,8 @@ OVER(cork, IS_SOCKET, write_end_sends_what_is_held_first)
     return 0;
 }
 
-OVER(cork, ANY, a_stopped_flush_holds_on_to_the_rest)
+/* TCP may find room later than it says: these two fill what does not. */
+OVER(cork, IS_UNIX, a_stopped_flush_holds_on_to_the_rest)
 {
     size_t n = stuff(e->a);
     MUST(hank_cork(e->a, 100, 0) == 0);
@@ -268,7 +269,7 @@ OVER(cork, ANY, a_stopped_flush_holds_on_to_the_rest)
     return 0;
 }
 
-OVER(cork, ANY, a_stopped_write_was_not_taken)
+OVER(cork, IS_UNIX, a_stopped_write_was_not_taken)
 {
     char buf[8];
     size_t n = stuff(e->a);

@@ -33,6 +33,10 @@ PROGRAMS = {
     "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "fdword": ["reactor/source.c"],
     "on_stack": [],
+    "cancel": ["sched/park.c", "sched/scope.c", "sched/task.c"],
+    "handover": ["base/lock.c", "sched/park.c", "sched/scope.c", "sched/task.c", "sync/chan.c",
+                 "sync/select.c", "sync/store.c", "sync/waitq.c"],
+    "timers": ["base/lock.c", "reactor/timers.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
 }
 TIMEOUT_SECONDS = 90
 VIOLATED = 1
@@ -135,6 +139,8 @@ class Workshop:
         if done.returncode == VIOLATED:
             line = next(l for l in done.stdout.splitlines() if "VIOLATED" in l)
             return "killed", re.sub(r"\s{2,}", "  ", line)
+        if done.returncode < 0:  # on memory that is no longer what the code takes it for
+            return "killed", f"by signal {-done.returncode}"
         if done.returncode == 0:
             return "survives", ""
         return f"exit {done.returncode}", ""

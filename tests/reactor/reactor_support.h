@@ -12,23 +12,40 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/os.h"
 #include "reactor/reactor.h"
 
 #define MS   INT64_C(1000000)
 #define SOON (hk_os_now() + 10000 * MS)
 
+/* Skips the test, visibly, where the kernel has no io_uring for us. */
+static inline const hk_backend *uring_or_skip(void)
+{
+    static hk_reactor reactor;
+    const hk_backend *uring = hk_reactor_backend("uring");
+    int rc = uring ? hk_reactor_open(&reactor, uring) : -ENOSYS;
+    if (rc < 0)
+        cr_skip_test("io_uring: %s", hk_os_error_text(-rc));
+    hk_reactor_close(&reactor);
+    return uring;
+}
+
 /* A test for each backend, with `backend` as its parameter. */
-#define ON_EACH_BACKEND(name)                                     \
-    static void name(const hk_backend *backend);                  \
-    Test(epoll, name, .timeout = 60)                              \
-    {                                                             \
-        name(&hk_backend_epoll);                                  \
-    }                                                             \
-    Test(kqueue, name, .timeout = 60)                             \
-    {                                                             \
-        name(&hk_backend_kqueue);                                 \
-    }                                                             \
+#define ON_EACH_BACKEND(name)                                                                      \
+    static void name(const hk_backend *backend);                                                   \
+    Test(epoll, name, .timeout = 60)                                                               \
+    {                                                                                              \
+        name(&hk_backend_epoll);                                                                   \
+    }                                                                                              \
+    Test(kqueue, name, .timeout = 60)                                                              \
+    {                                                                                              \
+        name(&hk_backend_kqueue);                                                                  \
+    }                                                                                              \
+    Test(uring, name, .timeout = 60)                                                               \
+    {                                                                                              \
+        name(uring_or_skip());                                                                     \
+    }                                                                                              \
     static void name(const hk_backend *backend)
 
 static inline hk_reactor *open_reactor(const hk_backend *backend)
@@ -36,6 +53,30 @@ static inline hk_reactor *open_reactor(const hk_backend *backend)
     static hk_reactor reactor;
     cr_assert_eq(hk_reactor_open(&reactor, backend), 0);
     return &reactor;
+}
+
+/* Which call waits, pokes, and tells of a descriptor: for plans that make it fail. */
+typedef struct calls {
+    hk_fault wait, poke, attach, forget;
+} calls;
+
+static inline calls calls_of(const hk_backend *backend)
+{
+    if (backend == &hk_backend_epoll)
+        return (calls){HK_FAULT_EPOLL_WAIT, HK_FAULT_WRITE, HK_FAULT_EPOLL_CTL, HK_FAULT_EPOLL_CTL};
+    if (backend == &hk_backend_kqueue)
+        return (calls){HK_FAULT_KEVENT, HK_FAULT_KEVENT, HK_FAULT_KEVENT, HK_FAULT_KEVENT};
+    return (calls){HK_FAULT_URING_ENTER, HK_FAULT_WRITE, HK_FAULT_URING_ENTER,
+                   HK_FAULT_URING_REGISTER};
+}
+
+/* Wait a little, as the owner: a first wait does what a reactor does once. */
+static inline void settle(hk_reactor *r)
+{
+    static hk_ready ready[HK_READY_MAX];
+    hk_reactor_own(r);
+    for (int i = 0; i < 2; i++) /* one uses an interrupt up */
+        cr_assert_eq(hk_reactor_wait(r, hk_os_now() + MS, ready), 0);
 }
 
 /* Two connected stream sockets, of which one has a source. */
@@ -131,5 +172,21 @@ static inline void wait_until_readable(hk_reactor *r, hk_source *s)
     cr_assert(next_ready(r, SOON, &got), "the edge was lost");
     cr_assert_eq(got.ticket.sleeper, &sleeper);
 }
+
+/* The calling thread is the owner: it has waited before. */
+static inline hk_reactor *open_uring(void)
+{
+    hk_reactor *r = open_reactor(uring_or_skip());
+    settle(r);
+    return r;
+}
+
+#define ON_URING(name)                                                                             \
+    static void name(hk_reactor *r);                                                               \
+    Test(uring_only, name, .timeout = 60)                                                          \
+    {                                                                                              \
+        name(open_uring());                                                                        \
+    }                                                                                              \
+    static void name(hk_reactor *r)
 
 #endif

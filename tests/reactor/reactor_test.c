@@ -7,6 +7,8 @@
 
 #include <netinet/in.h>
 
+#include "reactor/flow.h"
+
 /* Loopback TCP, because only it can be reset. */
 static pair open_tcp_pair(void)
 {
@@ -328,6 +330,7 @@ ON_EACH_BACKEND(the_last_generation_before_the_wrap_works)
     hk_reactor *r = open_reactor(backend);
     pair p = open_pair();
     hk_store_relaxed(&p.source->generation, UINT32_MAX);
+    hk_flow_begin(p.source, UINT32_MAX);
     say(p.peer, "x");
     wait_until_readable(r, p.source);
     close_pair(p);

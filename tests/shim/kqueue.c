@@ -177,6 +177,10 @@ static int collect(int queue, struct kevent *ret_events, int room, const struct 
     struct epoll_event events[BATCH];
     int max = room / 2 < 1 ? 1 : room / 2 > BATCH ? BATCH : room / 2;
     int got = epoll_pwait2(queue, events, max, timeout, NULL);
+    if (got < 0 && errno == ENOSYS) { /* an old kernel, or an emulator */
+        int64_t ms = timeout ? timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000 : -1;
+        got = epoll_wait(queue, events, max, ms > INT32_MAX ? INT32_MAX : (int)ms);
+    }
     if (got < 0)
         return -1;
     int n = 0;

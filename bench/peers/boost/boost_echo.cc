@@ -46,6 +46,8 @@ void echo(int epoll, int fd)
             wait_readable(c);
             continue;
         }
+        if (n > 0)
+            server_hog(buffer);
         /* The socket buffer is far larger than a message in flight: a short send is an end. */
         if (n <= 0 || send(fd, buffer, static_cast<std::size_t>(n), MSG_NOSIGNAL) != n)
             break;

@@ -66,6 +66,25 @@ static void spawn_batch(long n, long batch)
     }
 }
 
+static void pingpong(long n)
+{
+    fibers::buffered_channel<long> there(2), back(2); /* the least it allows */
+    fibers::fiber other = spawn([&] {
+        long v;
+        while (there.pop(v) == fibers::channel_op_status::success)
+            back.push(v);
+    });
+    fibers::fiber self = spawn([&] {
+        for (long i = 0; i < n; i++) {
+            there.push(i);
+            back.value_pop();
+        }
+        there.close();
+    });
+    self.join();
+    other.join();
+}
+
 /* Pairs of senders and receivers at one channel of 1024. */
 static void items(long n, int pairs)
 {
@@ -117,6 +136,7 @@ static int measure(const char *name, int workers, int count)
     const std::map<std::string, bench> benches = {
         {"switch", {"ns", [] { return timed(4e6, [] { yields(2, 4000000); }); }}},
         {"yield", {"ns", [] { return timed(1e6, [] { yields(1000, 1000000); }); }}},
+        {"pingpong", {"ns", [] { return timed(1e6, [] { pingpong(1000000); }); }}},
         {"spawn_batch", {"ns", [] { return timed(1e6, [] { spawn_batch(1000000, 1000); }); }}},
         {"chan_1p1c", {"ns", [] { return timed(4e6, [] { items(4000000, 1); }); }}},
         {"chan_4p4c", {"ns", [] { return timed(4e6, [] { items(4000000, 4); }); }}},

@@ -116,6 +116,8 @@ static bool input(struct connection *c, bool speak_http)
         if (n == 0)
             return false;
         size_t all = held + (size_t)n;
+        if (!speak_http)
+            server_hog(buffer);
         if (!(speak_http ? http(c, buffer, all) : put(c, buffer, all)))
             return false;
         if (all < sizeof buffer)

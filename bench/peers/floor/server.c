@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { THREADS_MAX = 64 };
@@ -43,6 +44,17 @@ int server_listen(unsigned short *port, bool nonblocking)
     }
     *port = ntohs(address.sin_port);
     return fd;
+}
+
+void server_hog(const char *message)
+{
+    struct timespec t;
+    if (message[0] != 'H')
+        return;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* cannot fail for this clock */
+    long end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + 50;
+    while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < end)
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 }
 
 static void *thread_main(void *arg)

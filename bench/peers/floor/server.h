@@ -22,6 +22,9 @@ extern "C" {
 /* A listening socket on 127.0.0.1:`*port`, which is filled in if it was 0; or a negative errno. */
 int server_listen(unsigned short *port, bool nonblocking);
 
+/* 50 ms of computing if an echo message asks for it; see load.c. */
+void server_hog(const char *message);
+
 /* Parse the command line, announce the address and run `loop(fd, http)` in every thread; the
  * exit status of the program. */
 int server_main(int argc, char **argv, bool nonblocking, void (*loop)(int listener, bool http));

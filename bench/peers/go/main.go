@@ -131,6 +131,43 @@ func wake(n int) float64 {
 	return delays[n/2]
 }
 
+func pong(there, back chan int) {
+	for v := range there {
+		back <- v
+	}
+}
+
+// A round trip over two channels of one; `held` keeps each goroutine on a thread of its own.
+func pingpong(n int, held bool) float64 {
+	there, back, spent := make(chan int, 1), make(chan int, 1), make(chan time.Duration)
+	hold := func() {
+		if held {
+			runtime.LockOSThread()
+		}
+	}
+	go func() { hold(); pong(there, back) }()
+	go func() {
+		hold()
+		spent <- timed(func() {
+			for i := 0; i < n; i++ {
+				there <- i
+				<-back
+			}
+		})
+	}()
+	d := <-spent
+	close(there)
+	return perOp(d, n)
+}
+
+func timerChurn(n int) float64 {
+	return perOp(timed(func() {
+		for i := 0; i < n; i++ {
+			time.NewTimer(time.Hour).Stop()
+		}
+	}), n)
+}
+
 // Pairs of senders and receivers at one channel of 1024.
 func items(n, pairs int) float64 {
 	ch := make(chan int, 1024)
@@ -217,13 +254,16 @@ var benches = map[string]struct {
 	"skynet": {"ms", func() float64 {
 		return timed(func() { check(skynet(0, 1000000), 499999500000) }).Seconds() * 1e3
 	}},
-	"chan_1p1c":   {"ns", func() float64 { return items(4000000, 1) }},
-	"chan_4p4c":   {"ns", func() float64 { return items(4000000, 4) }},
-	"mutex":       {"ns", func() float64 { return countUp(1000000, false) }},
-	"mutex_yield": {"ns", func() float64 { return countUp(1000000, true) }},
-	"memory":      {"B", func() float64 { return parked(100000) }},
-	"sleepers":    {"s", func() float64 { return sleepers(100000) }},
-	"wake":        {"us", func() float64 { return wake(500) }},
+	"pingpong":       {"ns", func() float64 { return pingpong(1000000, false) }},
+	"pingpong_cross": {"ns", func() float64 { return pingpong(20000, true) }},
+	"timer_churn":    {"ns", func() float64 { return timerChurn(3000000) }},
+	"memory":         {"B", func() float64 { return parked(100000) }},
+	"sleepers":       {"s", func() float64 { return sleepers(100000) }},
+	"wake":           {"us", func() float64 { return wake(500) }},
+	"chan_1p1c":      {"ns", func() float64 { return items(4000000, 1) }},
+	"chan_4p4c":      {"ns", func() float64 { return items(4000000, 4) }},
+	"mutex":          {"ns", func() float64 { return countUp(1000000, false) }},
+	"mutex_yield":    {"ns", func() float64 { return countUp(1000000, true) }},
 }
 
 func argument(i, otherwise int) int {

@@ -58,6 +58,7 @@ static void got(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
         return;
     }
     if (!http && n > 0) {
+        server_hog(buffer->base);
         put(stream, buffer->base, (size_t)n);
         return;
     }

@@ -229,6 +229,48 @@ async fn wake(n: usize) -> f64 {
     delays[n / 2]
 }
 
+async fn pong(mut there: mpsc::Receiver<usize>, back: mpsc::Sender<usize>) {
+    while let Some(v) = there.recv().await {
+        if back.send(v).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn ping(n: usize, there: mpsc::Sender<usize>, mut back: mpsc::Receiver<usize>) -> f64 {
+    let start = Instant::now();
+    for i in 0..n {
+        there.send(i).await.unwrap();
+        back.recv().await.unwrap();
+    }
+    per_op(start.elapsed(), n)
+}
+
+async fn pingpong(n: usize) -> f64 {
+    let ((there, asked), (back, answered)) = (mpsc::channel(1), mpsc::channel(1));
+    let other = tokio::spawn(pong(asked, back));
+    let value = ping(n, there, answered).await;
+    other.await.unwrap();
+    value
+}
+
+/// Two runtimes of one thread each, so that neither task can move.
+fn pingpong_cross(n: usize) -> f64 {
+    let ((there, asked), (back, answered)) = (mpsc::channel(1), mpsc::channel(1));
+    let other = std::thread::spawn(move || server_runtime(1).block_on(pong(asked, back)));
+    let value = server_runtime(1).block_on(ping(n, there, answered));
+    other.join().unwrap();
+    value
+}
+
+async fn timer_churn(n: usize) -> f64 {
+    let start = Instant::now();
+    for _ in 0..n {
+        tokio::time::timeout(Duration::from_secs(3600), yield_now()).await.unwrap();
+    }
+    per_op(start.elapsed(), n)
+}
+
 /// One round inside a task, as every benchmark of hank runs.
 fn round(rt: &Runtime, name: &str) -> Option<(f64, &'static str)> {
     fn inside<F>(rt: &Runtime, f: F) -> F::Output
@@ -253,6 +295,9 @@ fn round(rt: &Runtime, name: &str) -> Option<(f64, &'static str)> {
             assert_eq!(inside(rt, skynet(0, 1_000_000)), 499_999_500_000);
             (start.elapsed().as_secs_f64() * 1e3, "ms")
         }
+        "pingpong" => (inside(rt, pingpong(1_000_000)), "ns"),
+        "pingpong_cross" => (pingpong_cross(20_000), "ns"),
+        "timer_churn" => (inside(rt, timer_churn(3_000_000)), "ns"),
         "chan_1p1c" => (inside(rt, items(4_000_000, 1)), "ns"),
         "chan_4p4c" => (inside(rt, items(4_000_000, 4)), "ns"),
         "mutex" => (inside(rt, count_up(1_000_000, false)), "ns"),

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* pingpong.c - two tasks pass a number to and fro: the price of a hand-over.
+ *
+ * Two channels of one element, free to run wherever they are. The figure is a round trip: two
+ * sends and two receives. */
+#include "bench.h"
+
+#include <hank.h>
+
+struct table {
+    hank_chan *there, *back;
+};
+
+static int pong(void *arg)
+{
+    struct table *t = arg;
+    long n;
+    while (hank_chan_recv(t->there, &n) == 0) {
+        int rc = hank_chan_send(t->back, &n);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int ping(struct table *t, long n)
+{
+    for (long i = 0; i < n; i++) {
+        long seen = -1;
+        int rc = hank_chan_send(t->there, &i);
+        if (rc == 0)
+            rc = hank_chan_recv(t->back, &seen);
+        if (rc < 0 || seen != i)
+            return rc < 0 ? rc : -EPROTO;
+    }
+    return 0;
+}
+
+static double pingpong(long n)
+{
+    struct table t = {hank_chan_new(sizeof(long), 1), hank_chan_new(sizeof(long), 1)};
+    double value = -ENOMEM;
+    if (t.there && t.back) {
+        hank_task other = hank_spawn(pong, &t);
+        int64_t start = bench_now();
+        int rc = ping(&t, n);
+        value = rc < 0 ? rc : (double)(bench_now() - start) / (double)n;
+        hank_chan_close(t.there);
+        rc = hank_await(other);
+        value = rc < 0 ? rc : value;
+    }
+    hank_chan_free(t.there);
+    hank_chan_free(t.back);
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    const struct bench bench = {.name = "pingpong", .unit = "ns", .n = 1000000, .round = pingpong};
+    return bench_main(argc, argv, &bench);
+}

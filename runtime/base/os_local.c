@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* os_local.c - what concerns nobody but this process: its memory, its signals, errno, words.
+ *
+ * These are what they are in a simulation too; os.c and runtime/sim/ divide the rest. */
+#include "base/os.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/os_call.h"
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+int hk_os_unmap(void *base, size_t bytes)
+{
+    return munmap(base, bytes) == 0 ? 0 : -errno;
+}
+
+int hk_os_protect_none(void *base, size_t bytes)
+{
+    return (int)HK_SYS(HK_FAULT_PROTECT, mprotect(base, bytes, PROT_NONE));
+}
+
+int hk_os_advise(void *base, size_t bytes, int advice)
+{
+    return (int)HK_SYS(HK_FAULT_ADVISE, madvise(base, bytes, advice));
+}
+
+int hk_os_resident(void *base, size_t bytes, unsigned char *ret_pages)
+{
+    return (int)HK_SYS(HK_FAULT_ADVISE, mincore(base, bytes, ret_pages));
+}
+
+size_t hk_os_page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* --- signals ------------------------------------------------------------------------------- */
+
+size_t hk_os_signal_stack_min(void)
+{
+    long bytes = sysconf(_SC_MINSIGSTKSZ);
+    return bytes > 0 ? (size_t)bytes : (size_t)MINSIGSTKSZ;
+}
+
+int hk_os_signal_raise(int signo)
+{
+    return raise(signo) == 0 ? 0 : -errno;
+}
+
+int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old)
+{
+    return sigaction(signo, action, ret_old) == 0 ? 0 : -errno;
+}
+
+int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)hk_os_signal_mask(SIG_SETMASK, &all, &before); /* valid arguments: cannot fail */
+    int rc = hk_os_thread_start(ret_thread, body, arg);
+    (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+/* --- errno and words ----------------------------------------------------------------------- */
+
+HK_THREAD_ACCESSOR int hk_os_errno(void)
+{
+    return errno;
+}
+
+HK_THREAD_ACCESSOR void hk_os_set_errno(int value)
+{
+    errno = value;
+}
+
+const char *hk_os_error_text(int error)
+{
+#ifdef __GLIBC__
+    return strerrordesc_np(error); /* neither locale nor a buffer that threads share */
+#else
+    return strerror(error);
+#endif
+}
+
+const char *hk_os_environment(const char *name)
+{
+    return getenv(name);
+}
+
+const char *hk_os_trusted_environment(const char *name)
+{
+    return secure_getenv(name);
+}

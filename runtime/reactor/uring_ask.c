@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* uring_ask.c - what the kernel is asked for: to go on with a direction, to send, to stop.
+ *
+ * A request belongs to the thread that submits it: that thread carries it on, and if it is another
+ * than the ring's owner, every message wakes both. So who arms a direction on another worker's ring
+ * leaves word there (`wanted`) and interrupts; the owner asks when it next waits. A helper that
+ * finds such a word asks for one event only, which is over with it.
+ *
+ *       who arms                    owner                          closer
+ *       running                     [ under submitting:            next generation
+ *       word in wanted                take the word                [ submitting: through it ]
+ *       interrupt                     same generation? submit ]    cancel what was running
+ *
+ * Either the owner sees the next generation and asks for nothing, or its request is found by the
+ * cancelling; never is a descriptor's number used after the close that frees it. */
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/os.h"
+#include "reactor/flow.h"
+#include "reactor/uring.h"
+
+enum {
+    FEW_BUFFERS = HK_URING_BUFFERS / 8, /* in the ring: then who waits asks for one event only */
+    DIRECTION_BITS = HK_WHAT_MASK,      /* of a word in `wanted`, in place of what is asked for */
+};
+
+/* --- entries: `submitting` is held --------------------------------------------------------- */
+
+/* A zeroed entry, to be filled before push. NULL: full. */
+static struct io_uring_sqe *next_entry(hk_uring *u)
+{
+    uint32_t tail = hk_load_relaxed(u->sq_tail);             /* written under our lock only */
+    if (tail - hk_load_acquire(u->sq_head) == u->sq_entries) /* [uring:sq] acquire: it was read */
+        return NULL;
+    struct io_uring_sqe *entry = &u->entries[tail & (u->sq_entries - 1)];
+    memset(entry, 0, sizeof *entry);
+    return entry;
+}
+
+static void push(hk_uring *u)
+{
+    /* [uring:sq] release, to the kernel: the entry is complete. */
+    hk_store_release(u->sq_tail, hk_load_relaxed(u->sq_tail) + 1);
+}
+
+uint32_t hk_uring_pending(hk_uring *u)
+{
+    return hk_load_relaxed(u->sq_tail) - hk_load_acquire(u->sq_head); /* [uring:sq] acquire */
+}
+
+static int submit(hk_reactor *r)
+{
+    uint32_t n;
+    while ((n = hk_uring_pending(r->uring)) > 0) {
+        int rc = hk_os_uring_enter(r->backend_fd, n, 0, 0);
+        if (rc <= 0)
+            return rc < 0 ? rc : -EAGAIN;
+    }
+    return 0;
+}
+
+/* Fill an entry and have it taken at once, or take it back. */
+static int ask(hk_reactor *r, const struct io_uring_sqe *wanted)
+{
+    hk_uring *u = r->uring;
+    int rc;
+    struct io_uring_sqe *entry = next_entry(u);
+    if (!entry) {
+        if ((rc = submit(r)) < 0)
+            return rc;
+        entry = next_entry(u);
+    }
+    *entry = *wanted;
+    push(u);
+    do
+        rc = submit(r);
+    while (rc == -EINTR);
+    if (rc == 0 || hk_uring_pending(u) == 0)
+        return 0;
+    /* The kernel takes them in order: ours is the last. [uring:sq] release. */
+    hk_store_release(u->sq_tail, hk_load_relaxed(u->sq_tail) - 1);
+    return rc;
+}
+
+static void lock(hk_uring *u)
+{
+    hk_lock_take(&u->submitting, HK_RANK_SUBMIT);
+}
+
+static void unlock(hk_uring *u)
+{
+    hk_lock_drop(&u->submitting);
+}
+
+int hk_uring_submit(hk_reactor *r)
+{
+    lock(r->uring);
+    int rc = submit(r);
+    unlock(r->uring);
+    return rc;
+}
+
+static uint64_t label(const hk_source *s, unsigned what)
+{
+    uint64_t key = hk_source_key(s);
+    return (key & ~(uint64_t)UINT32_MAX) | (uint64_t)(uint32_t)key << HK_WHAT_BITS | what;
+}
+
+/* --- to go on ------------------------------------------------------------------------------ */
+
+static unsigned what_to_ask(hk_uring *u, const hk_source *s, hk_direction d, bool briefly)
+{
+    if (d == HK_OUT)
+        return HK_WHAT_POLL_OUT;
+    if (briefly || s->input == HK_INPUT_EVENTS)
+        return HK_WHAT_POLL_IN;
+    if (s->input == HK_INPUT_CONNECTIONS)
+        return HK_WHAT_CONNECTIONS;
+    /* relaxed: if wrong, only slower */
+    return hk_load_relaxed(&u->filled) >= FEW_BUFFERS ? HK_WHAT_BYTES : HK_WHAT_POLL_IN;
+}
+
+static void describe_poll(struct io_uring_sqe *entry, uint32_t events, bool goes_on)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    events = events << 16 | events >> 16; /* the kernel's words are swapped there */
+#endif
+    entry->opcode = IORING_OP_POLL_ADD;
+    entry->poll32_events = events;
+    entry->len = goes_on ? IORING_POLL_ADD_MULTI : 0;
+}
+
+/* `submitting` is held, the direction is said to be running. */
+static int ask_to_go_on(hk_reactor *r, hk_source *s, hk_direction d, bool briefly)
+{
+    unsigned what = what_to_ask(r->uring, s, d, briefly);
+    struct io_uring_sqe entry = {.fd = s->fd, .user_data = label(s, what)};
+    switch (what) {
+    case HK_WHAT_BYTES:
+        entry.opcode = IORING_OP_RECV;
+        entry.flags = IOSQE_BUFFER_SELECT;
+        entry.ioprio = IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST;
+        break;
+    case HK_WHAT_CONNECTIONS:
+        entry.opcode = IORING_OP_ACCEPT;
+        entry.ioprio = IORING_ACCEPT_MULTISHOT;
+        entry.accept_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+        break;
+    case HK_WHAT_POLL_IN:
+        describe_poll(&entry, POLLIN | POLLPRI | POLLRDHUP,
+                      s->input == HK_INPUT_EVENTS && !briefly);
+        break;
+    default: describe_poll(&entry, POLLOUT, false); break;
+    }
+    s->asked[d] = (uint8_t)what;
+    return ask(r, &entry);
+}
+
+static bool is_owner(hk_reactor *r)
+{
+    /* relaxed: if it is us, we wrote it */
+    return hk_load_relaxed(&r->owner) == (uintptr_t)hk_os_thread_self();
+}
+
+static bool leave_word(hk_uring *u, const hk_source *s, hk_direction d)
+{
+    lock(u);
+    uint32_t n = hk_load_relaxed(&u->wanted_n); /* written under our lock */
+    bool has_room = n < HK_URING_WANTED;
+    if (has_room) {
+        u->wanted[n] = label(s, d);
+        hk_store_relaxed(&u->wanted_n, n + 1);
+    }
+    unlock(u);
+    return has_room;
+}
+
+int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d)
+{
+    hk_uring *u = r->uring;
+    int rc = hk_flow_arm(s, d, r);
+    if (rc != 0)
+        return rc == HK_FLOW_RUNS ? 0 : rc;
+    if (!is_owner(r) && leave_word(u, s, d)) {
+        hk_reactor_interrupt(r);
+        return 0;
+    }
+    lock(u);
+    rc = ask_to_go_on(r, s, d, false);
+    unlock(u);
+    if (rc < 0)
+        hk_flow_ended(hk_source_key(s), d, 0);
+    return rc;
+}
+
+/* One word of `wanted`. `submitting` is held. */
+static void ask_as_wanted(hk_reactor *r, uint64_t word, hk_ready *ready, int *n)
+{
+    uint64_t key = hk_uring_key(word);
+    hk_direction d = (hk_direction)(word & DIRECTION_BITS);
+    hk_source *s = hk_source_at((uint32_t)key);
+    /* [flow:word] acquire: who armed it. Closed since: that generation is over. */
+    if (!s || hk_load_acquire(&s->flow[d].word) >> HK_FLOW_GENERATION_SHIFT != key >> 32)
+        return;
+    if (ask_to_go_on(r, s, d, !is_owner(r)) == 0)
+        return;
+    hk_flow_ended(key, d, 0); /* whoever waits tries again, and is told if that fails too */
+    hk_source_event(key, d == HK_IN ? HK_EVENT_IN : HK_EVENT_OUT, ready, n);
+}
+
+void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n)
+{
+    hk_uring *u = r->uring;
+    if (hk_load_relaxed(&u->wanted_n) == 0) /* relaxed: an interrupt follows the word */
+        return;
+    lock(u);
+    uint32_t left = hk_load_relaxed(&u->wanted_n); /* written under our lock */
+    while (left > 0 && *n < max)
+        ask_as_wanted(r, u->wanted[--left], ready, n);
+    hk_store_relaxed(&u->wanted_n, left);
+    unlock(u);
+}
+
+int hk_uring_watch_wake(hk_reactor *r)
+{
+    struct io_uring_sqe entry = {.fd = r->wake_fd, .user_data = HK_WHAT_WAKE};
+    describe_poll(&entry, POLLIN, true);
+    lock(r->uring);
+    int rc = ask(r, &entry);
+    unlock(r->uring);
+    return rc;
+}
+
+/* --- to send ------------------------------------------------------------------------------- */
+
+bool hk_uring_send(hk_reactor *r, hk_send *send)
+{
+    hk_uring *u = r->uring;
+    lock(u);
+    struct io_uring_sqe *entry = next_entry(u);
+    if (entry) {
+        entry->opcode = IORING_OP_SEND;
+        entry->fd = send->fd;
+        entry->addr = (uint64_t)(uintptr_t)send->bytes;
+        entry->len = (uint32_t)send->n;
+        entry->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+        entry->user_data = (uint64_t)(uintptr_t)send;
+        push(u);
+    }
+    unlock(u);
+    return entry != NULL;
+}
+
+/* --- to stop ------------------------------------------------------------------------------- */
+
+/* The owner's thread carries its requests on when it enters the kernel, as it does when another
+ * CPU interrupts it: that is what the barrier does to all of ours. */
+void hk_uring_nudge(hk_reactor *r)
+{
+    if (hk_load_relaxed(r->uring->sq_flags) & IORING_SQ_TASKRUN) /* relaxed: a hint */
+        hk_os_interrupt_threads();
+}
+
+/* Cancelled is what is found; what is not has ended, and its completion is on its way. Then the
+ * owner's thread lets go of the file, the next time it enters the kernel. */
+void hk_uring_cancel(hk_reactor *r, uint64_t name)
+{
+    struct io_uring_sync_cancel_reg what = {
+        .addr = name, .fd = -1, .timeout = {.tv_sec = -1, .tv_nsec = -1}};
+    int rc = hk_os_uring_register(r->backend_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1);
+    if (rc == 0 || rc == -ENOENT)
+        return;
+    /* Not to be had at the moment: the long way. If that fails too, the request lives until there
+     * is something for it or its ring is closed, and its completion is thrown away. */
+    struct io_uring_sqe entry = {.opcode = IORING_OP_ASYNC_CANCEL,
+                                 .flags = IOSQE_CQE_SKIP_SUCCESS,
+                                 .addr = name,
+                                 .user_data = HK_WHAT_NOTHING};
+    lock(r->uring);
+    (void)ask(r, &entry);
+    unlock(r->uring);
+}
+
+/* A request holds the file: until it ends a peer does not see us go, and the port of a listener
+ * stays taken. So it is ended now. */
+static void stop_direction(hk_source *s, hk_direction d)
+{
+    hk_reactor *r = s->flow[d].at;
+    lock(r->uring); /* whoever was about to submit it has done so, or sees that it is over */
+    uint64_t name = label(s, s->asked[d]);
+    unlock(r->uring);
+    if (s->asked[d] == HK_WHAT_CONNECTIONS)
+        (void)hk_os_shutdown(s->fd, SHUT_RDWR); /* at once; what it says changes nothing */
+    hk_uring_cancel(r, name);
+    hk_uring_nudge(r);
+}
+
+void hk_uring_forget(hk_reactor *unused, hk_source *s)
+{
+    (void)unused;
+    for (int d = HK_IN; d <= HK_OUT; d++)
+        if (hk_flow_close(s, (hk_direction)d))
+            stop_direction(s, (hk_direction)d);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* fork_test.c - a forked child: every call answers, nothing waits for ever, and a runtime of its
+ * own works. A child that hangs is killed by its alarm, and then its test fails. */
+#include "api/thread_support.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+/* Run `body` in a forked child; how that ended: 0 is well. */
+static int in_child(int (*body)(void *), void *arg)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(30);
+        /* Not _exit(): a sanitizer would look for the thread's own stack first, and we may be on a
+         * task's. */
+        (void)syscall(SYS_exit_group, body(arg) == 0 ? 0 : 1);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child ? status : -1;
+}
+
+/* Within the child: say which expectation failed. */
+#define WANT(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            (void)fprintf(stderr, "in the child, line %d: not so: %s\n", __LINE__, #condition);    \
+            return 1;                                                                              \
+        }                                                                                          \
+    } while (0)
+
+typedef struct belongings {
+    hank_runtime *rt;
+    hank_task task;
+    hank_chan *chan;
+    hank_event event;
+    hank_sem sem;
+    hank_timer timer;
+} belongings;
+
+/* What a program might call, with objects of the parent. */
+static int call_everything(void *arg)
+{
+    belongings *b = arg;
+    int n = 1;
+    hank_stats stats;
+    hank_group g = {0};
+    WANT(hank_await(hank_spawn(give_back, NULL)) == -ESHUTDOWN);
+    WANT(hank_await(b->task) == -ESHUTDOWN);
+    WANT(hank_detach(b->task) == -ESHUTDOWN);
+    WANT(hank_gather_n(&b->task, 1, NULL) == -ESHUTDOWN);
+    WANT(hank_race_n(&b->task, 1, NULL) == -ESHUTDOWN);
+    WANT(hank_group_spawn(&g, give_back, NULL) == -ESHUTDOWN);
+    WANT(hank_group_wait(&g) == -ESHUTDOWN);
+    WANT(hank_sleep(HANK_FOREVER) == -ESHUTDOWN);
+    WANT(hank_sleep(1) == -ESHUTDOWN);
+    WANT(hank_yield() == -ESHUTDOWN);
+    WANT(hank_stopped() == -ESHUTDOWN);
+    WANT(hank_chan_recv(b->chan, &n) == -ESHUTDOWN);
+    WANT(hank_chan_send(b->chan, &n) == -ESHUTDOWN);
+    WANT(hank_event_wait(&b->event) == -ESHUTDOWN);
+    WANT(hank_sem_acquire(&b->sem) == -ESHUTDOWN);
+    WANT(hank_blocking(give_back, NULL) == -ESHUTDOWN);
+    WANT(hank_fd_wait(0, HANK_READABLE) == -ESHUTDOWN);
+    WANT(hank_await(hank_spawn_into(b->rt, give_back, NULL, NULL)) == -ESHUTDOWN);
+    WANT(hank_runtime_stop(b->rt) == -ESHUTDOWN);
+    WANT(hank_runtime_wait(b->rt) == -ESHUTDOWN);
+    WANT(hank_runtime_free(b->rt) == -ESHUTDOWN);
+    WANT(hank_timer_cancel(hank_call_soon(give_back, NULL)) == -ESHUTDOWN);
+    WANT(hank_timer_cancel(hank_call_into(b->rt, 0, give_back, NULL)) == -ESHUTDOWN);
+    WANT(hank_get_stats(&stats) == -ESHUTDOWN);
+    WANT(hank_runtime_current() == NULL);
+    hank_event_set(&b->event); /* what never waits still works */
+    WANT(hank_event_is_set(&b->event));
+    (void)hank_random();
+    WANT(hank_now() > 0);
+    return 0;
+}
+
+static void own_some(belongings *b, hank_runtime *rt)
+{
+    *b = (belongings){.rt = rt, .chan = hank_chan_new(sizeof(int), 0)};
+    b->task = into(rt, sleep_forever, NULL);
+}
+
+static void disown(belongings *b)
+{
+    (void)hank_cancel(b->task);
+    cr_expect_eq(hank_await(b->task), -ECANCELED);
+    hank_chan_free(b->chan);
+}
+
+static void fork_in_thread(hank_runtime *rt)
+{
+    belongings b;
+    own_some(&b, rt);
+    cr_expect_eq(in_child(call_everything, &b), 0);
+    cr_expect_eq(hank_await(into(rt, give_back, number(3))), 3, "the parent goes on");
+    disown(&b);
+}
+
+Test(fork, leaves_a_child_in_which_every_call_answers)
+{
+    beside_each_size(fork_in_thread);
+}
+
+static int fork_in_task(void *arg)
+{
+    CHECK(in_child(call_everything, arg) == 0);
+    return hank_sleep(HANK_US(10)); /* here it is a task still */
+}
+
+static void fork_inside(hank_runtime *rt)
+{
+    belongings b;
+    own_some(&b, rt);
+    cr_expect_eq(hank_await(into(rt, fork_in_task, &b)), 0);
+    disown(&b);
+}
+
+Test(fork, in_a_task_leaves_a_child_that_is_no_task)
+{
+    beside_each_size(fork_inside);
+}
+
+static int spawn_some(void *arg)
+{
+    int sum = 0;
+    hank_group g = {0};
+    for (int i = 0; i < 50; i++)
+        sum += hank_await(hank_spawn(yield_once, number(1)));
+    CHECK(hank_group_wait(&g) == 0);
+    CHECK(hank_sleep(HANK_US(50)) == 0);
+    (void)arg;
+    return sum;
+}
+
+static int run_anew(void *arg)
+{
+    hank_runtime *rt;
+    WANT(hank_run_with(spawn_some, NULL, .workers = *(unsigned *)arg) == 50);
+    WANT(hank_runtime_start(&(hank_options){.workers = 2}, &rt) == 0);
+    WANT(hank_await(into(rt, spawn_some, NULL)) == 50);
+    WANT(hank_within(HANK_MS(1), hank_sleep(HANK_FOREVER)) == -ETIMEDOUT); /* waiting is back */
+    WANT(hank_runtime_free(rt) == 0);
+    return 0;
+}
+
+static void fork_and_run(hank_runtime *rt)
+{
+    (void)rt;
+    for (EACH_SIZE(i)) {
+        unsigned workers = sizes[i];
+        cr_expect_eq(in_child(run_anew, &workers), 0);
+    }
+}
+
+Test(fork, leaves_a_child_that_may_start_runtimes_of_its_own, .timeout = 120)
+{
+    beside_each_size(fork_and_run);
+}
+
+/* Every worker is inside one of these at the same time. */
+static int meet_all(void *arg)
+{
+    hank_stats stats;
+    CHECK(hank_get_stats(&stats) == 0);
+    set(arg);
+    while ((uint64_t)hk_load_acquire((flag *)arg) < stats.workers)
+        continue;
+    return 0;
+}
+
+/* AddressSanitizer's list of threads is not made for a fork() while threads are starting. */
+static int let_workers_start(void)
+{
+    hank_stats stats;
+    hank_group g = {0};
+    flag there = 0;
+    CHECK(hank_get_stats(&stats) == 0);
+    for (uint64_t i = 1; i < stats.workers; i++)
+        CHECK(hank_group_spawn(&g, meet_all, &there) == 0);
+    CHECK(meet_all(&there) == 0);
+    return hank_group_wait(&g);
+}
+
+static int fork_and_run_in_task(void *arg)
+{
+    unsigned workers = 2;
+    (void)arg;
+    if (HK_ASAN)
+        CHECK(let_workers_start() == 0);
+    return in_child(run_anew, &workers);
+}
+
+Test(fork, in_a_task_leaves_a_child_that_may_start_runtimes_too)
+{
+    with_each_size(fork_and_run_in_task, NULL);
+}
+
+static int answers(void *arg)
+{
+    (void)arg;
+    WANT(hank_run(give_back, number(4)) == 4);
+    WANT(hank_within(HANK_MS(1), hank_sleep(HANK_FOREVER)) == -ETIMEDOUT);
+    return 0;
+}
+
+static int sleep_a_little(void *arg)
+{
+    (void)arg;
+    WANT(hank_sleep(1) == 0);
+    return answers(NULL);
+}
+
+Test(fork, when_no_runtime_lives_changes_nothing)
+{
+    cr_assert_eq(hank_run(give_back, NULL), 0);
+    cr_expect_eq(in_child(sleep_a_little, NULL), 0);
+}
+
+/* Churn that takes every lock there is, while others fork. */
+static int churn(void *arg)
+{
+    flag *stop = arg;
+    while (!is_set(stop)) {
+        hank_group g = {0};
+        for (int i = 0; i < 20; i++)
+            CHECK(hank_group_spawn(&g, yield_once, NULL) == 0);
+        CHECK(hank_group_wait(&g) == 0);
+    }
+    return 0;
+}
+
+static void *start_and_stop(void *arg)
+{
+    flag *stop = arg;
+    while (!is_set(stop)) {
+        hank_runtime *rt;
+        CHECK(hank_runtime_start(&(hank_options){.workers = 2}, &rt) == 0);
+        (void)hank_await(into(rt, give_back, NULL));
+        CHECK(hank_runtime_free(rt) == 0);
+    }
+    return NULL;
+}
+
+static void fork_amid_churn(hank_runtime *rt)
+{
+    flag stop = 0;
+    pthread_t starter;
+    unsigned workers = 2;
+    hank_task t = into(rt, churn, &stop);
+    on_thread(start_and_stop, &stop, &starter);
+    for (int i = 0; i < 15; i++)
+        cr_expect_eq(in_child(run_anew, &workers), 0);
+    set(&stop);
+    cr_expect_eq(hank_await(t), 0);
+    cr_assert_eq(pthread_join(starter, NULL), 0);
+}
+
+Test(fork, at_any_moment_finds_what_runtimes_share_whole, .timeout = 120)
+{
+    beside(2, fork_amid_churn);
+}
+
+static int fork_and_return(void *arg)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(30);
+        (void)dup2(*(int *)arg, 2);
+        return 0; /* into what was a worker */
+    }
+    (void)waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+Test(fork, in_a_task_that_then_returns_is_a_panic_and_says_so)
+{
+    int pipes[2];
+    char text[200] = "";
+    cr_assert_eq(pipe(pipes), 0);
+    cr_expect_eq(hank_run(fork_and_return, &pipes[1]), SIGABRT);
+    cr_expect_gt(read(pipes[0], text, sizeof text - 1), 0);
+    cr_expect(strstr(text, "returned in a forked child"), "%s", text);
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+}
