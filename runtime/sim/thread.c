@@ -186,6 +186,18 @@ pthread_t hk_os_thread_self(void)
     return handle_of(hk_sim_self());
 }
 
+bool hk_os_thread_is_main(void)
+{
+    return hk_sim_self()->index == 0;
+}
+
+/* Nobody forks here but explore.c, before anything is simulated: there is nothing to be told. */
+int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    (void)before, (void)in_parent, (void)in_child;
+    return 0;
+}
+
 int hk_os_thread_key(pthread_key_t *ret_key, void (*destructor)(void *value))
 {
     if (keys_n == HK_SIM_KEYS)
