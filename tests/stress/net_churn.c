@@ -209,9 +209,12 @@ static int churn_rounds(hank_server *tcp, hank_server *local)
             CHECK(hank_get_stats(&before) == 0);
         }
     }
-    CHECK(hank_get_stats(&after) == 0);
     CHECK(open_fds() <= fds);
-    CHECK(after.tasks_live == before.tasks_live);
+    do { /* handlers whose connection is gone may be at their last instruction */
+        (void)hank_yield();
+        CHECK(hank_get_stats(&after) == 0);
+    } while (after.tasks_live > before.tasks_live && hank_now() < end + HANK_SEC(60));
+    CHECK(after.tasks_live <= before.tasks_live);
     long grown = resident_pages() - pages;
     CHECK(grown < 16384); /* 64 MiB: caches breathe, leaks of so many rounds do not fit */
     printf("%d rounds, %ld pages more\n", rounds, grown);
