@@ -186,12 +186,14 @@ pthread_t hk_os_thread_self(void)
     return handle_of(hk_sim_self());
 }
 
+/* Never: to be the process's first thread is to be told of its signals, and a simulated machine has
+ * none. Ctrl-C ends the simulation, not the program in it. */
 bool hk_os_thread_is_main(void)
 {
-    return hk_sim_self()->index == 0;
+    return false;
 }
 
-/* Nobody forks here but explore.c, before anything is simulated: there is nothing to be told. */
+/* A simulated machine has one process, and it does not fork. */
 int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
 {
     (void)before, (void)in_parent, (void)in_child;

@@ -23,7 +23,7 @@ void hk_topology_place(unsigned n, unsigned self, uint16_t *ret_victims, unsigne
     }
 }
 
-/* Nothing of it is under a lock, and nobody forks. */
+/* Nothing here is shared with a process that forks. */
 void hk_topology_freeze(void)
 {
 }
