@@ -13,6 +13,7 @@
 #include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/group.h"
+#include "sched/guest.h"
 #include "sched/join.h"
 #include "sched/look.h"
 #include "sched/park.h"
@@ -103,7 +104,7 @@ void hk_worker_yield(hk_worker *w)
     (void)w;
 }
 
-HK_ATOMIC(bool) hk_fork_orphaned; /* nobody forks */
+__attribute__((weak)) HK_ATOMIC(bool) hk_fork_orphaned; /* nobody forks */
 
 /* Weak: a program may have the real one. */
 #pragma GCC diagnostic push
@@ -143,6 +144,9 @@ MT_NEVER(void, hk_slab_put_shared, hk_slab *s, void *slot)
 MT_NEVER(int, hk_envelope_main, void *envelope)
 MT_NEVER(bool, hk_envelope_add, hk_task *t, const hk_spawn *how, hk_runtime *rt)
 MT_NEVER(void, hk_envelope_end, hk_task *t, int result)
+MT_NEVER(void, hk_guest_end, struct hk_worker *w, struct hk_task *t)
+MT_NEVER(int, hk_guest_await, hank_task handle)
+MT_NEVER(int, hk_guest_detach, hank_task handle)
 MT_NEVER(bool, hk_timers_add, hk_timers *h, hk_timer *t, int64_t deadline, hk_ticket ticket)
 MT_NEVER(bool, hk_timers_remove, hk_timer *t)
 #pragma GCC diagnostic pop
