@@ -10,8 +10,10 @@
 #include <errno.h>
 
 #include "model/mc.h"
+#include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/group.h"
+#include "sched/guest.h"
 #include "sched/join.h"
 #include "sched/look.h"
 #include "sched/park.h"
@@ -102,6 +104,8 @@ void hk_worker_yield(hk_worker *w)
     (void)w;
 }
 
+__attribute__((weak)) HK_ATOMIC(bool) hk_fork_orphaned; /* nobody forks */
+
 /* Weak: a program may have the real one. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -135,6 +139,14 @@ MT_NEVER(void, hk_worker_start_now, hk_worker *w, hk_task *t)
 MT_NEVER(int, hk_stack_class, size_t bytes)
 MT_NEVER(int, hk_slab_refill, hk_slab *s, hk_slab_cache *c)
 MT_NEVER(void, hk_slab_make_room, hk_slab *s, hk_slab_cache *c)
+MT_NEVER(void *, hk_slab_get_shared, hk_slab *s)
+MT_NEVER(void, hk_slab_put_shared, hk_slab *s, void *slot)
+MT_NEVER(int, hk_envelope_main, void *envelope)
+MT_NEVER(bool, hk_envelope_add, hk_task *t, const hk_spawn *how, hk_runtime *rt)
+MT_NEVER(void, hk_envelope_end, hk_task *t, int result)
+MT_NEVER(void, hk_guest_end, struct hk_worker *w, struct hk_task *t)
+MT_NEVER(int, hk_guest_await, hank_task handle)
+MT_NEVER(int, hk_guest_detach, hank_task handle)
 MT_NEVER(bool, hk_timers_add, hk_timers *h, hk_timer *t, int64_t deadline, hk_ticket ticket)
 MT_NEVER(bool, hk_timers_remove, hk_timer *t)
 #pragma GCC diagnostic pop

@@ -33,10 +33,11 @@ PROGRAMS = {
     "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "fdword": ["reactor/source.c"],
     "on_stack": [],
-    "cancel": ["sched/park.c", "sched/scope.c", "sched/task.c"],
-    "handover": ["base/lock.c", "sched/park.c", "sched/scope.c", "sched/task.c", "sync/chan.c",
-                 "sync/select.c", "sync/store.c", "sync/waitq.c"],
-    "timers": ["base/lock.c", "reactor/timers.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
+    "cancel": ["sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
+    "handover": ["base/lock.c", "sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c",
+                 "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
+    "timers": ["base/lock.c", "reactor/timers.c", "sched/cancel.c", "sched/park.c", "sched/scope.c",
+               "sched/task.c"],
 }
 TIMEOUT_SECONDS = 90
 VIOLATED = 1

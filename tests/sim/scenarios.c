@@ -33,8 +33,7 @@ static int nap(void *arg)
 typedef struct stage {
     hank_sem one;
     hank_event e;
-    int inside;
-    int depth;
+    int inside, depth;
 } stage;
 
 static int deep(void *arg)
@@ -486,7 +485,7 @@ int main(int argc, char **argv)
         {"datagram", datagram_app}, {"file", file_app},
     };
     size_t seeds = argc > 1 ? strtoul(argv[1], NULL, 10) : SEEDS;
-    /* The limit: a monitor that looks after workers that are gone never sleeps. */
+    /* time_limit: a monitor that looks after workers that are gone never sleeps. */
     hank_sim_options options = {.seed = 1,
                                 .reset = 150,
                                 .accept = 50,
