@@ -3,6 +3,8 @@
  * own works. A child that hangs is killed by its alarm, and then its test fails. */
 #include "api/thread_support.h"
 
+#include <hank/process.h>
+
 #include <errno.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -287,4 +289,29 @@ Test(fork, in_a_task_that_then_returns_is_a_panic_and_says_so)
     cr_expect(strstr(text, "returned in a forked child"), "%s", text);
     (void)close(pipes[0]);
     (void)close(pipes[1]);
+}
+
+static int signals_anew(void *arg)
+{
+    struct sigaction now;
+    hank_signal *of_parent = arg, s;
+    WANT(sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+    WANT(hank_signal_next(of_parent) == -ESHUTDOWN);
+    hank_signal_end(of_parent);
+    WANT(hank_signal_begin(&s, SIGUSR1) == 0);
+    (void)raise(SIGUSR1);
+    WANT(hank_signal_next(&s) == 1);
+    hank_signal_end(&s);
+    WANT(sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
+    return 0;
+}
+
+Test(fork, ends_in_the_child_what_waits_for_signals_and_only_there)
+{
+    hank_signal s;
+    cr_assert_eq(hank_signal_begin(&s, SIGUSR1), 0); /* no runtime has been there yet */
+    cr_expect_eq(in_child(signals_anew, &s), 0);
+    (void)raise(SIGUSR1);
+    cr_expect_eq(hank_signal_next(&s), 1);
+    hank_signal_end(&s);
 }

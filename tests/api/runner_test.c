@@ -1,33 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* runner_test.c - how a run ends: by a signal or two, and with leftovers that take their time. */
+#include "api/child_support.h"
 #include "api/thread_support.h"
+
+#include <hank/process.h>
 
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
-
-/* Run `app` in a child process with its signals at their default, and on its main thread; the
- * status it ended with. */
-static int in_process(hank_fn app, void *arg)
-{
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        (void)alarm(60);
-        _exit(app(arg));
-    }
-    return child > 0 && waitpid(child, &status, 0) == child ? status : -1;
-}
-
-static bool ended_with(int status, int code)
-{
-    return WIFEXITED(status) && WEXITSTATUS(status) == code;
-}
-
-static bool died_of(int status, int signo)
-{
-    return WIFSIGNALED(status) && WTERMSIG(status) == signo;
-}
 
 static bool is_default(int signo)
 {
@@ -301,6 +280,58 @@ Test(signals, of_one_run_do_not_count_for_the_next)
 {
     setting s = {SIGINT, 2, 0};
     cr_expect(ended_with(in_process(run_twice, &s), 10));
+}
+
+/* --- waited for as well -------------------------------------------------------------------- */
+
+static int hear_one_then_wait(void *arg)
+{
+    hank_signal s;
+    int signo = *(int *)arg;
+    MUST(hank_signal_begin(&s, signo) == 0);
+    (void)raise(signo);
+    int n = hank_signal_next(&s);
+    hank_signal_end(&s);
+    MUST(n == 1 && hank_stopped() == 0);
+    return raise_and_wait(arg);
+}
+
+static int heard_then_interrupted(void *arg)
+{
+    setting *s = arg;
+    int rc = hank_run_with(hear_one_then_wait, &s->signo, .workers = s->workers);
+    return rc == -EINTR && is_default(s->signo) ? 10 : 1;
+}
+
+Test(signals, that_somebody_waits_for_do_not_stop_the_run_and_afterwards_do)
+{
+    for (EACH_SIZE(i)) {
+        setting s = {SIGINT, sizes[i], 0};
+        cr_expect(ended_with(in_process(heard_then_interrupted, &s), 10));
+    }
+}
+
+static int begin_lasting(void *s)
+{
+    return hank_signal_begin(s, SIGINT);
+}
+
+static int waited_for_longer(void *arg)
+{
+    hank_signal s;
+    setting next = {SIGINT, 2, 0};
+    if (hank_run(begin_lasting, &s) != 0)
+        return 1;
+    hank_signal_end(&s);
+    return *(bool *)arg ? interrupted(&next) : raise(SIGINT);
+}
+
+Test(signals, waited_for_longer_than_the_run_do_what_they_would_without)
+{
+    bool again = false;
+    cr_expect(died_of(in_process(waited_for_longer, &again), SIGINT));
+    again = true;
+    cr_expect(ended_with(in_process(waited_for_longer, &again), 10));
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
