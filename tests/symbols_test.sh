@@ -11,7 +11,9 @@ set -u
 library=$1
 name=$(basename "$library")
 name=${name#lib}
-list=$(dirname "$0")/../runtime/${name%%.*}.symbols
+name=${name%%.*}
+[ "${2:-}" != --sim ] || name=${name%_sim}
+list=$(dirname "$0")/../runtime/$name.symbols
 exported=$(nm -D --defined-only --format=posix "$library") || exit 1
 failed=0
 
