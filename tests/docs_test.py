@@ -21,7 +21,7 @@ FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Wconversion"
          "-fsyntax-only", "-x", "c", "-I", str(ROOT / "include"), "-"]
 STANDARDS = ["c99", "c11"]
 # Names of the build, not of the headers.
-BUILD_NAMES = {"HANK_UCONTEXT", "hank_sim"}
+BUILD_NAMES = {"HANK_UCONTEXT", "hank_sim", "HANK_RESOLVER", "HANK_DNS_SERVERS"}
 
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```\s*$", re.S | re.M)
 NAME = re.compile(r"\b(?:hank|HANK)_\w+")

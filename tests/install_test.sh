@@ -21,6 +21,19 @@ says_hello() {
     grep -q '^hello, world' "$work/said" || { echo "$1 did not say hello"; exit 1; }
 }
 
+# TLS is there for who links it, and only then.
+refuses_nonsense() {
+    LD_LIBRARY_PATH=$2/lib "$1" tls://nonsense >"$work/said" 2>&1 && { echo "$1 worked"; exit 1; }
+    grep -q '^Invalid argument' "$work/said" || { echo "$1 said:"; cat "$work/said"; exit 1; }
+}
+
+no_openssl() {
+    if LD_LIBRARY_PATH=$2/lib ldd "$1" | grep -q libssl; then
+        echo "$1 links OpenSSL"
+        exit 1
+    fi
+}
+
 mkdir "$work/user"
 cat >"$work/user/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.25)
@@ -28,10 +41,15 @@ project(user LANGUAGES C)
 find_package(hank REQUIRED)
 add_executable(hello hello.c)
 target_link_libraries(hello PRIVATE hank::hank)
+if(WITH_TLS)
+    find_package(hank REQUIRED COMPONENTS tls)
+    add_executable(https_get https_get.c)
+    target_link_libraries(https_get PRIVATE hank::tls)
+endif()
 add_executable(hello_sim hello.c)
 target_link_libraries(hello_sim PRIVATE hank::sim)
 END
-cp "$source/docs/examples/hello.c" "$work/user/hello.c"
+cp "$source/docs/examples/hello.c" "$source/docs/examples/https_get.c" "$work/user"
 
 for shared in OFF ON; do
     prefix=$work/prefix-$shared
@@ -46,9 +64,12 @@ for shared in OFF ON; do
         [ -f "$prefix/include/$header" ] || { echo "not installed: $header"; exit 1; }
     done
 
-    quietly cmake -G Ninja -S "$work/user" -B "$work/user-$shared" -DCMAKE_PREFIX_PATH="$prefix"
+    quietly cmake -G Ninja -S "$work/user" -B "$work/user-$shared" -DCMAKE_PREFIX_PATH="$prefix" \
+        -DWITH_TLS=ON
     quietly cmake --build "$work/user-$shared"
     says_hello "$work/user-$shared/hello" "$prefix"
+    refuses_nonsense "$work/user-$shared/https_get" "$prefix"
+    no_openssl "$work/user-$shared/hello" "$prefix"
     HANK_SEED=7 says_hello "$work/user-$shared/hello_sim" "$prefix"
     echo "find_package, BUILD_SHARED_LIBS=$shared: hello"
 
@@ -62,6 +83,9 @@ for shared in OFF ON; do
     quietly cc -o "$work/hello-$shared" "$work/user/hello.c" $flags
     says_hello "$work/hello-$shared" "$prefix"
     # shellcheck disable=SC2046 # a list of flags
+    quietly cc -o "$work/https_get-$shared" "$work/user/https_get.c" \
+        $(pkg-config --cflags --libs hank_tls)
+    refuses_nonsense "$work/https_get-$shared" "$prefix"
     quietly cc -o "$work/hello_sim-$shared" "$work/user/hello.c" \
         $(pkg-config --cflags --libs hank_sim)
     HANK_SEEDS=3 says_hello "$work/hello_sim-$shared" "$prefix"

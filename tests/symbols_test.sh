@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# symbols_test.sh - the shared library exports exactly runtime/hank.symbols, all of it hank_*, and
-# no data anyone could write to.
+# symbols_test.sh - the shared library libNAME.so exports exactly runtime/NAME.symbols, all of it
+# hank_*, and no data anyone could write to.
 #
 #   symbols_test.sh LIBRARY            compare
 #   symbols_test.sh LIBRARY --update   write the list anew; the diff is what a reviewer looks at
@@ -9,7 +9,9 @@
 set -u
 
 library=$1
-list=$(dirname "$0")/../runtime/hank.symbols
+name=$(basename "$library")
+name=${name#lib}
+list=$(dirname "$0")/../runtime/${name%%.*}.symbols
 exported=$(nm -D --defined-only --format=posix "$library") || exit 1
 failed=0
 
@@ -40,7 +42,7 @@ if [ -n "$writable" ]; then
 fi
 
 if ! changes=$(wanted "${2:-}" | LC_ALL=C sort | { names | diff -U0 /dev/fd/3 -; } 3<&0); then
-    echo "what the library exports is not what runtime/hank.symbols says (- list, + library):"
+    echo "what the library exports is not what ${list##*/} says (- list, + library):"
     echo "$changes" | grep '^[-+][^-+]'
     echo "If it is meant: tests/symbols_test.sh $library --update"
     failed=1

@@ -54,9 +54,30 @@ HANK_API const char *hank_version(void);
  *   cost        reads the clock, usually without a system call */
 HANK_API hank_ns hank_now(void);
 
+/* Results below every errno. A name that could not be looked up has others, from -4096 down. */
+enum {
+    HANK_TLS_EXPIRED = -4400,       /* the other end's certificate is not valid any more */
+    HANK_TLS_NOT_YET_VALID = -4401, /* ... or not yet: or a clock is wrong */
+    HANK_TLS_WRONG_HOST = -4402,    /* it is valid, for another name */
+    HANK_TLS_SELF_SIGNED = -4403,   /* nobody but itself vouches for it */
+    HANK_TLS_UNTRUSTED = -4404,     /* somebody does, whom we do not trust */
+    HANK_TLS_REVOKED = -4405,
+    HANK_TLS_BAD_CERTIFICATE = -4406, /* it is malformed, too weak, or not meant for this */
+    HANK_TLS_NO_CERTIFICATE = -4407,  /* there is none, and we insist */
+    HANK_TLS_TOO_OLD = -4408,         /* no version of the protocol that both allow */
+    HANK_TLS_NOTHING_SHARED = -4409,  /* no cipher that both allow */
+    HANK_TLS_NO_PROTOCOL = -4410,     /* no application protocol that both speak (ALPN) */
+    HANK_TLS_NOT_TLS = -4411,         /* what came is no TLS at all */
+    HANK_TLS_BROKEN = -4412,    /* the other end broke the protocol, or data was tampered with */
+    HANK_TLS_REFUSED = -4413,   /* the other end refused us with an alert */
+    HANK_TLS_TRUNCATED = -4414, /* the connection ended without a farewell: data may be missing */
+    HANK_TLS_BAD_FILE = -4415,  /* a file holds no certificate, or no key, that can be read */
+    HANK_TLS_KEY_MISMATCH = -4416, /* the key is not the certificate's */
+};
+
 /* Words for a result of any hank call.
  *
- *   rc          a negative errno, or a number below -4095: a name that could not be looked up
+ *   rc          a negative errno, or a number below -4095: TLS, or a failed name lookup
  *   result      a constant string; "success" for rc >= 0, "unknown error" for a stranger
  *   waits       never
  *   threads     any task or thread, at the same time

@@ -27,8 +27,34 @@ static const struct {
 #endif
 };
 
+static const char *const tls[] = {
+    "certificate has expired",
+    "certificate is not valid yet",
+    "certificate is for another host",
+    "certificate is self-signed",
+    "certificate is not from anybody trusted",
+    "certificate was revoked",
+    "certificate is not acceptable",
+    "no certificate",
+    "TLS: no protocol version that both allow",
+    "TLS: no cipher that both allow",
+    "TLS: no application protocol that both speak",
+    "not TLS",
+    "TLS: protocol broken",
+    "TLS: refused by the other end",
+    "TLS: connection ended without a farewell",
+    "no certificate or key in the file",
+    "key does not belong to the certificate",
+};
+
+enum { TLS_FIRST = HANK_TLS_EXPIRED, TLS_LAST = HANK_TLS_KEY_MISMATCH };
+
+_Static_assert(sizeof tls / sizeof tls[0] == TLS_FIRST - TLS_LAST + 1, "each code has words");
+
 static const char *lookup_text(int rc)
 {
+    if (rc <= TLS_FIRST && rc >= TLS_LAST)
+        return tls[TLS_FIRST - rc];
     for (size_t i = 0; i < sizeof lookups / sizeof lookups[0]; i++)
         if (hk_error_of_resolver(lookups[i].code) == rc)
             return lookups[i].text;

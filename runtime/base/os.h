@@ -46,16 +46,18 @@ size_t hk_os_page_bytes(void);
 
 /* Threads. */
 int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
+/* The same with every signal blocked there: signals are the program's. */
+int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
 void hk_os_interrupt_threads_prepare(void); /* once, before the next */
 void hk_os_interrupt_threads(void); /* each of ours on a CPU has been in the kernel, or soon is */
-pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */
-bool hk_os_thread_is_main(void); /* is the caller the thread that the process began with? */
+pthread_t hk_os_thread_self(void);  /* of a plain thread: a task may change threads */
+bool hk_os_thread_is_main(void);    /* is the caller the thread that the process began with? */
 int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
 int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
-void hk_os_thread_name(const char *name); /* of the caller, 15 bytes kept */
-int hk_os_thread_pin(unsigned cpu);       /* the caller */
+void hk_os_thread_name(const char *name);             /* of the caller, 15 bytes kept */
+int hk_os_thread_pin(unsigned cpu);                   /* the caller */
 int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
 int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void));
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
@@ -80,6 +82,28 @@ int hk_os_duplicate(int fd);
 int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns); /* < 0: for ever; may -EINTR */
 int hk_os_stat(const char *path, struct stat *ret_stat);            /* of a link itself */
 int hk_os_unlink(const char *path);
+
+/* As hk_os_environment(), but NULL in a program that has more rights than whoever started it. */
+const char *hk_os_trusted_environment(const char *name);
+
+/* Processes: os_process.c. `fds` are the child's 0, 1 and 2 (-1: as ours), each above 2; it has no
+ * others, and every signal is as after a boot. */
+typedef struct hk_os_child {
+    const char *const *arguments;
+    const char *const *environment; /* NULL: ours */
+    const char *directory;          /* NULL: ours */
+    int fds[3];
+} hk_os_child;
+
+int hk_os_spawn(const hk_os_child *child, pid_t *ret_pid); /* PATH is searched; blocks a moment */
+int hk_os_pidfd(pid_t pid);
+int hk_os_pidfd_signal(int pidfd, int signo);
+int hk_os_pidfd_reap(int pidfd, int *ret_status); /* -EAGAIN it runs. Exit status, or -signal */
+int hk_os_signal_send(pid_t pid, int signo);      /* to a child that has not been reaped */
+/* Have `handler` called, and system calls go on after it. */
+int hk_os_signal_catch(int signo, void (*handler)(int signo), struct sigaction *ret_before);
+int hk_os_reap(pid_t pid);               /* blocks until that child is gone: after SIGKILL */
+int hk_os_pipe_blocking(int ret_fds[2]); /* for a child; each above 2 */
 
 /* Sockets. */
 int hk_os_socket(int family, int type, int protocol);

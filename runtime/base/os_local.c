@@ -57,6 +57,16 @@ int hk_os_signal_action(int signo, const struct sigaction *action, struct sigact
     return sigaction(signo, action, ret_old) == 0 ? 0 : -errno;
 }
 
+int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)hk_os_signal_mask(SIG_SETMASK, &all, &before); /* valid arguments: cannot fail */
+    int rc = hk_os_thread_start(ret_thread, body, arg);
+    (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 /* --- errno and words ----------------------------------------------------------------------- */
 
 HK_THREAD_ACCESSOR int hk_os_errno(void)
@@ -81,4 +91,9 @@ const char *hk_os_error_text(int error)
 const char *hk_os_environment(const char *name)
 {
     return getenv(name);
+}
+
+const char *hk_os_trusted_environment(const char *name)
+{
+    return secure_getenv(name);
 }

@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -196,18 +195,6 @@ static void join_ended(hk_lane *lane)
     }
 }
 
-/* A thread with every signal blocked: signals are the program's, not the pool's. */
-static int start_quietly(struct member *self)
-{
-    sigset_t all, before;
-    pthread_t ignored; /* the thread says who it is itself, before anyone can ask */
-    (void)sigfillset(&all);
-    (void)hk_os_signal_mask(SIG_SETMASK, &all, &before); /* valid arguments: cannot fail */
-    int rc = hk_os_thread_start(&ignored, thread_main, self);
-    (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
 /* One of those that wait for a thread, in the queue or outside. The lock is held. */
 static hk_job *first_waiting(hk_lane *lane)
 {
@@ -247,8 +234,9 @@ static void start_thread(hk_lane *lane)
         hk_list_push_back(&lane->live, &self->link);
     }
     lane_unlock(lane);
+    pthread_t ignored; /* the thread says who it is itself, before anyone can ask */
     if (self)
-        rc = start_quietly(self);
+        rc = hk_os_thread_start_quietly(&ignored, thread_main, self);
     if (rc == 0)
         return;
 

@@ -6,20 +6,27 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "io/layer.h"
 #include "io/resolve.h"
 #include "io/serve.h"
 #include "io/socket.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 
+enum { SCHEME_MAX = 7 };
+
 /* --- life ---------------------------------------------------------------------------------- */
 
 static void listener_gone(hk_fd *f)
 {
     hank_listener *l = hk_container_of(f, hank_listener, fd);
+    if (l->wrapper && l->wrapper->release)
+        l->wrapper->release(l->arg);
     hk_free(l, sizeof *l);
 }
 
@@ -97,6 +104,9 @@ int hank_listen_opt(const char *where, const hank_listen_options *options, hank_
     if (options->reserved_[0] != 0 || options->reserved_[1] != 0)
         return -EINVAL;
     int rc = hk_where_parse(where, true, &place);
+    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
+    if (other)
+        return other->listen(where, options, ret);
     if (rc < 0)
         return rc;
     rc = hk_checkpoint();
@@ -118,7 +128,30 @@ int hank_listen(const char *where, hank_listener **ret)
 
 int hank_listener_name(hank_listener *l, char *ret_name, size_t n)
 {
-    return hk_where_format(&l->address, ret_name, n);
+    char text[HK_WHERE_MAX];
+    int rc = hk_where_format(&l->address, text, sizeof text);
+    if (rc < 0)
+        return rc;
+    const char *rest =
+        l->wrapper && l->address.socket.any.sa_family != AF_UNIX ? strstr(text, "://") : text;
+    int length = snprintf(ret_name, n, "%s%s", rest == text ? "" : l->wrapper->scheme, rest);
+    return (size_t)length < n ? 0 : -ENOSPC;
+}
+
+int hank_listener_wrap(hank_listener *l, const hank_wrapper *wrapper, void *arg)
+{
+    if (!wrapper || !wrapper->scheme || !wrapper->wrap || strlen(wrapper->scheme) > SCHEME_MAX)
+        return -EINVAL;
+    int rc = hk_fd_begin(&l->fd, HK_IN);
+    if (rc < 0)
+        return rc;
+    rc = l->wrapper ? -EALREADY : 0;
+    if (rc == 0) {
+        l->wrapper = wrapper;
+        l->arg = arg;
+    }
+    hk_fd_end(&l->fd, HK_IN);
+    return rc;
 }
 
 void hank_listener_close(hank_listener *l)
@@ -131,7 +164,20 @@ void hank_listener_close(hank_listener *l)
 
 /* --- accepting ----------------------------------------------------------------------------- */
 
-int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret)
+/* Make a stream of the connection `fd`, with the listener's layer over it. */
+static int finish(hank_listener *l, int fd, hank_stream *s, hank_stream **ret_top)
+{
+    hk_socket_adopt(s, fd, l->address.socket.any.sa_family);
+    /* Spread here, they need not be stolen one by one, message by message. */
+    s->fd.home = hk_runtime_next_reactor(&l->turn);
+    if (l->wrapper)
+        return l->wrapper->wrap(l->arg, s, ret_top);
+    *ret_top = s;
+    return 0;
+}
+
+int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret,
+              hank_stream **ret_top)
 {
     int rc = hk_checkpoint();
     if (rc < 0)
@@ -142,20 +188,18 @@ int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret)
     /* Made first: when there is no memory for it, the connection stays in line. */
     hank_stream *s = hk_stream_new(kind);
     rc = s ? hk_fd_accept(&l->fd) : -ENOMEM;
-    if (rc >= 0) /* spread here, they need not be stolen one by one, message by message */
-        s->fd.home = hk_runtime_next_reactor(&l->turn);
-    int family = l->address.socket.any.sa_family;
+    if (rc >= 0)
+        rc = finish(l, rc, s, ret_top);
     hk_fd_end(&l->fd, HK_IN);
-    if (rc < 0) {
+    if (rc < 0)
         hank_close(s);
-        return rc;
-    }
-    hk_socket_adopt(s, rc, family);
-    *ret = s;
-    return 0;
+    else
+        *ret = s;
+    return rc < 0 ? rc : 0;
 }
 
 int hank_accept(hank_listener *l, hank_stream **ret)
 {
-    return hk_accept(l, &hk_stream_socket, ret);
+    hank_stream *bottom;
+    return hk_accept(l, &hk_stream_socket, &bottom, ret);
 }

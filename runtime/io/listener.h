@@ -9,12 +9,16 @@
 #include "io/unix_file.h"
 #include "io/where.h"
 
-/* address  as bound, the port filled in; constant
- * file     of a Unix socket, to remove no other than ours; constant
- * turn     whose reactor looks after the next connection; whoever accepts */
+/* address        as bound, the port filled in; constant
+ * wrapper, arg   what is put over each connection; NULL: nothing. Written with the direction to
+ *                accept taken
+ * file           of a Unix socket, to remove no other than ours; constant
+ * turn           whose reactor looks after the next connection; whoever accepts */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
+    const struct hank_wrapper *wrapper;
+    void *arg;
     hk_unix_file file;
     unsigned turn;
 };

@@ -65,9 +65,10 @@ int hank_stream_set_options(hank_stream *s, const hank_socket_options *options)
     if (rc < 0)
         return rc;
     hk_address address = {.length = sizeof address.socket};
-    rc = hk_os_getsockname(s->fd.fd, &address.socket.any, &address.length);
+    int fd = hk_stream_bottom(s)->fd.fd;
+    rc = hk_os_getsockname(fd, &address.socket.any, &address.length);
     if (rc == 0)
-        rc = hk_socket_set_options(s->fd.fd, address.socket.any.sa_family, options);
+        rc = hk_socket_set_options(fd, address.socket.any.sa_family, options);
     hk_fd_release(&s->fd);
     return rc;
 }
@@ -78,5 +79,7 @@ void hank_abort(hank_stream *s)
         return;
     if (s->kind->abort)
         s->kind->abort(s); /* the descriptor is ours until hk_fd_close */
+    if (s->kind->closing)
+        s->kind->closing(s, false);
     hk_fd_close(&s->fd);
 }

@@ -41,6 +41,11 @@ static ssize_t pipe_write(hank_stream *s, const void *buf, size_t n)
     return pipe_writev(s, &(struct iovec){(void *)(uintptr_t)buf, n}, 1);
 }
 
+static ssize_t pipe_try_write(hank_stream *s, const void *buf, size_t n)
+{
+    return hk_os_write_quietly(s->fd.fd, &(struct iovec){(void *)(uintptr_t)buf, n}, 1);
+}
+
 static int pipe_write_end(hank_stream *s)
 {
     (void)s;
@@ -54,6 +59,7 @@ const hk_stream_kind hk_stream_pipe = {
     .write = pipe_write,
     .writev = pipe_writev,
     .write_end = pipe_write_end,
+    .try_write = pipe_try_write,
 };
 
 /* --- from descriptors ----------------------------------------------------------------------- */

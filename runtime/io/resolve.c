@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* resolve.c - name lookups, in the pool's lane for names.
+/* resolve.c - name lookups: by dns.c, or else by the system, in the pool's lane for names.
  *
  * getaddrinfo blocks for as long as name servers like, needs 12 KiB of stack and cannot be
  * interrupted: never on a task. The lookup owns a copy of all it needs, so that a stopped caller
@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "io/blocking.h"
+#include "io/dns.h"
 
 typedef struct lookup {
     hk_job job;
@@ -59,6 +60,11 @@ int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
         ret_list[0] = where->address;
         return 1;
     }
+    if (hk_dns_serves()) {
+        int n = hk_dns_resolve(where, ret_list);
+        if (n != -EINVAL)
+            return n;
+    } /* it cannot be set up: the system may know better */
     lookup *l = hk_alloc_zeroed(sizeof *l);
     if (!l)
         return -ENOMEM;

@@ -9,8 +9,10 @@
 #include "io/listener.h"
 #include "io/stream.h"
 
-/* hank_accept() for a stream of another kind, one that begins as hk_stream_socket does. */
-HK_MUST_CHECK int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret);
+/* hank_accept() for a stream of another kind, one that begins as hk_stream_socket does. `ret_top`
+ * is what the handler gets and what is to be closed: the same, or the listener's layer over it. */
+HK_MUST_CHECK int hk_accept(hank_listener *l, const hk_stream_kind *kind, hank_stream **ret,
+                            hank_stream **ret_top);
 
 /* Descriptors or memory have run out, which passes. */
 bool hk_is_shortage(int rc);

@@ -56,6 +56,11 @@ static ssize_t served_writev(hank_stream *s, const struct iovec *parts, int n)
     return after_write(s, hk_stream_socket.writev(s, parts, n));
 }
 
+static ssize_t served_try_write(hank_stream *s, const void *buf, size_t n)
+{
+    return hk_stream_socket.try_write(s, buf, n);
+}
+
 static int served_write_end(hank_stream *s)
 {
     return hk_stream_socket.write_end(s);
@@ -74,6 +79,7 @@ const hk_stream_kind hk_stream_served = {
     .write = served_write,
     .writev = served_writev,
     .write_end = served_write_end,
+    .try_write = served_try_write,
     .abort = served_abort,
 };
 
@@ -128,8 +134,9 @@ int64_t hk_served_look(hk_served *c, int64_t now)
     return header <= now || idle < header ? idle : header;
 }
 
-static int set_header(hank_stream *s, bool begins)
+static int set_header(hank_stream *top, bool begins)
 {
+    hank_stream *s = hk_stream_bottom(top);
     hk_served *c = of(s);
     if (s->kind != &hk_stream_served)
         return -ENOTSUP;

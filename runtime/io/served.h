@@ -14,7 +14,8 @@
 
 struct hank_server;
 
-/* link          in the server's list; guarded by its lock
+/* top           the stream itself, or the layer over it: the handler's; constant
+ * link          in the server's list; guarded by its lock
  * server        constant, as the two timeouts are; 0: none
  * touched       when bytes last moved: written by whoever moved them, read by the server
  * header_until  HK_FOREVER: no deadline; written by the handler, read by the server
@@ -23,6 +24,7 @@ struct hank_server;
  * All relaxed: each is a fact of its own, and seeing it late does no harm. */
 typedef struct hk_served {
     hank_stream stream;
+    hank_stream *top;
     hk_node link;
     struct hank_server *server;
     int64_t header_ns;

@@ -218,7 +218,7 @@ static void dismiss(hank_server *v, hk_served *c)
     v->clients--;
     hank_cond_broadcast(&v->changed);
     hank_mutex_unlock(&v->lock);
-    hank_close(&c->stream);
+    hank_close(c->top);
 }
 
 /* A member of `handlers`. */
@@ -226,7 +226,7 @@ static int handle(void *arg)
 {
     hk_served *c = arg;
     hank_server *v = c->server;
-    int rc = v->handler(&c->stream, v->arg);
+    int rc = v->handler(c->top, v->arg);
     dismiss(v, c);
     give_back(v);
     hk_handler_report(rc);
@@ -236,11 +236,12 @@ static int handle(void *arg)
 /* Take one connection and start its task. */
 static int serve_one(hank_server *v, hank_listener *l)
 {
-    hank_stream *s;
-    int rc = hk_accept(l, &hk_stream_served, &s);
+    hank_stream *s, *top;
+    int rc = hk_accept(l, &hk_stream_served, &s, &top);
     if (rc < 0)
         return rc;
     hk_served *c = hk_container_of(s, hk_served, stream);
+    c->top = top;
     hk_served_begin(c, v, v->options.header_timeout, v->options.idle_timeout);
     if (v->tuned)
         (void)hank_stream_set_options(s, &v->options.socket); /* the listener took them all */

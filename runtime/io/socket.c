@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* socket.c - streams over TCP and Unix sockets, and how to connect one.
  *
- * The addresses of a name are tried one after the other, in the order the resolver gives; the
- * failure of the last is the one reported. TCP_NODELAY is always on: a program that writes
- * messages means them to go, and one that wants fewer packets writes larger ones. */
+ * Of the addresses of a name the first to answer wins (eyeballs.c). TCP_NODELAY is always on: a
+ * program that writes messages means them to go, and one that wants fewer packets writes larger
+ * ones. */
 #include "io/socket.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
 
 #include "base/os.h"
+#include "io/eyeballs.h"
+#include "io/layer.h"
 #include "io/resolve.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
@@ -27,6 +29,11 @@ static ssize_t socket_read(hank_stream *s, void *ret_buf, size_t n)
 static ssize_t socket_write(hank_stream *s, const void *buf, size_t n)
 {
     return hk_fd_send(&s->fd, buf, n);
+}
+
+static ssize_t socket_try_write(hank_stream *s, const void *buf, size_t n)
+{
+    return hk_os_send(s->fd.fd, buf, n);
 }
 
 static ssize_t try_sendv(int fd, void *what)
@@ -58,6 +65,7 @@ const hk_stream_kind hk_stream_socket = {
     .write = socket_write,
     .writev = socket_writev,
     .write_end = socket_write_end,
+    .try_write = socket_try_write,
     .abort = socket_abort,
 };
 
@@ -153,6 +161,9 @@ int hank_connect_opt(const char *where, const hank_connect_options *options, han
         if (options->reserved_[i] != 0)
             return -EINVAL;
     int rc = hk_where_parse(where, false, &place);
+    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
+    if (other)
+        return other->connect(where, options, ret);
     if (rc < 0)
         return rc;
     rc = hk_checkpoint();
@@ -161,15 +172,7 @@ int hank_connect_opt(const char *where, const hank_connect_options *options, han
     int n = hk_resolve(&place, list);
     if (n < 0)
         return n;
-    for (int i = 0; i < n; i++) {
-        rc = connect_to(&list[i], options, ret);
-        if (rc == 0)
-            return 0;
-        int stop = hk_stop_reason();
-        if (stop < 0)
-            return stop;
-    }
-    return rc;
+    return hk_connect_any(list, n, connect_to, options, ret);
 }
 
 /* --- names --------------------------------------------------------------------------------- */
@@ -182,7 +185,7 @@ static int stream_name(hank_stream *s, ask_name *ask, char *ret_name, size_t n)
     if (rc < 0)
         return rc;
     hk_address address = {.length = sizeof address.socket};
-    rc = ask(s->fd.fd, &address.socket.any, &address.length);
+    rc = ask(hk_stream_bottom(s)->fd.fd, &address.socket.any, &address.length);
     hk_fd_release(&s->fd);
     return rc < 0 ? rc : hk_where_format(&address, ret_name, n);
 }

@@ -40,8 +40,11 @@ hank_stream *hk_stream_new(const hk_stream_kind *kind)
 
 void hank_close(hank_stream *s)
 {
-    if (s)
-        hk_fd_close(&s->fd);
+    if (!s)
+        return;
+    if (s->kind->closing)
+        s->kind->closing(s, true);
+    hk_fd_close(&s->fd);
 }
 
 int hk_stream_begin(hank_stream *s, hk_direction d)

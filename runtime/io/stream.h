@@ -24,7 +24,9 @@
  * write      1..n; negative: nothing was written
  * writev     the same for several parts, n > 0; may be NULL
  * write_end  never waits
+ * try_write  the same as write, but -EAGAIN where that would wait; may be NULL
  * abort      have the other end told, at the close that follows, that it was none; may be NULL
+ * closing    the owner closes, `politely` or to abort; others may be inside. May be NULL
  * close      the last user has left; frees what the kind added, but not s. May be NULL */
 typedef struct hk_stream_kind {
     size_t bytes;
@@ -34,18 +36,21 @@ typedef struct hk_stream_kind {
     ssize_t (*write)(hank_stream *s, const void *buf, size_t n);
     ssize_t (*writev)(hank_stream *s, const struct iovec *parts, int n);
     int (*write_end)(hank_stream *s);
+    ssize_t (*try_write)(hank_stream *s, const void *buf, size_t n);
     void (*abort)(hank_stream *s);
+    void (*closing)(hank_stream *s, bool politely);
     void (*close)(hank_stream *s);
 } hk_stream_kind;
 
 /* unread  the reader's;  cork, torn  the writer's: a write failed in the middle, so nothing may
- * follow */
+ * follow;  under  constant: the stream this one is a layer of, held; NULL: none */
 struct hank_stream {
     hk_fd fd;
     const hk_stream_kind *kind;
     hk_unread unread;
     struct hk_cork *cork; /* NULL: what is written goes out at once */
     bool torn;
+    hank_stream *under;
 };
 
 /* What an idle connection costs beside its source. */
@@ -69,6 +74,14 @@ static inline void hk_stream_touch(hank_stream *s)
 /* What every call begins with: ask whether to stop, then take the direction. In this order: who is
  * stopped finds out without having been in the way of anybody. hk_fd_end must follow a 0. */
 HK_MUST_CHECK int hk_stream_begin(hank_stream *s, hk_direction d);
+
+/* The stream with the descriptor, for what concerns the connection and not its bytes. */
+static inline hank_stream *hk_stream_bottom(hank_stream *s)
+{
+    while (s->under)
+        s = s->under;
+    return s;
+}
 
 extern const hk_stream_kind hk_stream_socket;
 extern const hk_stream_kind hk_stream_pipe;

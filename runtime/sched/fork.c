@@ -18,6 +18,7 @@
 #include "sched/guest.h"
 #include "sched/keeper.h"
 #include "sched/random.h"
+#include "sched/signal.h"
 #include "sched/task.h"
 #include "sched/thread.h"
 #include "sched/topology.h"
@@ -31,6 +32,7 @@ static void before(void)
     hk_topology_freeze();
     hk_keeper_freeze();
     hk_guest_freeze();
+    hk_signal_freeze();
     hk_source_freeze();
     hk_lock_freeze(&hk_task_slab.lock);
     hk_thread_freeze();
@@ -45,6 +47,7 @@ static void let_go(void)
     hk_thread_thaw();
     hk_lock_thaw(&hk_task_slab.lock);
     hk_source_thaw();
+    hk_signal_thaw();
     hk_guest_thaw();
     hk_keeper_thaw();
     hk_topology_thaw();
@@ -55,6 +58,7 @@ static void in_child(void)
     hk_worker *w = hk_worker_self();
     let_go();
     hk_random_forked();
+    hk_signal_forked();              /* before the keeper, whose handlers may be beneath */
     if (hk_load_relaxed(&live) == 0) /* relaxed here and below: there is no other thread */
         return;
     hk_store_relaxed(&live, 0u);
@@ -70,10 +74,15 @@ static void watch(void)
     (void)hk_os_at_fork(before, let_go, in_child); /* no memory: children are on their own */
 }
 
-void hk_fork_runtime_starts(void)
+void hk_fork_watch(void)
 {
     (void)pthread_once(&once, watch); /* cannot fail */
-    (void)hk_add_relaxed(&live, 1u);  /* relaxed: who forks meanwhile cannot expect either */
+}
+
+void hk_fork_runtime_starts(void)
+{
+    hk_fork_watch();
+    (void)hk_add_relaxed(&live, 1u); /* relaxed: who forks meanwhile cannot expect either */
     hk_store_relaxed(&hk_fork_orphaned, false); /* before any thread of ours exists */
 }
 

@@ -7,6 +7,9 @@
 
 #include "base/fork.h"
 
+/* From here on the locks of signals and runtimes are whole in a forked child. */
+void hk_fork_watch(void);
+
 /* A runtime starts, or has ended: a fork() in between leaves an orphan. */
 void hk_fork_runtime_starts(void);
 void hk_fork_runtime_ended(void);

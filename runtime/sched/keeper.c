@@ -8,6 +8,8 @@
  * Signals. While a runtime wants them, and if the program has left a signal at its default, that
  * signal is ours; the first one stops those runtimes. The next one finds the count moved: it puts
  * the default back and raises itself again, so that the program ends as if we had not been there.
+ * So does one that comes when no runtime wants signals any more: who has put a handler over ours
+ * (signal.c, or the program) may put ours back when we have long gone.
  *
  * Rejected: signalfd and blocked signals (they would have to be blocked in threads of the program
  * that are not ours), a task that reads a pipe (a task that computes would hold it up). */
@@ -31,8 +33,9 @@ enum { SIGNALS = 2, STDERR = 2, LOOKS_A_LIMIT = 4 };
 
 static const int signal_numbers[SIGNALS] = {SIGINT, SIGTERM};
 
-static HK_ATOMIC(uint32_t) bell;       /* moves for everyone: all keepers sleep on it */
-static HK_ATOMIC(uint32_t) interrupts; /* signals since the first of the runtimes that want them */
+static HK_ATOMIC(uint32_t) bell; /* moves for everyone: all keepers sleep on it */
+/* Signals since the first of the runtimes that want them; not 0 while there is none. */
+static HK_ATOMIC(uint32_t) interrupts;
 
 /* users  runtimes that want signals;  ours, before: what was installed, and what was there
  *        All guarded by lock. */
@@ -73,11 +76,15 @@ static void on_signal(int signo)
     hk_os_set_errno(saved);
 }
 
-/* Is `signo` at its default? */
-static bool is_default(int signo, struct sigaction *ret_now)
+/* Is `signo` at its default, or a handler of ours there that was put back after we had gone? */
+static bool is_free(int signo, struct sigaction *ret_before)
 {
-    return hk_os_signal_action(signo, NULL, ret_now) == 0 && !(ret_now->sa_flags & SA_SIGINFO) &&
-           ret_now->sa_handler == SIG_DFL;
+    struct sigaction now;
+    if (hk_os_signal_action(signo, NULL, &now) < 0 || (now.sa_flags & SA_SIGINFO))
+        return false;
+    *ret_before = (struct sigaction){0};
+    ret_before->sa_handler = SIG_DFL;
+    return now.sa_handler == SIG_DFL || now.sa_handler == on_signal;
 }
 
 /* Does this process have a signal for `rt`? */
@@ -93,7 +100,7 @@ static bool take_signals(hk_runtime *rt)
         hk_store_relaxed(&interrupts, 0u);              /* before a handler of ours is there */
     rt->interrupts_seen = hk_load_relaxed(&interrupts); /* an older one was meant for others */
     for (int i = 0; i < SIGNALS; i++) {
-        if (first && is_default(signal_numbers[i], &signals.before[i]))
+        if (first && is_free(signal_numbers[i], &signals.before[i]))
             signals.ours[i] = hk_os_signal_action(signal_numbers[i], &action, NULL) == 0;
         any = any || signals.ours[i];
     }
@@ -115,6 +122,7 @@ static void restore_signals(void)
             (void)hk_os_signal_action(signal_numbers[i], &signals.before[i], NULL);
         signals.ours[i] = false;
     }
+    hk_store_relaxed(&interrupts, 1u); /* one that comes yet finds nobody to stop */
 }
 
 static void leave_signals(void)
@@ -235,17 +243,6 @@ void hk_keeper_note_ending(hk_runtime *rt)
         ring();
 }
 
-/* With every signal blocked: they are the program's. */
-static int start_quietly(hk_runtime *rt)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)hk_os_signal_mask(SIG_SETMASK, &all, &before); /* valid arguments: cannot fail */
-    int rc = hk_os_thread_start(&rt->keeper, keeper_main, rt);
-    (void)hk_os_signal_mask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
 static void give_up(hk_runtime *rt)
 {
     if (rt->signals)
@@ -265,7 +262,7 @@ int hk_keeper_start(hk_runtime *rt)
     int rc = -ENOMEM;
     rt->glances = hk_alloc_zeroed(rt->n * sizeof *rt->glances);
     if (rt->glances)
-        rc = start_quietly(rt);
+        rc = hk_os_thread_start_quietly(&rt->keeper, keeper_main, rt);
     rt->has_keeper = rc == 0;
     if (rc < 0)
         give_up(rt);

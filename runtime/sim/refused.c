@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* refused.c - what the simulated machine does not have: directories, moving bytes inside the
- * kernel, and rings of operations. Each call says so, and docs/simulation.md does;
- * tests/sim/seam_test.py counts them. For the last two hank has a way of its own. */
+/* refused.c - what the simulated machine does not have: directories, other processes and their
+ * signals, moving bytes inside the kernel, and rings of operations. Each call says so, and
+ * docs/simulation.md does; tests/sim/seam_test.py counts them. For the last two hank has a way of
+ * its own. */
 #include <errno.h>
 
 #include "base/os.h"
@@ -21,6 +22,54 @@ int hk_os_dir_next(DIR *dir, struct dirent **ret_entry)
 void hk_os_dir_close(DIR *dir)
 {
     (void)dir; /* there is none */
+}
+
+int hk_os_spawn(const hk_os_child *child, pid_t *ret_pid)
+{
+    (void)child, (void)ret_pid;
+    return -ENOSYS;
+}
+
+int hk_os_pidfd(pid_t pid)
+{
+    (void)pid;
+    return -ENOSYS;
+}
+
+int hk_os_pidfd_signal(int pidfd, int signo)
+{
+    (void)pidfd, (void)signo;
+    return -ENOSYS;
+}
+
+int hk_os_pidfd_reap(int pidfd, int *ret_status)
+{
+    (void)pidfd, (void)ret_status;
+    return -ENOSYS;
+}
+
+int hk_os_signal_send(pid_t pid, int signo)
+{
+    (void)pid, (void)signo;
+    return -ENOSYS;
+}
+
+int hk_os_signal_catch(int signo, void (*handler)(int signo), struct sigaction *ret_before)
+{
+    (void)signo, (void)handler, (void)ret_before;
+    return -ENOSYS;
+}
+
+int hk_os_reap(pid_t pid)
+{
+    (void)pid;
+    return -ENOSYS;
+}
+
+int hk_os_pipe_blocking(int ret_fds[2])
+{
+    (void)ret_fds;
+    return -ENOSYS;
 }
 
 ssize_t hk_os_sendfile(int to, int from, int64_t offset, size_t n)

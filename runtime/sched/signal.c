@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* signal.c - one handler, one counter a signal, one bell.
+ *
+ *     handler:   delivered[signo]++, bell++, futex wake        async-signal-safe, no lock
+ *     thread:    for every watch with told != delivered: tell it the difference
+ *
+ * The counters never lose a delivery: whoever begins to watch notes the counter after the handler
+ * is in place, and the thread reads the bell before it reads the counters, so a delivery that it
+ * does not see has rung again.
+ *
+ * The thread lives as long as there is a watch. It ends by itself, detached: a wait that ends need
+ * not wait for it. A forked child has neither the thread nor whoever watched: there every watch is
+ * over, and the signals are as they were.
+ *
+ * Rejected: signalfd (needs the signal blocked in every thread of a program that is not ours),
+ * waking from the handler itself (a task is woken under locks), a descriptor in one worker's
+ * reactor (threads wait for signals too, outside of any runtime). */
+#include "sched/signal.h"
+
+#include <hank/process.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+
+#include "base/check.h"
+#include "base/lock.h"
+#include "base/os.h"
+#include "sched/fork.h"
+#include "sched/park.h"
+
+/* As many as Linux has, on every architecture but one. */
+enum { SIGNALS = 65 };
+
+/* The handler's. They only grow. */
+static HK_ATOMIC(uint32_t) delivered[SIGNALS];
+static HK_ATOMIC(uint32_t) bell;
+
+/* Guarded by the lock. running: a thread is there and will look at `watches` again. telling: the
+ * watch whose function is being called. */
+static hk_lock lock;
+static hk_node watches HK_GUARDED_BY(lock);
+static hk_signal_watch *telling HK_GUARDED_BY(lock);
+static bool running HK_GUARDED_BY(lock);
+static unsigned users[SIGNALS] HK_GUARDED_BY(lock);
+static struct sigaction before[SIGNALS] HK_GUARDED_BY(lock);
+
+static void take_lock(void)
+{
+    hk_lock_take(&lock, HK_RANK_SIGNAL);
+}
+
+static void drop_lock(void)
+{
+    hk_lock_drop(&lock);
+}
+
+/* --- the handler --------------------------------------------------------------------------- */
+
+static void ring(void)
+{
+    (void)hk_add_acqrel(&bell, 1u); /* [signal:bell] release: what was counted before is seen */
+    (void)hk_os_futex_wake(&bell, 1);
+}
+
+static void on_signal(int signo)
+{
+    int error = hk_os_errno();
+    (void)hk_add_relaxed(&delivered[signo], 1u); /* relaxed: the bell publishes it */
+    ring();
+    hk_os_set_errno(error);
+}
+
+/* --- the thread ---------------------------------------------------------------------------- */
+
+/* Some watch that has something to hear; NULL: none has. The lock is held. */
+static hk_signal_watch *find_news(uint32_t *ret_deliveries)
+{
+    for (hk_node *at = watches.next; at != &watches; at = at->next) {
+        hk_signal_watch *w = hk_container_of(at, hk_signal_watch, link);
+        uint32_t now = hk_load_relaxed(&delivered[w->signo]); /* relaxed: the bell was read */
+        *ret_deliveries = now - w->told;
+        if (now == w->told)
+            continue;
+        w->told = now;
+        return w;
+    }
+    return NULL;
+}
+
+static void *thread_main(void *arg)
+{
+    (void)arg;
+    hk_os_thread_name("hank-signals");
+    take_lock();
+    while (!hk_list_empty(&watches)) {
+        uint32_t heard = hk_load_acquire(&bell); /* [signal:bell] acquire: and then the counters */
+        uint32_t deliveries;
+        while ((telling = find_news(&deliveries)) != NULL) {
+            drop_lock();
+            telling->tell(telling, deliveries);
+            take_lock();
+        }
+        drop_lock();
+        (void)hk_os_futex_wait(&bell, heard, -1); /* why it returned shows in the counters */
+        take_lock();
+    }
+    running = false;
+    drop_lock();
+    return NULL;
+}
+
+/* The lock is held. Starting a thread under it is rare, and nobody else is in a hurry. */
+static int start_thread(void)
+{
+    if (running)
+        return 0;
+    pthread_t thread;
+    int rc = hk_os_thread_start_quietly(&thread, thread_main, NULL);
+    if (rc < 0)
+        return -EAGAIN;
+    (void)hk_os_thread_detach(thread); /* it waits for the lock: cannot fail */
+    running = true;
+    return 0;
+}
+
+/* --- watches ------------------------------------------------------------------------------- */
+
+/* Signals that stem from an instruction: to return from their handler is to execute it again. */
+static bool is_for_waiting(int signo)
+{
+    switch (signo) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP: return false;
+    default: return signo > 0 && signo < SIGNALS;
+    }
+}
+
+/* Put our handler in place. The lock is held. */
+static int take_over(int signo)
+{
+    return hk_os_signal_catch(signo, on_signal, &before[signo]);
+}
+
+/* The lock is held. Whoever has put another handler in place keeps it. */
+static void give_back(int signo)
+{
+    struct sigaction now;
+    int rc = hk_os_signal_action(signo, NULL, &now);
+    if (rc == 0 && now.sa_handler == on_signal)
+        (void)hk_os_signal_action(signo, &before[signo], NULL); /* was valid: cannot fail */
+}
+
+int hk_signal_watch_begin(hk_signal_watch *w, int signo,
+                          void (*tell)(hk_signal_watch *w, uint32_t deliveries))
+{
+    if (!is_for_waiting(signo))
+        return -EINVAL;
+    hk_fork_watch();
+    take_lock();
+    if (watches.next == NULL)
+        hk_list_init(&watches);
+    int rc = start_thread();
+    if (rc == 0 && users[signo] == 0)
+        rc = take_over(signo);
+    if (rc == 0) {
+        users[signo]++;
+        *w = (hk_signal_watch){.signo = signo, .tell = tell};
+        w->told = hk_load_relaxed(&delivered[signo]); /* relaxed: earlier ones are not for us */
+        hk_list_push_back(&watches, &w->link);
+    }
+    bool idle = hk_list_empty(&watches);
+    drop_lock();
+    if (idle)
+        ring(); /* the thread that was started for nothing finds out */
+    return rc;
+}
+
+void hk_signal_watch_end(hk_signal_watch *w)
+{
+    take_lock();
+    if (w->signo == 0) { /* over since a fork */
+        drop_lock();
+        return;
+    }
+    hk_list_remove(&w->link);
+    if (--users[w->signo] == 0)
+        give_back(w->signo);
+    bool last = hk_list_empty(&watches);
+    while (telling == w) { /* a few instructions: it is being woken */
+        drop_lock();
+        hk_os_yield();
+        take_lock();
+    }
+    drop_lock();
+    if (last)
+        ring();
+}
+
+/* --- fork ---------------------------------------------------------------------------------- */
+
+void hk_signal_freeze(void)
+{
+    hk_lock_freeze(&lock);
+}
+
+void hk_signal_thaw(void)
+{
+    hk_lock_thaw(&lock);
+}
+
+/* No lock: there is no other thread. */
+void hk_signal_forked(void)
+{
+    hk_node *node;
+    while (watches.next && (node = hk_list_pop_front(&watches)) != NULL) {
+        hk_signal_watch *w = hk_container_of(node, hk_signal_watch, link);
+        if (--users[w->signo] == 0)
+            give_back(w->signo);
+        w->signo = 0;
+    }
+    running = false;
+    telling = NULL;
+}
+
+/* --- for programs -------------------------------------------------------------------------- */
+
+/* What hank_signal really is.
+ * pending, waiting, ticket  guarded by lock */
+typedef struct signal_wish {
+    hk_signal_watch watch;
+    hk_lock lock;
+    uint32_t pending;
+    bool waiting;
+    hk_ticket ticket;
+} signal_wish;
+
+_Static_assert(sizeof(signal_wish) <= sizeof(hank_signal), "a hank_signal has room for it");
+
+static void wish_lock(signal_wish *s)
+{
+    hk_lock_take(&s->lock, HK_RANK_SYNC);
+}
+
+static void tell_wish(hk_signal_watch *w, uint32_t deliveries)
+{
+    signal_wish *s = hk_container_of(w, signal_wish, watch);
+    wish_lock(s);
+    s->pending += deliveries;
+    bool waiting = s->waiting;
+    hk_ticket ticket = s->ticket;
+    hk_lock_drop(&s->lock);
+    if (waiting)
+        (void)hk_wake(ticket, 0); /* false: stopped or told before, it looks at `pending` anyway */
+}
+
+/* How many are pending, and none afterwards. The lock is held. */
+static int take_pending(signal_wish *s)
+{
+    int n = s->pending < INT_MAX ? (int)s->pending : INT_MAX;
+    s->pending = 0;
+    return n;
+}
+
+int hank_signal_begin(hank_signal *opaque, int signo)
+{
+    signal_wish *s = (signal_wish *)opaque;
+    *s = (signal_wish){0};
+    return hk_signal_watch_begin(&s->watch, signo, tell_wish);
+}
+
+int hank_signal_next(hank_signal *opaque)
+{
+    signal_wish *s = (signal_wish *)opaque;
+    int rc = hk_checkpoint();
+    if (rc < 0)
+        return rc;
+    if (s->watch.signo == 0)
+        return -ESHUTDOWN; /* over since a fork */
+    wish_lock(s);
+    int n = s->waiting ? -EBUSY : take_pending(s);
+    if (n != 0) {
+        hk_lock_drop(&s->lock);
+        return n;
+    }
+    hk_waiter w = {0};
+    hk_park_begin(&w, HK_WAITING);
+    s->ticket = w.ticket;
+    s->waiting = true;
+    hk_lock_drop(&s->lock);
+
+    rc = hk_park(&w, HK_FOREVER, "signal");
+
+    wish_lock(s);
+    s->waiting = false;
+    n = take_pending(s);
+    hk_lock_drop(&s->lock);
+    return n > 0 ? n : rc;
+}
+
+void hank_signal_end(hank_signal *opaque)
+{
+    signal_wish *s = (signal_wish *)opaque;
+    HK_CHECK(!s->waiting); /* somebody waits with it */
+    hk_signal_watch_end(&s->watch);
+}
+
+int hank_signal_wait(int signo)
+{
+    hank_signal s;
+    int rc = hk_checkpoint();
+    if (rc == 0)
+        rc = hank_signal_begin(&s, signo);
+    if (rc < 0)
+        return rc;
+    rc = hank_signal_next(&s);
+    hank_signal_end(&s);
+    return rc;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* tls.h - what the files of this room share. It is a library of its own, above all others: it knows
+ * hank by its public face alone, and takes its memory from OpenSSL.
+ *
+ * OpenSSL keeps errors in a list for each thread, and a task may change threads whenever it waits.
+ * So every use of an SSL is: state taken, list emptied, call, list read, state given back, and no
+ * wait in between (stream.c). */
+#ifndef HK_TLS_TLS_H
+#define HK_TLS_TLS_H
+
+#include <openssl/crypto.h>
+#include <openssl/ssl.h>
+
+#include <hank/sync.h>
+#include <hank/tls.h>
+
+#include "base/atomic.h"
+
+enum { HK_TLS_NAME_MAX = 255, HK_TLS_SESSIONS = 64 };
+
+/* One of a client's sessions that can be taken up again. session NULL: free. */
+typedef struct hk_tls_session {
+    char name[HK_TLS_NAME_MAX + 1];
+    SSL_SESSION *session;
+} hk_tls_session;
+
+/* owners    the program, hank_tls_enable, each listener and each connection
+ * sessions, next   guarded by lock, OpenSSL's own: a mutex that may suspend must not be taken
+ * inside of its calls the rest  constant once made */
+struct hank_tls {
+    HK_ATOMIC(unsigned) owners;
+    SSL_CTX *context;
+    char server_name[HK_TLS_NAME_MAX + 1];
+    unsigned char alpn[256]; /* as on the wire */
+    unsigned alpn_bytes;
+    hank_ns handshake_timeout;
+    bool has_certificate;
+    bool verifies;             /* as a client */
+    bool requires_certificate; /* as a server */
+    CRYPTO_RWLOCK *lock;
+    hk_tls_session *sessions;
+    unsigned next;
+};
+
+/* Bytes at[start .. end) of size, from OPENSSL_malloc. */
+typedef struct hk_tls_bytes {
+    char *at;
+    size_t start, end, size;
+} hk_tls_bytes;
+
+/* state     guards ssl, out, in.start, phase, failed, farewell_sent
+ * in        filled by the reader, or by who shakes hands, when it is empty: then nobody else looks
+ * shaking   taken for the handshake
+ * deadline  of the handshake; constant, as are under, tls, name */
+typedef struct hk_tls_connection {
+    hank_stream *under;
+    hank_tls *tls;
+    SSL *ssl;
+    hank_mutex state;
+    hank_sem shaking;
+    hank_ns deadline;
+    hk_tls_bytes in, out;
+    int failed; /* every call from now on fails with this; 0: none did */
+    bool shaken;
+    bool farewell_sent;
+    bool out_failed; /* no memory for what had to be sent */
+    char name[HK_TLS_NAME_MAX + 1];
+} hk_tls_connection;
+/* OpenSSL's side of `in` and `out`. NULL: no memory. */
+BIO *hk_tls_bio_new(hk_tls_connection *t);
+
+hank_tls *hk_tls_share(hank_tls *tls); /* one owner more; the same */
+
+/* A session with that server, the caller's: each is used once. NULL: there is none. */
+SSL_SESSION *hk_tls_take_session(hank_tls *tls, const char *name);
+
+/* Keep it; true: taken. Called by OpenSSL in the middle of a read. */
+bool hk_tls_keep_session(hank_tls *tls, const char *name, SSL_SESSION *session);
+
+/* The server name of a connection, for its sessions: what SSL_get_app_data() points to. */
+const char *hk_tls_name_of(const SSL *ssl, hank_tls **ret_tls);
+
+/* Why the last call failed, as a result; empties the thread's list of errors. `ssl` may be NULL. */
+int hk_tls_failure(const SSL *ssl);
+
+/* A stream over `under` that will shake hands; that is not taken if the result is negative. */
+int hk_tls_open(hank_tls *tls, hank_stream *under, const char *server_name, bool server,
+                hank_stream **ret);
+
+#endif

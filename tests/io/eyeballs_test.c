@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* eyeballs_test.c - several addresses, one connection: who is tried when, and who is left. */
+#include "io/eyeballs.h"
+
+#include "api/support.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "io/resolve.h"
+
+/* How an address behaves is its port. */
+enum { ANSWERS = 1, REFUSES = 2, IS_SILENT = 3, ANSWERS_LATE = 4, RESETS = 5 };
+
+typedef struct log_entry {
+    int family;
+    int port;
+} log_entry;
+
+static HK_ATOMIC(int) tried;
+static log_entry order[32];
+static HK_ATOMIC(int) running;
+
+static int port_of(const hk_address *a)
+{
+    return ntohs(a->socket.any.sa_family == AF_INET ? a->socket.in.sin_port
+                                                    : a->socket.in6.sin6_port);
+}
+
+static int pretend(const hk_address *address, const hank_connect_options *options,
+                   hank_stream **ret)
+{
+    hank_stream *a, *b;
+    (void)options;
+    int n = hk_add_acqrel(&tried, 1);
+    order[n] = (log_entry){address->socket.any.sa_family, port_of(address)};
+    (void)hk_add_acqrel(&running, 1);
+    int rc = 0;
+    switch (port_of(address)) {
+    case REFUSES: rc = -ECONNREFUSED; break;
+    case RESETS: rc = -ECONNRESET; break;
+    case IS_SILENT: rc = hank_sleep(HANK_FOREVER); break;
+    case ANSWERS_LATE: rc = hank_sleep(HANK_MS(700)); break;
+    default: break;
+    }
+    if (rc == 0)
+        rc = hank_pipe(&a, &b);
+    if (rc == 0) {
+        hank_close(b);
+        *ret = a;
+    }
+    (void)hk_sub_acqrel(&running, 1);
+    return rc;
+}
+
+static void make(hk_address *list, int i, int family, int behaviour)
+{
+    hk_address *a = &list[i];
+    memset(a, 0, sizeof *a);
+    a->socket.any.sa_family = (sa_family_t)family;
+    a->length = family == AF_INET ? sizeof a->socket.in : sizeof a->socket.in6;
+    hk_address_set_port(a, (uint16_t)behaviour);
+}
+
+static int try_all(const hk_address *list, int n)
+{
+    hank_stream *s = NULL;
+    hk_store_relaxed(&tried, 0);
+    int rc = hk_connect_any(list, n, pretend, NULL, &s);
+    hank_close(s);
+    CHECK(hk_load_acquire(&running) == 0); /* nobody is left */
+    CHECK((rc == 0) == (s != NULL));
+    return rc;
+}
+
+static int silent_first(void *arg)
+{
+    hk_address list[2];
+    (void)arg;
+    make(list, 0, AF_INET, IS_SILENT);
+    make(list, 1, AF_INET, ANSWERS);
+    hank_ns begun = hank_now();
+    MUST(try_all(list, 2) == 0);
+    MUST(hank_now() - begun >= HANK_MS(250)); /* it had its chance */
+    MUST(hk_load_relaxed(&tried) == 2);
+    return 0;
+}
+
+Test(eyeballs, an_address_that_says_nothing_is_overtaken)
+{
+    with_each_size(silent_first, NULL);
+}
+
+static int refused_first(void *arg)
+{
+    hk_address list[3];
+    (void)arg;
+    make(list, 0, AF_INET, REFUSES);
+    make(list, 1, AF_INET, REFUSES);
+    make(list, 2, AF_INET, ANSWERS);
+    MUST(try_all(list, 3) == 0);
+    MUST(hk_load_relaxed(&tried) == 3);
+    return 0;
+}
+
+Test(eyeballs, an_address_that_fails_is_followed_by_the_next)
+{
+    with_each_size(refused_first, NULL);
+}
+
+static int good_first(void *arg)
+{
+    hk_address list[3];
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        make(list, i, AF_INET, ANSWERS);
+    MUST(try_all(list, 3) == 0);
+    MUST(hk_load_relaxed(&tried) >= 1);
+    return 0;
+}
+
+Test(eyeballs, of_several_that_answer_one_is_kept)
+{
+    with_each_size(good_first, NULL);
+}
+
+static int late_wins(void *arg)
+{
+    hk_address list[3];
+    (void)arg;
+    make(list, 0, AF_INET, ANSWERS_LATE);
+    make(list, 1, AF_INET, IS_SILENT);
+    make(list, 2, AF_INET, IS_SILENT);
+    MUST(try_all(list, 3) == 0);
+    MUST(hk_load_relaxed(&tried) >= 2); /* the others were started meanwhile */
+    return 0;
+}
+
+Test(eyeballs, one_that_was_overtaken_may_still_win)
+{
+    with_each_size(late_wins, NULL);
+}
+
+static int none_answers(void *arg)
+{
+    hk_address list[HK_ADDRESSES_MAX];
+    (void)arg;
+    for (int i = 0; i < HK_ADDRESSES_MAX; i++)
+        make(list, i, AF_INET, REFUSES);
+    make(list, HK_ADDRESSES_MAX - 1, AF_INET, RESETS);
+    MUST(try_all(list, HK_ADDRESSES_MAX) == -ECONNRESET);
+    MUST(hk_load_relaxed(&tried) == HK_ADDRESSES_MAX);
+    return 0;
+}
+
+Test(eyeballs, when_all_fail_the_last_failure_is_told)
+{
+    with_each_size(none_answers, NULL);
+}
+
+static int families(void *arg)
+{
+    static const int wanted[] = {AF_INET6, AF_INET, AF_INET6, AF_INET, AF_INET6};
+    hk_address list[5];
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        make(list, i, AF_INET6, REFUSES);
+    make(list, 3, AF_INET, REFUSES);
+    make(list, 4, AF_INET, REFUSES);
+    MUST(try_all(list, 5) == -ECONNREFUSED);
+    for (int i = 0; i < 5; i++)
+        MUST(order[i].family == wanted[i]);
+    return 0;
+}
+
+Test(eyeballs, families_take_turns)
+{
+    with_each_size(families, NULL);
+}
+
+static int try_silence(void *arg)
+{
+    hk_address list[3];
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        make(list, i, AF_INET, IS_SILENT);
+    return try_all(list, 3);
+}
+
+static int stopped(void *arg)
+{
+    (void)arg;
+    MUST(hank_within(HANK_MS(5), try_silence(NULL)) == -ETIMEDOUT);
+    MUST(hank_within(HANK_MS(600), try_silence(NULL)) == -ETIMEDOUT);
+    MUST(hk_load_relaxed(&tried) >= 1);
+    hank_task t = hank_spawn(try_silence, NULL);
+    YIELD_UNTIL(hk_load_acquire(&running) > 0);
+    MUST(hank_cancel(t) == 0);
+    MUST(hank_await(t) == -ECANCELED);
+    return 0;
+}
+
+Test(eyeballs, a_stop_ends_every_attempt)
+{
+    with_each_size(stopped, NULL);
+}
+
+static int one_only(void *arg)
+{
+    hk_address list[1];
+    (void)arg;
+    make(list, 0, AF_INET, REFUSES);
+    MUST(try_all(list, 1) == -ECONNREFUSED);
+    make(list, 0, AF_INET, ANSWERS);
+    MUST(try_all(list, 1) == 0);
+    return 0;
+}
+
+Test(eyeballs, a_single_address_is_tried_as_it_is)
+{
+    with_each_size(one_only, NULL);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* certificate_test.c - whom TLS believes and whom not, and options that cannot be. */
+#include "tls/tls_support.h"
+
+/* --- certificates ---------------------------------------------------------------------------- */
+
+PAIR(certificate, that_is_good_is_believed)
+{
+    hank_tls_info info;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    MUST(hank_tls_get_info(p->client.stream, &info) == 0);
+    MUST(info.verified && !info.resumed);
+    MUST(strcmp(info.version, "TLSv1.3") == 0);
+    MUST(info.cipher[0] != '\0');
+    MUST(hank_tls_get_info(p->server.stream, &info) == 0);
+    MUST(!info.verified); /* the client has shown none */
+    return 0;
+}
+
+/* The client fails with `wanted`, and the server learns that it was refused. */
+static int is_refused(tls_pair *p, const char *certificate, int wanted)
+{
+    p->server.options.certificate = certificate;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == wanted);
+    /* In TLS 1.3 the server may be done before it hears of it. */
+    MUST(p->server.result == HANK_TLS_REFUSED || p->server.result == 0);
+    char c;
+    if (p->server.result == 0)
+        MUST(hank_read(p->server.stream, &c, 1) == HANK_TLS_REFUSED);
+    return 0;
+}
+
+PAIR(certificate, that_has_expired_is_refused)
+{
+    return is_refused(p, files.expired, HANK_TLS_EXPIRED);
+}
+
+PAIR(certificate, that_is_not_valid_yet_is_refused)
+{
+    return is_refused(p, files.future, HANK_TLS_NOT_YET_VALID);
+}
+
+PAIR(certificate, for_another_host_is_refused)
+{
+    return is_refused(p, files.other, HANK_TLS_WRONG_HOST);
+}
+
+PAIR(certificate, that_is_self_signed_is_refused)
+{
+    return is_refused(p, files.self, HANK_TLS_SELF_SIGNED);
+}
+
+PAIR(certificate, of_an_unknown_authority_is_refused)
+{
+    return is_refused(p, files.stranger, HANK_TLS_UNTRUSTED);
+}
+
+PAIR(certificate, is_not_trusted_by_the_system)
+{
+    int rc = hank_tls_new(NULL, &p->client.tls);
+    MUST(rc == 0);
+    return is_refused(p, files.good, HANK_TLS_UNTRUSTED);
+}
+
+PAIR(certificate, can_be_for_an_address)
+{
+    p->client.name = "127.0.0.1";
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0);
+    return 0;
+}
+
+PAIR(certificate, for_another_address_is_refused)
+{
+    p->client.name = "127.0.0.2";
+    return is_refused(p, files.good, HANK_TLS_WRONG_HOST);
+}
+
+PAIR(certificate, with_a_wildcard_covers_one_label)
+{
+    p->client.name = "www.example.test";
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0);
+    return 0;
+}
+
+PAIR(certificate, with_a_wildcard_does_not_cover_two_labels)
+{
+    p->client.name = "a.b.example.test";
+    return is_refused(p, files.good, HANK_TLS_WRONG_HOST);
+}
+
+PAIR(certificate, is_not_looked_at_if_the_program_says_insecure)
+{
+    hank_tls_info info;
+    p->client.options.insecure_no_verification = true;
+    p->server.options.certificate = files.self;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0);
+    MUST(hank_tls_get_info(p->client.stream, &info) == 0);
+    MUST(!info.verified);
+    return 0;
+}
+
+PAIR(certificate, of_the_client_is_verified_where_it_is_required)
+{
+    hank_tls_info info;
+    p->server.options.require_certificate = true;
+    p->server.options.ca_file = files.ca;
+    p->client.options.certificate = files.client;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    MUST(hank_tls_get_info(p->server.stream, &info) == 0);
+    MUST(info.verified);
+    return 0;
+}
+
+PAIR(certificate, of_the_client_is_missed_where_it_is_required)
+{
+    p->server.options.require_certificate = true;
+    p->server.options.ca_file = files.ca;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->server.result == HANK_TLS_NO_CERTIFICATE);
+    return 0;
+}
+
+PAIR(certificate, of_the_client_by_a_stranger_is_refused)
+{
+    p->server.options.require_certificate = true;
+    p->server.options.ca_file = files.ca;
+    p->client.options.certificate = files.stranger;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->server.result == HANK_TLS_UNTRUSTED);
+    return 0;
+}
+
+/* --- options --------------------------------------------------------------------------------- */
+
+static int makes(hank_tls_options options)
+{
+    hank_tls *tls;
+    int rc = hank_tls_new(&options, &tls);
+    if (rc == 0)
+        hank_tls_free(tls);
+    return rc;
+}
+
+PAIR(options, that_are_bad_are_refused_each_with_its_code)
+{
+    static const char *const too_long[] = {
+        "a name of sixty-four bytes is one more than there is room "
+        "for in what is told....",
+        NULL};
+    static const char *const empty[] = {"h2", "", NULL};
+    char name[300];
+    (void)p;
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    MUST(makes((hank_tls_options){.ca_file = "/nonexistent/ca.pem"}) == -ENOENT);
+    MUST(makes((hank_tls_options){.certificate = "/nonexistent/me.pem"}) == -ENOENT);
+    MUST(makes((hank_tls_options){.certificate = files.good, .key = "/nonexistent/key.pem"}) ==
+         -ENOENT);
+    MUST(makes((hank_tls_options){.ca_file = files.malformed}) == HANK_TLS_BAD_FILE);
+    MUST(makes((hank_tls_options){.ca_file = files.empty}) == HANK_TLS_BAD_FILE);
+    MUST(makes((hank_tls_options){.certificate = files.malformed}) == HANK_TLS_BAD_FILE);
+    MUST(makes((hank_tls_options){.certificate = files.ca}) == HANK_TLS_BAD_FILE); /* no key */
+    MUST(makes((hank_tls_options){.certificate = files.mismatched}) == HANK_TLS_KEY_MISMATCH);
+    MUST(makes((hank_tls_options){.key = files.good}) == -EINVAL);
+    MUST(makes((hank_tls_options){.server_name = name}) == -EINVAL);
+    MUST(makes((hank_tls_options){.min_version = 1}) == -EINVAL);
+    MUST(makes((hank_tls_options){.handshake_timeout = -1}) == -EINVAL);
+    MUST(makes((hank_tls_options){.reserved_[1] = 1}) == -EINVAL);
+    MUST(makes((hank_tls_options){.alpn = empty}) == -EINVAL);
+    MUST(makes((hank_tls_options){.alpn = too_long}) == -EINVAL);
+    MUST(makes((hank_tls_options){.certificate = files.good}) == 0);
+    return 0;
+}
+
+PAIR(options, of_a_client_without_a_name_to_verify_are_not_enough)
+{
+    MUST(hank_tls_new(NULL, &p->client.tls) == 0);
+    hank_stream *other, *s;
+    MUST(hank_stream_pair(&p->client.under, &other) == 0);
+    MUST(hank_tls_client(p->client.tls, p->client.under, NULL, &s) == -EINVAL);
+    char c;
+    MUST(hank_read(other, &c, 1) == 0); /* the stream was taken */
+    hank_close(other);
+    return 0;
+}
+
+PAIR(options, of_a_server_without_a_certificate_are_not_enough)
+{
+    MUST(hank_tls_new(NULL, &p->server.tls) == 0);
+    hank_stream *other, *s;
+    hank_listener *l;
+    MUST(hank_stream_pair(&p->server.under, &other) == 0);
+    MUST(hank_tls_server(p->server.tls, p->server.under, &s) == HANK_TLS_NO_CERTIFICATE);
+    MUST(hank_tls_listen(p->server.tls, "tls://127.0.0.1:0", NULL, &l) == HANK_TLS_NO_CERTIFICATE);
+    hank_close(other);
+    return 0;
+}
+
+PAIR(options, can_name_the_server)
+{
+    p->client.options.ca_file = files.ca;
+    p->client.options.server_name = "www.example.test";
+    p->server.options.certificate = files.good;
+    MUST(hank_stream_pair(&p->client.under, &p->server.under) == 0);
+    MUST(tls_pair_shake(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    hank_tls_info info;
+    MUST(hank_tls_get_info(p->server.stream, &info) == 0);
+    MUST(strcmp(info.server_name, "www.example.test") == 0);
+    return 0;
+}
