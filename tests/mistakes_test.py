@@ -25,10 +25,8 @@ def names():
             found.add(".".join(parts[:2]))
     for path in (TESTS / "model").glob("*_model.c"):
         found.update(re.findall(r'\.name = "([^"]+)"', path.read_text()))
-    for line in (TESTS / "CMakeLists.txt").read_text().splitlines():
-        call = re.match(r"\s*hank_(tests|stress|fuzz|canary|house|judge)\(([^)$]*)", line)
-        if not call:
-            continue
+    calls = re.compile(r"^\s*hank_(tests|stress|fuzz|canary|house|judge)\(([^)$]*)", re.M)
+    for call in calls.finditer((TESTS / "CMakeLists.txt").read_text()):
         words = call[2].split()
         kind, words = (words[0], words[1:]) if call[1] == "tests" else (call[1], words)
         found.update(words if kind == "judge" else {f"{kind}.{word}" for word in words})
