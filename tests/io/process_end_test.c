@@ -209,32 +209,38 @@ static int try_all(void)
     return rc;
 }
 
+static void walk(hk_fault kind, int error)
+{
+    bool more = true;
+    for (uint64_t nth = 1; more && nth < 40; nth++) {
+        int fds = open_fds();
+        hk_fault_plan(kind, nth, error);
+        int rc = try_all();
+        more = hk_fault_hit();
+        hk_fault_clear();
+        CHECK(rc <= 0);
+        CHECK(rc == 0 || more);
+        CHECK(no_child_is_left());
+        CHECK(open_fds() == fds);
+    }
+}
+
 static int fail_each(void *arg)
 {
-    static const struct {
-        hk_fault kind;
-        int error;
-    } faults[] = {
-        {HK_FAULT_SPAWN, -EAGAIN}, {HK_FAULT_PIDFD, -EMFILE},     {HK_FAULT_KILL, -EPERM},
-        {HK_FAULT_ALLOC, -ENOMEM}, {HK_FAULT_SOCKET, -EMFILE},    {HK_FAULT_OPEN, -EMFILE},
-        {HK_FAULT_READ, -EIO},     {HK_FAULT_WRITE, -EIO},        {HK_FAULT_CLOSE, -EIO},
-        {HK_FAULT_POLL, -ENOMEM},  {HK_FAULT_EPOLL_CTL, -ENOMEM}, {HK_FAULT_WAITID, -EINTR}};
     (void)arg;
     MUST(try_all() == 0);
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        bool more = true;
-        for (uint64_t nth = 1; more && nth < 40; nth++) {
-            int fds = open_fds();
-            hk_fault_plan(faults[i].kind, nth, faults[i].error);
-            int rc = try_all();
-            more = hk_fault_hit();
-            hk_fault_clear();
-            CHECK(rc <= 0);
-            CHECK(rc == 0 || more);
-            CHECK(no_child_is_left());
-            CHECK(open_fds() == fds);
-        }
-    }
+    walk(HK_FAULT_SPAWN, -EAGAIN);
+    walk(HK_FAULT_PIDFD, -EMFILE);
+    walk(HK_FAULT_KILL, -EPERM);
+    walk(HK_FAULT_WAITID, -EINTR);
+    walk(HK_FAULT_ALLOC, -ENOMEM);
+    walk(HK_FAULT_SOCKET, -EMFILE);
+    walk(HK_FAULT_OPEN, -EMFILE);
+    walk(HK_FAULT_READ, -EIO);
+    walk(HK_FAULT_WRITE, -EIO);
+    walk(HK_FAULT_CLOSE, -EIO);
+    walk(HK_FAULT_POLL, -ENOMEM);
+    walk(HK_FAULT_EPOLL_CTL, -ENOMEM);
     return 0;
 }
 
