@@ -158,7 +158,7 @@ close:
 }
 
 /* NULL is no address: 0. */
-static int look_up(const char *text, bool local, hk_address ret_list[HK_ADDRESSES_MAX])
+HK_NOINLINE static int look_up(const char *text, bool local, hk_address ret_list[HK_ADDRESSES_MAX])
 {
     hk_where where;
     if (!text)

@@ -104,12 +104,11 @@ WITH_EACH_REACTOR(reads_that_are_stopped_in_the_middle_lose_no_byte)
     MUST_OK(pair_open("tcp://127.0.0.1:0", &p));
     hank_task writer = hank_spawn(write_sequence, p.client);
     char buf[500];
-    size_t done = 0, stopped = 0;
+    size_t done = 0;
     for (;;) {
         ssize_t n = hank_within(HANK_US(1 + (hank_ns)(done % 50)), hank_read(p.server, buf, 500));
         if (n == 0)
             break;
-        stopped += n == -ETIMEDOUT;
         MUST(n > 0 || n == -ETIMEDOUT);
         for (ssize_t k = 0; k < n; k++)
             MUST(buf[k] == letter(done + (size_t)k));
