@@ -59,12 +59,24 @@ static inline void hk_spin_pauses(int n)
         hk_spin_pause();
 }
 
-static inline void hk_lock_take(hk_lock *l, hk_lock_rank rank)
+/* Take a lock of any rank, and drop it: what a fork() does with each, so that it finds whole what
+ * they guard. */
+static inline void hk_lock_freeze(hk_lock *l)
 {
-    hk_lock_note_take(l, rank);
     /* [lock:held] acquire: sees what the last holder wrote. */
     if (HK_UNLIKELY(hk_swap_acquire(&l->held, 1u) != 0))
         hk_lock_slowly(l);
+}
+
+static inline void hk_lock_thaw(hk_lock *l)
+{
+    hk_store_release(&l->held, 0u); /* [lock:held] release: pairs with the next holder's swap */
+}
+
+static inline void hk_lock_take(hk_lock *l, hk_lock_rank rank)
+{
+    hk_lock_note_take(l, rank);
+    hk_lock_freeze(l);
 }
 
 static inline bool hk_lock_try(hk_lock *l, hk_lock_rank rank)
@@ -76,22 +88,10 @@ static inline bool hk_lock_try(hk_lock *l, hk_lock_rank rank)
     return true;
 }
 
-/* Take a lock of any rank so that a fork() finds what it guards whole, and drop it again. */
-static inline void hk_lock_freeze(hk_lock *l)
-{
-    if (hk_swap_acquire(&l->held, 1u) != 0) /* [lock:held] acquire: as in hk_lock_take */
-        hk_lock_slowly(l);
-}
-
-static inline void hk_lock_thaw(hk_lock *l)
-{
-    hk_store_release(&l->held, 0u); /* [lock:held] release: as in hk_lock_drop */
-}
-
 static inline void hk_lock_drop(hk_lock *l)
 {
     hk_lock_note_drop(l);
-    hk_store_release(&l->held, 0u); /* [lock:held] release: pairs with the next holder's swap */
+    hk_lock_thaw(l);
 }
 
 #endif
