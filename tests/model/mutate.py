@@ -95,7 +95,8 @@ class Workshop:
         target.parent.mkdir(parents=True, exist_ok=True)
         include = [first] if first else []
         include += [self.source / "runtime", self.source / "tests", self.source / "include"]
-        command = [self.cc, "-std=gnu11", "-D_GNU_SOURCE", "-DHK_MODEL", "-DHK_FAULTS=1", "-O1", "-w"]
+        command = [self.cc, "-std=gnu11", "-D_GNU_SOURCE", "-DHK_MODEL", "-DHK_FAULTS=1"]
+        command += ["-O1", "-w"]
         command += [f"-I{i}" for i in include] + ["-c", source, "-o", target]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
