@@ -87,22 +87,33 @@ Test(call_soon, and_calls_that_are_due_already_begin_in_the_order_in_which_they_
     with_workers(1, soon_in_order, NULL);
 }
 
-static int by_due_time(void *arg)
+/* One attempt; 0 if the machine took so long that the first was due before the last was asked
+ * for. */
+static int came_by_due_time(void)
 {
-    (void)arg;
     record r = {0};
     entry e[20];
-    hank_ns now = hank_now();
+    hank_ns first = hank_now() + HANK_MS(50);
     for (int i = 0; i < 20; i++) {
         int place = i * 7 % 20;
         e[i] = (entry){&r, place};
-        hank_timer t = hank_call_at(now + HANK_MS(5) + HANK_US(100) * place, write_down, &e[i]);
-        CHECK(hank_timer_when(t) == now + HANK_MS(5) + HANK_US(100) * place ||
-              hank_timer_when(t) == -ESTALE);
+        hank_timer t = hank_call_at(first + HANK_US(100) * place, write_down, &e[i]);
+        CHECK(hank_timer_when(t) == first + HANK_US(100) * place || hank_timer_when(t) == -ESTALE);
     }
+    bool in_time = hank_now() < first;
     YIELD_UNTIL(hk_load_acquire(&r.n) == 20);
     for (int i = 0; i < 20; i++)
-        CHECK(r.order[i] == i);
+        CHECK(!in_time || r.order[i] == i);
+    return in_time;
+}
+
+static int by_due_time(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    for (int attempts = 0; attempts < 100 && rc == 0; attempts++)
+        rc = came_by_due_time();
+    CHECK(rc == 1);
     return 0;
 }
 
