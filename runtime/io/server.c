@@ -132,7 +132,7 @@ static int open_doors(hank_server *v, const char *where)
 int hank_server_open(const char *where, const hank_server_options *options, hank_server **ret)
 {
     static const hank_server_options defaults;
-    unsigned n;
+    unsigned n = 0;
     if (!options)
         options = &defaults;
     int rc = check_options(options);

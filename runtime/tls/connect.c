@@ -51,7 +51,7 @@ static int begin(hank_tls *tls, hank_stream *under, const char *name, bool serve
 static int begin_and_shake(hank_tls *tls, hank_stream *under, const char *name, bool server,
                            hank_stream **ret)
 {
-    hank_stream *s;
+    hank_stream *s = NULL;
     int rc = begin(tls, under, name, server, &s);
     if (rc < 0) {
         hank_close(under);
