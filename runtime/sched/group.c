@@ -45,6 +45,13 @@ static void note_failure(hk_group *g, int result)
         cancel_members(g);
 }
 
+/* Called with the lock held. */
+static void enlist(hk_group *g, hk_task *t)
+{
+    hk_list_push_back(&g->members, &t->siblings);
+    g->count++;
+}
+
 bool hk_group_leave(hk_group *g, hk_task *t, hk_ticket *ret_waiter)
 {
     hk_lock_take(&g->lock, HK_RANK_GROUP);
@@ -78,8 +85,7 @@ void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
     hk_store_relaxed(&t->parent, (hk_task *)NULL); /* only compared */
     t->group = g;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
-    hk_list_push_back(&g->members, &t->siblings);
-    g->count++;
+    enlist(g, t);
     if (g->cancelled)
         (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control)));
     hk_lock_drop(&g->lock);
@@ -95,8 +101,7 @@ bool hk_group_admit(hank_group *group, hk_task *t)
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     bool open = !g->closed;
     if (open) {
-        hk_list_push_back(&g->members, &t->siblings);
-        g->count++;
+        enlist(g, t);
     }
     if (open && g->cancelled)
         (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control))); /* it is alive */
@@ -135,8 +140,7 @@ static int spawn_member(hank_group *group, hank_fn fn, void *arg, const hank_spa
     if (rc == 0) {
         hk_task_add_trait(t, HK_TRAIT_MEMBER);
         t->group = g;
-        hk_list_push_back(&g->members, &t->siblings);
-        g->count++;
+        enlist(g, t);
     }
     hk_lock_drop(&g->lock);
     if (rc < 0 && t)

@@ -33,7 +33,7 @@ enum {
 /* Everybody sleeps? */
 static bool all_sleep(hk_runtime *rt)
 {
-    return (uint32_t)hk_load_seqcst(&rt->idle.word) == rt->n;
+    return hk_idle_sleeping(hk_load_seqcst(&rt->idle.word)) == rt->n;
 }
 
 /* Sleeps, or looks for work? A guess: both change all the time. */
@@ -50,11 +50,9 @@ static void help(hk_runtime *rt, hk_worker *w)
     for (int i = 0; i < n; i++)
         if (hk_ticket_claim(ready[i].ticket, ready[i].result))
             hk_wake_claimed(ready[i].ticket.sleeper);
-    if (hk_load_relaxed(&w->lifo) != NULL) {
-        hk_task *t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] */
-        if (t)
-            hk_runtime_push(rt, t);
-    }
+    hk_task *t = hk_worker_take_lifo(w);
+    if (t)
+        hk_runtime_push(rt, t);
     hk_store_relaxed(&w->hurry, true); /* a hint: read at its next checkpoint */
     if (hk_worker_has_work(w))
         hk_idle_notify(rt);

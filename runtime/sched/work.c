@@ -65,6 +65,13 @@ HK_COLD static void overflow(hk_worker *w, hk_task *t)
     hk_inbox_push(&w->runtime->inbox, first ? first : t, t, n + 1);
 }
 
+/* Behind all that is ready here. Tells nobody. */
+static void queue(hk_worker *w, hk_task *t)
+{
+    if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
+        overflow(w, t);
+}
+
 void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
 {
     if (soon) {
@@ -76,8 +83,7 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
         if (!t)
             return;
     }
-    if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
-        overflow(w, t);
+    queue(w, t);
     publish(w);
 }
 
@@ -85,8 +91,7 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
  * takes longer than that, and then it finds nothing or tears the two apart. */
 void hk_worker_push_yielding(hk_worker *w, hk_task *t)
 {
-    if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
-        overflow(w, t);
+    queue(w, t);
     if (++w->yields % HK_QUIET_YIELDS == 0)
         publish(w);
 }
@@ -106,8 +111,7 @@ int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
         }
         hk_task *t = hk_task_of(s);
         hk_task_expect_fiber(t);
-        if (!hk_ring_push(&w->ring, t))
-            overflow(w, t);
+        queue(w, t);
         queued++;
     }
     if (queued > HK_POLL_KEEP)
@@ -125,8 +129,7 @@ static hk_task *take_inbox(hk_worker *w)
         return NULL;
     for (hk_task *t = first->next, *after; t; t = after) {
         after = t->next;
-        if (!hk_ring_push(&w->ring, t))
-            overflow(w, t);
+        queue(w, t);
     }
     if (n > 1)
         publish(w);
@@ -154,20 +157,13 @@ static hk_task *look_around(hk_worker *w)
     return t;
 }
 
-static hk_task *take_lifo(hk_worker *w)
-{
-    if (hk_load_relaxed(&w->lifo) == NULL) /* only we fill it */
-        return NULL;
-    return hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] the monitor swaps too */
-}
-
 hk_task *hk_worker_find(hk_worker *w)
 {
     hk_task *t = NULL;
     hk_count(w->beat);
     if (++w->tick % HK_TICKS_PER_ROUND == 0 && (t = look_around(w)) != NULL)
         return t;
-    if (w->lifo_run < HK_LIFO_RUN_MAX && (t = take_lifo(w)) != NULL) {
+    if (w->lifo_run < HK_LIFO_RUN_MAX && (t = hk_worker_take_lifo(w)) != NULL) {
         w->lifo_run++;
         return t;
     }
@@ -175,7 +171,7 @@ hk_task *hk_worker_find(hk_worker *w)
     if ((t = hk_ring_pop(&w->ring)) != NULL || (t = hk_worker_pop_new(w)) != NULL ||
         (t = take_inbox(w)) != NULL)
         return t;
-    return take_lifo(w); /* it had had its run, but there is nobody else */
+    return hk_worker_take_lifo(w); /* it had had its run, but there is nobody else */
 }
 
 bool hk_worker_has_work(hk_worker *w)

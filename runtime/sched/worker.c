@@ -40,7 +40,6 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     w->usual_headroom = hk_stack_class_bytes(rt->stack_class) / 2;
     w->watched = rt->watched;
     hk_random_seed(&w->random, hk_os_random());
-    w->dice = hk_os_random() | 1;
     int rc = hk_deque_init(&w->deque, DEQUE_CAPACITY);
     if (rc < 0)
         return rc;
@@ -132,19 +131,16 @@ static hk_task *pick_quickly(hk_worker *w)
         return NULL;
     w->tick++;
     hk_task *t = NULL;
-    if (w->lifo_run < HK_LIFO_RUN_MAX && hk_load_relaxed(&w->lifo) != NULL)
-        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL); /* [worker:lifo] the monitor swaps too */
+    if (w->lifo_run < HK_LIFO_RUN_MAX)
+        t = hk_worker_take_lifo(w);
     if (t) {
         w->lifo_run++;
         return t;
     }
     w->lifo_run = 0;
     t = hk_ring_pop(&w->ring);
-    if (!t && hk_deque_size(&w->deque) == 0 && hk_load_relaxed(&w->lifo) != NULL) {
-        /* Its run is over, but there is nobody else: spare it the way by a loop.
-         * [worker:lifo] the monitor swaps too */
-        t = hk_swap_acqrel(&w->lifo, (hk_task *)NULL);
-    }
+    if (!t && hk_deque_size(&w->deque) == 0) /* its run is over, but there is nobody else: */
+        t = hk_worker_take_lifo(w);          /* spare it the way by a loop */
     expect_next(w);
     return t;
 }

@@ -71,7 +71,6 @@ typedef struct hk_worker {
     unsigned lifo_run;
     hk_random random; /* for what runs here */
     unsigned yields;
-    uint64_t dice;   /* state of the cheap generator that spreads victims */
     int64_t clock;   /* read when it last polled */
     hk_fiber thread; /* the thread's own stack */
     pthread_t handle;
@@ -140,6 +139,14 @@ int hk_worker_poll(hk_worker *w);
 static inline struct hk_task *hk_worker_pop_new(hk_worker *w)
 {
     return w->alone ? hk_deque_pop_alone(&w->deque) : hk_deque_pop(&w->deque);
+}
+
+/* What is in w's LIFO slot; NULL: nothing. The owner, and the monitor in its place. */
+static inline struct hk_task *hk_worker_take_lifo(hk_worker *w)
+{
+    if (hk_load_relaxed(&w->lifo) == NULL) /* only the owner fills it; the monitor looks again */
+        return NULL;
+    return hk_swap_acqrel(&w->lifo, (struct hk_task *)NULL); /* [worker:lifo] both swap */
 }
 
 /* Claim what a poll of some reactor found ready, and queue it with w. The number queued. */
