@@ -203,17 +203,6 @@ Test(runtime, may_be_started_used_and_freed_by_a_task_of_another)
     with_each_size(start_another, NULL);
 }
 
-static int threads_now(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    int n = 0;
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
-}
-
 static long resident_kib(void)
 {
     long pages = 0, resident = 0;

@@ -11,7 +11,6 @@
 #include <criterion/criterion.h>
 #include <hank.h>
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 
 #include "base/atomic.h"
 #include "fiber/stack.h"
+#include "leftovers.h"
 
 static HK_ATOMIC(int) failed_checks;
 
@@ -50,17 +50,6 @@ static inline bool note_failure_at(const char *file, int line, const char *what)
             (void)hank_yield();                                                                    \
         }                                                                                          \
     } while (0)
-
-static inline int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
-}
 
 static inline uint64_t stacks_in_use(void)
 {

@@ -12,18 +12,6 @@
 #include "base/fault.h"
 #include "base/os.h"
 
-/* Threads of this process. */
-static int threads_now(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    int n = 0;
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n - 2;
-}
-
 static int add_one(void *arg)
 {
     int *n = arg;

@@ -255,14 +255,14 @@ static int run_one(hank_fn app, hk_fault kind, uint64_t nth, int error)
 {
     (void)alarm(60);
     warm_up();
-    int fds = open_fds();
+    int fds = lasting_fds();
     hk_fault_plan(kind, nth, error);
     int rc = hank_run_with(app, NULL, .workers = 2);
     bool hit = hk_fault_hit();
     hk_fault_clear();
     if (rc < 0 && !is_documented(rc, error))
         return 100 - rc;
-    if (open_fds() != fds || stacks_in_use() != 0)
+    if (lasting_fds() != fds || stacks_in_use() != 0)
         return LEFT_SOMETHING;
     if (hank_run_with(app, NULL, .workers = 2) != 0)
         return ODD_RESULT;

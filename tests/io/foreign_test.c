@@ -105,7 +105,7 @@ Test(foreign, several_tasks_may_wait_for_one_descriptor, .timeout = 60)
 static int reuse_app(void *arg)
 {
     (void)arg;
-    int before = open_fds();
+    int before = lasting_fds();
     for (int i = 0; i < 1000; i++) {
         int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         uint64_t one = 1;
@@ -122,7 +122,7 @@ static int reuse_app(void *arg)
         }
         close(fd);
     }
-    MUST(open_fds() <= before);
+    MUST(lasting_fds() <= before);
     return 0;
 }
 
@@ -141,13 +141,13 @@ static int no_room_app(void *arg)
         HK_FAULT_OPEN, uring ? HK_FAULT_URING_ENTER : HK_FAULT_EPOLL_CTL, HK_FAULT_POLL};
     int fds[2];
     MUST_OK(hk_os_pipe(fds));
-    int before = open_fds();
+    int before = lasting_fds();
     for (int i = 0; i < 3; i++) {
         hk_fault_plan(kinds[i], 1, -ENOMEM);
         int rc = hank_within(HANK_SEC(10), hank_fd_wait(fds[0], HANK_READABLE));
         hk_fault_clear();
         MUST(rc == -ENOMEM);
-        MUST(open_fds() <= before);
+        MUST(lasting_fds() <= before);
     }
     close(fds[0]);
     close(fds[1]);

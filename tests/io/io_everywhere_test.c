@@ -30,9 +30,9 @@ static bool ended_as_it_should(const room *r, int rc, bool stopped, int parts)
 {
     /* A lookup that was left behind has a file of the resolver's open until it ends by itself. */
     hank_ns give_up = hank_now() + HANK_SEC(10);
-    while (open_fds() > r->fds && hank_now() < give_up)
+    while (lasting_fds() > r->fds && hank_now() < give_up)
         (void)hank_yield();
-    if (open_fds() > r->fds)
+    if (lasting_fds() > r->fds)
         return false;
     return rc == 0 ? r->done == parts : stopped && is_stop(rc);
 }
@@ -220,7 +220,7 @@ static int walk_with(const everywhere_scenario *s, const char *host)
     MUST_OK(hank_listener_name(r->l, r->address, sizeof r->address));
     (void)snprintf(name, sizeof name, "tcp://%s%s", host, strrchr(r->address, ':'));
     r->where = name;
-    r->fds = open_fds();
+    r->fds = lasting_fds();
     int rc = everywhere(s);
     hank_listener_close(r->l);
     MUST(rc == 0 && everywhere_stops() > 3);
@@ -260,7 +260,7 @@ static int walk_serving(void *arg)
 {
     (void)arg;
     room r = {.l = NULL};
-    r.fds = open_fds();
+    r.fds = lasting_fds();
     everywhere_scenario s = {begin_to_listen, serve_until_closed, ask_and_close, served, &r};
     MUST(everywhere(&s) == 0 && everywhere_stops() > 0);
     return 0;
@@ -276,7 +276,7 @@ static int walk_blocking(void *arg)
     (void)arg;
     room r = {.l = NULL};
     MUST(hank_blocking(call_me, &r.calls) == 1);
-    r.fds = open_fds();
+    r.fds = lasting_fds();
     everywhere_scenario s = {begin_calls, call_twice, NULL, called, &r};
     MUST(everywhere(&s) == 0 && everywhere_stops() > 0);
     return 0;

@@ -7,10 +7,11 @@
 #include <criterion/criterion.h>
 #include <hank.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "leftovers.h"
 
 /* Run `app` to the end with 1, 2 and 8 workers; each time it must return 0. */
 static inline void run_with_each_size(hank_fn app, void *arg)
@@ -88,23 +89,6 @@ static inline void pair_close(pair *p)
         run_with_each_size(name##_app, NULL);                                             \
     }                                                                                     \
     static int name##_body(pair *p)
-
-/* Descriptors, without those by which the process names itself: it opens one when it needs it, and
- * for a moment maybe two. So compare with <=. */
-static inline int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir)) != NULL) {
-        char target[32] = "";
-        (void)!readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
-        n += strstr(target, "pidfd") == NULL;
-    }
-    if (dir)
-        closedir(dir);
-    return n;
-}
 
 /* Yield until `condition`, which another task is about to make true; gives up after 10 s. */
 #define YIELD_UNTIL(condition)                                                            \

@@ -131,7 +131,7 @@ PROCESS_TEST(is_reaped_by_close_in_a_cancelled_task_too)
 PROCESS_TEST(whose_talk_is_stopped_can_be_closed)
 {
     hank_process *p;
-    START(&p, "sleep 600", .in = HANK_STDIO_PIPE, .out = HANK_STDIO_PIPE);
+    START(&p, "exec sleep 600", .in = HANK_STDIO_PIPE, .out = HANK_STDIO_PIPE);
     hank_process_talk talk = {.in = "x", .in_size = 1};
     MUST(hank_within(HANK_MS(2), hank_process_communicate(p, &talk)) == -ETIMEDOUT);
     hank_process_close(p);
@@ -187,7 +187,7 @@ Test(process, can_be_run_from_a_thread_without_a_runtime)
     cr_assert_eq(hank_process_wait(p, &status), 0);
     cr_assert_eq(status, 11);
     hank_process_close(p);
-    cr_assert_eq(start_opt(&p, "sleep 600", (hank_process_options){.in = HANK_STDIO_NULL}), 0);
+    cr_assert_eq(start_opt(&p, "exec sleep 600", (hank_process_options){.in = HANK_STDIO_NULL}), 0);
     hank_process_close(p);
     cr_assert(no_child_is_left());
 }
@@ -213,7 +213,7 @@ static void walk(hk_fault kind, int error)
 {
     bool more = true;
     for (uint64_t nth = 1; more && nth < 40; nth++) {
-        int fds = open_fds();
+        int fds = lasting_fds();
         hk_fault_plan(kind, nth, error);
         int rc = try_all();
         more = hk_fault_hit();
@@ -221,7 +221,7 @@ static void walk(hk_fault kind, int error)
         CHECK(rc <= 0);
         CHECK(rc == 0 || more);
         CHECK(no_child_is_left());
-        CHECK(open_fds() == fds);
+        CHECK(lasting_fds() == fds);
     }
 }
 

@@ -107,7 +107,7 @@ static int stop_app(void *arg)
     server v = {0};
     hank_stream *clients[5];
     char byte;
-    int fds = open_fds();
+    int fds = lasting_fds();
     MUST_OK(server_start(&v, echo));
     for (int i = 0; i < 5; i++)
         MUST_OK(hank_connect(v.name, &clients[i]));
@@ -118,7 +118,7 @@ static int stop_app(void *arg)
         MUST(hank_read(clients[i], &byte, 1) == 0); /* and their streams closed */
         hank_close(clients[i]);
     }
-    MUST(open_fds() <= fds);
+    MUST(lasting_fds() <= fds);
     return 0;
 }
 

@@ -353,7 +353,7 @@ static int one_after_the_other(const char *where, int times)
     hank_listener *l;
     MUST_OK(hank_listen(where, &l));
     MUST_OK(hank_listener_name(l, name, sizeof name));
-    int fds = open_fds();
+    int fds = lasting_fds();
     for (uint32_t i = 0; i < (uint32_t)times; i++) {
         hank_stream *client, *server;
         uint32_t seen = 0;
@@ -368,7 +368,7 @@ static int one_after_the_other(const char *where, int times)
         MUST(hank_read(i % 2 ? server : client, &seen, sizeof seen) == 0);
         hank_close(i % 2 ? server : client);
     }
-    MUST(open_fds() <= fds);
+    MUST(lasting_fds() <= fds);
     hank_listener_close(l);
     return 0;
 }
@@ -440,7 +440,7 @@ static int whole_life(void *arg)
 static void fail_each(const char *where, hk_fault kind, int error)
 {
     (void)hank_run_with(whole_life, (void *)(uintptr_t)where, .workers = 2); /* what stays, is */
-    int fds = open_fds();
+    int fds = lasting_fds();
     uint64_t n = 0;
     bool hit;
     do {
@@ -450,7 +450,7 @@ static void fail_each(const char *where, hk_fault kind, int error)
         hk_fault_clear();
         cr_assert_neq(rc, -ETIMEDOUT, "kind %d, call %d: it hung", (int)kind, (int)n);
         cr_assert(rc <= 0);
-        cr_assert_eq(open_fds(), fds, "kind %d, call %d: descriptors", (int)kind, (int)n);
+        cr_assert_eq(lasting_fds(), fds, "kind %d, call %d: descriptors", (int)kind, (int)n);
     } while (hit && n < 400);
     cr_assert_gt(n, 0u);
     cr_assert_lt(n, 400u);

@@ -2,19 +2,10 @@
 /* backend_test.c - opening and attaching when the kernel refuses, and what is epoll's own. */
 #include "reactor_support.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-static int open_descriptors(void)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(directory))
-        count++;
-    (void)closedir(directory);
-    return count;
-}
+#include "leftovers.h"
 
 static const hk_fault kinds[] = {HK_FAULT_EPOLL_CREATE,   HK_FAULT_EVENTFD, HK_FAULT_EPOLL_CTL,
                                  HK_FAULT_KQUEUE,         HK_FAULT_KEVENT,  HK_FAULT_URING_SETUP,
@@ -26,7 +17,7 @@ ON_EACH_BACKEND(opening_leaks_no_descriptor_whichever_call_fails)
     hk_reactor r;
     cr_assert_eq(hk_reactor_open(&r, backend), 0); /* once, for what a process opens once */
     hk_reactor_close(&r);
-    int before = open_descriptors(), hits = 0;
+    int before = open_fds(), hits = 0;
     for (int kind = 0; kind < KINDS; kind++) {
         for (uint64_t nth = 1;; nth++) {
             hk_fault_plan(kinds[kind], nth, -EMFILE);
@@ -34,7 +25,7 @@ ON_EACH_BACKEND(opening_leaks_no_descriptor_whichever_call_fails)
             bool hit = hk_fault_hit();
             if (rc == 0)
                 hk_reactor_close(&r);
-            cr_expect_eq(open_descriptors(), before);
+            cr_expect_eq(open_fds(), before);
             if (!hit)
                 break;
             cr_expect_eq(rc, kinds[kind] == HK_FAULT_ALLOC ? -ENOMEM : -EMFILE);
@@ -51,12 +42,12 @@ ON_EACH_BACKEND(opening_and_closing_leaves_nothing_open)
     hk_reactor r;
     cr_assert_eq(hk_reactor_open(&r, backend), 0);
     hk_reactor_close(&r);
-    int before = open_descriptors();
+    int before = open_fds();
     for (int i = 0; i < 100; i++) {
         cr_assert_eq(hk_reactor_open(&r, backend), 0);
         hk_reactor_close(&r);
     }
-    cr_expect_eq(open_descriptors(), before);
+    cr_expect_eq(open_fds(), before);
 }
 
 ON_EACH_BACKEND(descriptors_of_a_reactor_are_closed_by_exec)

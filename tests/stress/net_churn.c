@@ -9,7 +9,6 @@
  *     net_churn [SECONDS [IDLE]]      10 seconds and 9000 connections, if descriptors permit */
 #include <hank.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "base/atomic.h"
 #include "base/os.h"
+#include "leftovers.h"
 
 enum { WORKERS = 4, CHURNERS = 24, TURNS = 12, WARM_ROUNDS = 5, KEPT_BACK = 200 };
 
@@ -43,17 +43,6 @@ static uint64_t roll(uint64_t *dice)
 }
 
 /* --- what is counted ------------------------------------------------------------------------- */
-
-static int open_fds(void)
-{
-    int n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
-}
 
 static long resident_pages(void)
 {

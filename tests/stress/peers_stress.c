@@ -7,7 +7,6 @@
 #include <hank.h>
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,23 +17,13 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "leftovers.h"
 
 enum { PEERS = 12, KILLED = 4, LINES = 20, SECONDS = 60 };
 
 static int port_pipe[2];
 static pid_t peers[PEERS];
 static HK_ATOMIC(long) echoed;
-
-static int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
-}
 
 static void pause_ms(long ms)
 {

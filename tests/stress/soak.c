@@ -9,7 +9,6 @@
  * their start; after the first few, resident memory must not grow with the number of rounds. */
 #include <hank.h>
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "base/os.h"
 #include "fiber/stack.h"
 #include "io/stream.h"
+#include "leftovers.h"
 
 enum { CROWD = 40, WARM_UP = 8, GROWTH_PAGES = 4096, ROUND_MS = 400 };
 
@@ -211,17 +211,6 @@ static int round_of(void *arg)
     MUST(hank_get_stats(&stats) == 0);
     MUST(stats.tasks_live <= 2); /* the runtime's first, and we */
     return 0;
-}
-
-static int open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-    while (dir && readdir(dir))
-        n++;
-    if (dir)
-        closedir(dir);
-    return n;
 }
 
 static long resident_pages(void)
