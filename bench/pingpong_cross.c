@@ -5,36 +5,7 @@
  * hand-over crosses from one CPU to another, to a worker that has nothing else to do. */
 #include "bench.h"
 
-#include <hank.h>
-
-struct table {
-    hank_chan *there, *back;
-};
-
-static int pong(void *arg)
-{
-    struct table *t = arg;
-    long n;
-    while (hank_chan_recv(t->there, &n) == 0) {
-        int rc = hank_chan_send(t->back, &n);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-static int ping(struct table *t, long n)
-{
-    for (long i = 0; i < n; i++) {
-        long seen = -1;
-        int rc = hank_chan_send(t->there, &i);
-        if (rc == 0)
-            rc = hank_chan_recv(t->back, &seen);
-        if (rc < 0 || seen != i)
-            return rc < 0 ? rc : -EPROTO;
-    }
-    return 0;
-}
+#include "pingpong.h"
 
 static double measure(struct table *t, long n)
 {

@@ -258,7 +258,7 @@ BEHAVIOUR(sem, who_was_granted_one_before_it_was_cancelled_has_it)
     return 0;
 }
 
-/* asyncio's issue 90155: the queue must not be stuck after a cancelled first. */
+/* asyncio's bug 90155: the queue must not be stuck after a cancelled first. */
 BEHAVIOUR(sem, it_is_not_stuck_after_the_first_of_many_was_cancelled)
 {
     hank_sem s = {.count = 1};

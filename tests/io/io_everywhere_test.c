@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/atomic.h"
+#include "say_back.h"
 
 enum { BLOCK = 400 * 1000 };
 
@@ -127,17 +128,6 @@ static int count_all(void *state)
 
 /* --- serving ---------------------------------------------------------------------------------- */
 
-static int echo(hank_stream *s, void *arg)
-{
-    char line[16];
-    ssize_t n;
-    (void)arg;
-    while ((n = hank_read_line(s, line, sizeof line)) > 0)
-        if (hank_write(s, line, (size_t)n) < 0)
-            break;
-    return 0;
-}
-
 static void begin_to_listen(void *state)
 {
     room *r = state;
@@ -151,7 +141,7 @@ static void begin_to_listen(void *state)
 static int serve_until_closed(void *state)
 {
     room *r = state;
-    int rc = hank_serve(r->l, echo, NULL);
+    int rc = hank_serve(r->l, say_back, NULL);
     if (rc == -EBADF || rc == 0) {
         r->done = 1;
         rc = 0;

@@ -8,20 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static int echo(hank_stream *s, void *arg)
-{
-    char line[64];
-    ssize_t n;
-    (void)arg;
-    while ((n = hank_read_line(s, line, sizeof line)) > 0)
-        if (hank_write(s, line, (size_t)n) < 0)
-            break;
-    return 0;
-}
+#include "say_back.h"
 
 static int serve(void *arg)
 {
-    return hank_serve(arg, echo, NULL);
+    return hank_serve(arg, say_back, NULL);
 }
 
 static int ask(const char *where)

@@ -12,21 +12,11 @@
 
 #include "base/compiler.h"
 #include "sim/sim_support.h"
+#include "say_back.h"
 
 enum { SEEDS = HK_ASAN ? 50 : 1000, APART = 5, ITEMS = 12 };
 
 static const hank_sim_options hostile = {.reset = 100, .accept = 100, .resolve = 100};
-
-static int say_back(hank_stream *s, void *arg)
-{
-    char line[64];
-    ssize_t n;
-    (void)arg;
-    while ((n = hank_read_line(s, line, sizeof line)) > 0)
-        if (hank_write(s, line, (size_t)n) < 0)
-            break;
-    return 0;
-}
 
 static int serve(void *listener)
 {

@@ -19,6 +19,7 @@
 #include "base/atomic.h"
 #include "base/os.h"
 #include "leftovers.h"
+#include "say_back.h"
 
 enum { WORKERS = 4, CHURNERS = 24, TURNS = 12, WARM_ROUNDS = 5, KEPT_BACK = 200 };
 
@@ -56,17 +57,6 @@ static long resident_pages(void)
 }
 
 /* --- what is done ---------------------------------------------------------------------------- */
-
-static int answer(hank_stream *s, void *arg)
-{
-    char line[128];
-    ssize_t n;
-    (void)arg;
-    while ((n = hank_read_line(s, line, sizeof line)) > 0)
-        if (hank_write(s, line, (size_t)n) < 0)
-            break;
-    return 0;
-}
 
 static void ask(hank_stream *s, uint64_t *dice)
 {
@@ -157,7 +147,7 @@ static int churn(void *arg)
 
 static int run_server(void *v)
 {
-    return hank_server_run(v, answer, NULL);
+    return hank_server_run(v, say_back, NULL);
 }
 
 static hank_task start(const char *where, char *ret_name, size_t n, hank_server **ret)

@@ -21,49 +21,19 @@
 #include "fiber/stack.h"
 #include "io/stream.h"
 #include "leftovers.h"
+#include "say_back.h"
+#include "stress/stress_support.h"
 
 enum { CROWD = 40, WARM_UP = 8, GROWTH_PAGES = 4096, ROUND_MS = 400 };
 
-static HK_ATOMIC(uint64_t) drawn;
 static HK_ATOMIC(long) done[8];
-static uint64_t seed;
 static char where[64];
 static hank_ns round_end;
 static hank_mutex mutex;
 static hank_sem permits;
 static hank_chan *channel;
 
-#define MUST(fact)                                                                                 \
-    ((fact) ? (void)0                                                                              \
-            : (fprintf(stderr, "%s:%d: not so: %s (seed %llu)\n", __FILE__, __LINE__, #fact,       \
-                       (unsigned long long)seed),                                                  \
-               abort()))
-
-static unsigned draw(unsigned n)
-{
-    uint64_t x = seed + hk_add_relaxed(&drawn, UINT64_C(0x9e3779b97f4a7c15)); /* only a number */
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (unsigned)((x ^ (x >> 31)) % n);
-}
-
-static bool is_stop(int64_t rc)
-{
-    return rc == -ECANCELED || rc == -ETIMEDOUT;
-}
-
 /* --- dramas: 0, or a stop, or what a peer that hangs up makes of it --------------------------- */
-
-static int echo(hank_stream *s, void *arg)
-{
-    char line[64];
-    ssize_t n;
-    (void)arg;
-    while ((n = hank_read_line(s, line, sizeof line)) > 0)
-        if (hank_write(s, line, (size_t)n) < 0)
-            break;
-    return 0;
-}
 
 static int ask(void)
 {
@@ -181,7 +151,7 @@ static int act(void *arg)
 
 static int serve(void *arg)
 {
-    return hank_serve(arg, echo, NULL);
+    return hank_serve(arg, say_back, NULL);
 }
 
 static int round_of(void *arg)

@@ -13,35 +13,14 @@
 
 #include "base/atomic.h"
 #include "base/os.h"
+#include "stress/stress_support.h"
 
 enum { CROWD = 150, LOCKERS = 6, TURNS = 40, SENDERS = 4, RECEIVERS = 3, ITEMS = 500 };
 
-static HK_ATOMIC(uint64_t) drawn;
-static uint64_t seed;
 static hank_mutex mutex;
 static long counter; /* guarded by mutex */
 static hank_sem permits = {.count = 3};
 static hank_event event;
-
-#define MUST(fact)                                                                                 \
-    ((fact) ? (void)0                                                                              \
-            : (fprintf(stderr, "%s:%d: not so: %s (seed %llu)\n", __FILE__, __LINE__, #fact,       \
-                       (unsigned long long)seed),                                                  \
-               abort()))
-
-/* splitmix64 over a shared counter. */
-static unsigned draw(unsigned n)
-{
-    uint64_t x = seed + hk_add_relaxed(&drawn, UINT64_C(0x9e3779b97f4a7c15)); /* only a number */
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (unsigned)((x ^ (x >> 31)) % n);
-}
-
-static bool is_stop(int rc)
-{
-    return rc == -ECANCELED || rc == -ETIMEDOUT;
-}
 
 static int nap(void *arg)
 {
