@@ -318,11 +318,17 @@ void hk_task_finish(hk_worker *w, hk_task *t, int result)
 
 /* --- handles ------------------------------------------------------------------------------- */
 
+/* A handle without a slot: of a task that could not be made, or used up. */
+static int why_no_slot(hank_task handle)
+{
+    return handle.generation_ ? handle.error_ : -ESTALE;
+}
+
 hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error)
 {
     hk_task *c = handle.slot_;
     if (!c) {
-        *ret_error = handle.generation_ ? handle.error_ : -ESTALE;
+        *ret_error = why_no_slot(handle);
         return NULL;
     }
     uint64_t control = hk_load_relaxed(&c->control); /* the owner's own doing; others only ask */
@@ -365,7 +371,7 @@ HK_NOINLINE static hk_worker *await_running(hank_task handle)
 HK_COLD static int await_outside(hank_task handle)
 {
     if (!handle.slot_)
-        return handle.generation_ ? handle.error_ : -ESTALE;
+        return why_no_slot(handle);
     return hk_guest_await(handle);
 }
 
@@ -445,7 +451,7 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
 HK_COLD static int detach_outside(hank_task handle)
 {
     if (!handle.slot_)
-        return handle.generation_ ? handle.error_ : -ESTALE;
+        return why_no_slot(handle);
     return hk_guest_detach(handle);
 }
 
