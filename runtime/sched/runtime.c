@@ -216,7 +216,7 @@ static int start_threads(hk_runtime *rt)
     hk_idle_wake_all(rt);
     while (started > 1)
         (void)hk_os_thread_join(rt->workers[--started].handle); /* it was started */
-    return -EAGAIN;
+    return rc == -ENOMEM ? rc : -EAGAIN; /* the keeper's memory, or else no thread was to be had */
 }
 
 static void at_stop(hk_runtime *rt)
