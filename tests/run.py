@@ -173,8 +173,8 @@ def test(name):
     count, outputs = count_junit(junit.read_text(errors="replace"), tree / "results")
     if done.returncode != 0 and not count.failures:
         return failed_build(name, "ctest", done.stdout)
-    for name, output in outputs:
-        print(f"--- {name}: {name}\n{output.rstrip()}", flush=True)
+    for case, output in outputs:
+        print(f"--- {name}: {case}\n{output.rstrip()}", flush=True)
     count.failures = [f"{name}: {failure}" for failure in count.failures]
     return count
 

@@ -167,11 +167,16 @@ void hk_sim_pass(int64_t ns)
 
 static void check_limits(void)
 {
-    if (hk_sim_options.time_limit > 0 && machine.now > hk_sim_options.time_limit)
+    bool late = hk_sim_options.time_limit > 0 && machine.now > hk_sim_options.time_limit;
+    bool long_winded = hk_sim_options.step_limit > 0 && hk_sim_steps() > hk_sim_options.step_limit;
+    if (!late && !long_winded)
+        return;
+    /* The panic lists the tasks, and that takes time and steps. */
+    hk_sim_options.time_limit = 0;
+    hk_sim_options.step_limit = 0;
+    if (late)
         hk_panic("simulated for %lld ns, which is the limit", (long long)machine.now);
-    if (hk_sim_options.step_limit > 0 && hk_sim_steps() > hk_sim_options.step_limit)
-        hk_panic("simulated for %llu steps, which is the limit",
-                 (unsigned long long)hk_sim_steps());
+    hk_panic("simulated for %llu steps, which is the limit", (unsigned long long)hk_sim_steps());
 }
 
 /* --- turns --------------------------------------------------------------------------------- */
@@ -261,12 +266,24 @@ static void tell_waiting(void)
                         machine.waiting[i]->name, machine.waiting[i]->why);
 }
 
+static void end_wait(hk_sim_thread *t, bool woken)
+{
+    t->woken = woken;
+    hk_sim_unplan(&t->alarm);
+    remove_from(machine.waiting, &machine.waiting_n, t);
+    make_ready(t);
+}
+
 /* The running thread is not ready: somebody else, as soon as there is anybody. */
 static hk_sim_thread *next_thread(void)
 {
     while (machine.ready_n == 0) {
         if (machine.heap_n == 0) {
             tell_waiting();
+            if (machine.self->waits_for) /* it runs on: to tell of the tasks */
+                end_wait(machine.self, false);
+            else
+                make_ready(machine.self);
             hk_panic("deadlock: no thread can run, and nothing is going to happen");
         }
         happen_first();
@@ -335,14 +352,6 @@ void hk_sim_spin(void)
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */
-
-static void end_wait(hk_sim_thread *t, bool woken)
-{
-    t->woken = woken;
-    hk_sim_unplan(&t->alarm);
-    remove_from(machine.waiting, &machine.waiting_n, t);
-    make_ready(t);
-}
 
 static void ring(hk_sim_event *e)
 {
