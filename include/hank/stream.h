@@ -14,7 +14,11 @@
  *
  * A stream owns its descriptor. One task may read while another writes; a second reader or a
  * second writer gets -EBUSY. Writing to a stream whose other end is gone is -EPIPE, never SIGPIPE.
- * Beside the codes named below, a call returns what the system said: -ECONNREFUSED, -ECONNRESET. */
+ * Beside the codes named below, a call returns what the system said: -ECONNREFUSED, -ECONNRESET.
+ *
+ * A connection that broke stays broken. Whoever of the two meets it first, the reader gets what had
+ * come before, then -ECONNRESET (or how else it was lost: -ETIMEDOUT, -EHOSTUNREACH) each time, and
+ * never an end; the writer gets -EPIPE or -ECONNRESET. */
 #ifndef HANK_STREAM_H
 #define HANK_STREAM_H
 

@@ -19,6 +19,8 @@
 #include "sched/park.h"
 #include "sched/runtime.h"
 
+#include <hank/task.h>
+
 enum { CLOSING = 1, TAKEN_SHIFT = 1, USER = 8 };
 
 /* The kernel moves a little under 2 GiB a call: less than that is no sign of anything. */
@@ -53,6 +55,11 @@ void hk_fd_adopt(hk_fd *f, int fd, hk_input input, bool short_is_dry)
     f->source->input = (uint8_t)input;
     f->short_is_dry = short_is_dry;
     hk_store_relaxed(&f->source->user, (const void *)f); /* a hint */
+}
+
+void hk_fd_is_connection(hk_fd *f)
+{
+    f->is_connection = true;
 }
 
 /* Give back `what`, which holds one use. */
@@ -174,6 +181,52 @@ int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
     return rc == HK_RETRY ? 0 : rc;
 }
 
+/* --- how a connection ended ---------------------------------------------------------------- */
+
+/* What the system says of a connection that is lost, and says once. Not -EPIPE: it is also said of
+ * one whose other end closed properly. */
+static bool is_loss(ssize_t rc)
+{
+    switch (rc) {
+    case -ECONNRESET:
+    case -ECONNABORTED:
+    case -ETIMEDOUT:
+    case -ENETUNREACH:
+    case -EHOSTUNREACH: return true;
+    default: return false;
+    }
+}
+
+static void begin_send(hk_fd *f)
+{
+    /* [fd:broken] before the call. A reader that finds the end because of what this call was told
+     * has had the system's lock on the socket after it: it sees this, or the store after. */
+    hk_store_release(&f->sending, true);
+}
+
+static ssize_t end_send(hk_fd *f, ssize_t n)
+{
+    if (f->is_connection && is_loss(n))
+        hk_store_relaxed(&f->broken, (int)n); /* relaxed: the next one publishes it */
+    hk_store_release(&f->sending, false);     /* [fd:broken] release: broken */
+    return n;
+}
+
+/* The end of a connection is only one if nobody was told otherwise, or is being told right now. */
+static ssize_t end_recv(hk_fd *f, ssize_t n)
+{
+    if (!f->is_connection)
+        return n;
+    if (is_loss(n))
+        hk_store_relaxed(&f->broken, (int)n);        /* relaxed: for this direction only */
+    while (n == 0 && hk_load_acquire(&f->sending)) { /* [fd:broken] acquire: broken */
+        int rc = hank_yield(); /* for no longer than a call that does not wait */
+        if (rc < 0)
+            return rc; /* the end can be read another time */
+    }
+    return n == 0 ? hk_load_relaxed(&f->broken) : n; /* relaxed: ordered by `sending` */
+}
+
 /* --- the loop ------------------------------------------------------------------------------ */
 
 /* One attempt. *ret_dry: set if the next one would have to wait. */
@@ -219,10 +272,10 @@ static ssize_t try_recv(hk_fd *f, const struct iovec *memory, bool *ret_dry)
     ssize_t n;
     if (hk_flow_answers(f->source) &&
         hk_flow_read(f->source, memory->iov_base, memory->iov_len, &n, ret_dry))
-        return n;
+        return end_recv(f, n);
     n = hk_os_recv(f->fd, memory->iov_base, memory->iov_len, 0);
     *ret_dry = was_all(f, n, memory);
-    return n;
+    return end_recv(f, n);
 }
 
 /* With the next batch of this worker's. False: there is none. */
@@ -246,10 +299,11 @@ static bool send_in_batch(hk_fd *f, const struct iovec *memory, ssize_t *ret_n)
 static ssize_t try_send(hk_fd *f, const struct iovec *memory, bool *ret_dry)
 {
     ssize_t n;
+    begin_send(f);
     if (!send_in_batch(f, memory, &n))
         n = hk_os_send(f->fd, memory->iov_base, memory->iov_len);
     *ret_dry = was_all(f, n, memory);
-    return n;
+    return end_send(f, n);
 }
 
 /* A connection that broke while it stood in line is nobody's failure: take the next. The list is
@@ -298,12 +352,20 @@ int hk_fd_accept(hk_fd *f)
     return (int)until_done(f, HK_IN, try_accept, NULL);
 }
 
+ssize_t hk_fd_try(hk_fd *f, hk_direction d, hk_attempt *once, void *what)
+{
+    if (d == HK_IN)
+        return end_recv(f, once(f->fd, what));
+    begin_send(f);
+    return end_send(f, once(f->fd, what));
+}
+
 ssize_t hk_fd_attempt(hk_fd *f, hk_direction d, hk_attempt *once, void *what)
 {
     /* How much there was is not known here, so the next call has to look for itself. */
     f->wait_first[d] = false;
     for (;;) {
-        ssize_t n = once(f->fd, what);
+        ssize_t n = hk_fd_try(f, d, once, what);
         if (n != -EAGAIN)
             return n;
         int rc = hk_fd_wait(f, d, d == HK_IN ? "read" : "write");

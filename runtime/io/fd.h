@@ -39,7 +39,10 @@ typedef struct hk_fd_waiter {
  * waiting      the user of the direction; read by close
  * wait_first   the last call in this direction left nothing to do: wait before the next one.
  *              Owned by the user of the direction
- * source, gone, short_is_dry   constant once open
+ * sending      a call that sends is under way: it may be about to set `broken`. Set and cleared by
+ *              the user of that direction
+ * broken       what ended the connection, a negative errno; 0: nothing yet
+ * source, gone, short_is_dry, is_connection   constant once open
  * home         constant once open: the reactor that is to tell; NULL: that of the first who waits
  * fd           constant once open, -1: none of its own (a layer over another stream)
  * gone         called by the last user, descriptor closed: frees what the hk_fd is part of */
@@ -50,7 +53,10 @@ typedef struct hk_fd {
     hk_fd_waiter waiting[2];
     void (*gone)(struct hk_fd *f);
     int fd;
+    HK_ATOMIC(int) broken;
+    HK_ATOMIC(bool) sending;
     bool short_is_dry;
+    bool is_connection;
     bool wait_first[2];
 } hk_fd;
 
@@ -62,6 +68,11 @@ HK_MUST_CHECK int hk_fd_init(hk_fd *f, void (*gone)(hk_fd *f));
  * that the next would have to wait, as it does for TCP. Not so for Unix sockets, where a read stops
  * at a message that carries descriptors. */
 void hk_fd_adopt(hk_fd *f, int fd, hk_input input, bool short_is_dry);
+
+/* It is one of two ends. The system says once that a connection broke, to whoever comes first,
+ * and to all others that it has ended; from here on the reader gets to know how. Before anyone
+ * else knows f. */
+void hk_fd_is_connection(hk_fd *f);
 
 /* Owner only, once, any thread. Never waits. f is gone when it returns, or soon after. */
 void hk_fd_close(hk_fd *f);
@@ -88,6 +99,9 @@ HK_MUST_CHECK int hk_fd_connect(hk_fd *f, const hk_address *address);  /* 0 */
 /* Any other call: `once` until it does not answer -EAGAIN, with a wait before each time but the
  * first. */
 typedef ssize_t hk_attempt(int fd, void *what);
+
+/* One time only, -EAGAIN too. To send, any thread may do it for the user of the direction. */
+HK_MUST_CHECK ssize_t hk_fd_try(hk_fd *f, hk_direction d, hk_attempt *once, void *what);
 HK_MUST_CHECK ssize_t hk_fd_attempt(hk_fd *f, hk_direction d, hk_attempt *once, void *what);
 
 #endif

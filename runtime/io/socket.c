@@ -31,9 +31,15 @@ static ssize_t socket_write(hank_stream *s, const void *buf, size_t n)
     return hk_fd_send(&s->fd, buf, n);
 }
 
+static ssize_t try_send(int fd, void *what)
+{
+    const struct iovec *part = what;
+    return hk_os_send(fd, part->iov_base, part->iov_len);
+}
+
 static ssize_t socket_try_write(hank_stream *s, const void *buf, size_t n)
 {
-    return hk_os_send(s->fd.fd, buf, n);
+    return hk_fd_try(&s->fd, HK_OUT, try_send, &(struct iovec){(void *)(uintptr_t)buf, n});
 }
 
 static ssize_t try_sendv(int fd, void *what)
@@ -82,6 +88,7 @@ void hk_socket_adopt(hank_stream *s, int fd, int family)
         (void)hk_socket_enable(fd, IPPROTO_TCP, TCP_NODELAY); /* without it: slower, not wrong */
     /* Bytes that are taken ahead of being asked come without the descriptors they travel with. */
     hk_fd_adopt(&s->fd, fd, tcp ? HK_INPUT_BYTES : HK_INPUT_EVENTS, tcp);
+    hk_fd_is_connection(&s->fd);
 }
 
 /* --- connecting ---------------------------------------------------------------------------- */

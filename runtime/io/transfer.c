@@ -48,6 +48,7 @@ static int write_all(hank_stream *s, const char *buf, size_t n)
 /* --- from a file to a stream ----------------------------------------------------------------- */
 
 typedef struct transfer {
+    hk_fd *socket; /* of sendfile's */
     int to;
     int from;
     int64_t offset;
@@ -57,10 +58,16 @@ typedef struct transfer {
     ssize_t result;
 } transfer;
 
+static ssize_t try_sendfile(int fd, void *arg)
+{
+    const transfer *t = arg;
+    return hk_os_sendfile(fd, t->from, t->offset, t->n);
+}
+
 static int do_sendfile(void *arg)
 {
     transfer *t = arg;
-    t->result = hk_os_sendfile(t->to, t->from, t->offset, t->n);
+    t->result = hk_fd_try(t->socket, HK_OUT, try_sendfile, t);
     return 0;
 }
 
@@ -107,7 +114,7 @@ static ssize_t copy_once(hank_stream *s, transfer *t)
 /* The direction is taken, `f` is held. */
 static ssize_t send_file(hank_stream *s, hank_file *f, int64_t offset, size_t n)
 {
-    transfer t = {.to = s->fd.fd, .from = f->fd.fd};
+    transfer t = {.socket = &s->fd, .from = f->fd.fd};
     bool directly = s->kind->direct;
     size_t done = 0;
     ssize_t put = 0;
@@ -166,12 +173,28 @@ static int wait_for_either(hank_stream *from, hank_stream *to)
     return hk_checkpoint(); /* both are, by now */
 }
 
+typedef struct splicing {
+    int from, to;
+    size_t n;
+} splicing;
+
+static ssize_t try_splice(int fd, void *arg)
+{
+    const splicing *p = arg;
+    (void)fd; /* one of the two */
+    return hk_os_splice(p->from, p->to, p->n);
+}
+
+/* One of the two is a pipe, so a connection that is lost is the other. */
 static ssize_t splice_once(hank_stream *from, hank_stream *to, size_t n)
 {
+    splicing all = {from->fd.fd, to->fd.fd, n};
+    bool reads = to->kind == &hk_stream_pipe;
     /* What others have seen is old. */
     from->fd.wait_first[HK_IN] = to->fd.wait_first[HK_OUT] = false;
     for (;;) {
-        ssize_t moved = hk_os_splice(from->fd.fd, to->fd.fd, n);
+        ssize_t moved = reads ? hk_fd_try(&from->fd, HK_IN, try_splice, &all)
+                              : hk_fd_try(&to->fd, HK_OUT, try_splice, &all);
         if (moved > 0) {
             hk_stream_touch(from);
             hk_stream_touch(to);
