@@ -181,7 +181,10 @@ static int make(void *arg)
     tls->lock = CRYPTO_THREAD_lock_new();
     tls->sessions = OPENSSL_zalloc(HK_TLS_SESSIONS * sizeof *tls->sessions);
     int rc = tls->context && tls->lock && tls->sessions ? set_up(tls, o) : -ENOMEM;
-    ERR_clear_error(); /* the thread is not ours */
+    /* A list of whom to trust is good for OpenSSL even if some are missing. This also leaves the
+     * thread, which is not ours, without errors. */
+    if (hk_tls_lacked_memory())
+        rc = -ENOMEM;
     if (rc < 0) {
         hank_tls_free(tls);
         return rc;

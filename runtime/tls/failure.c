@@ -2,7 +2,11 @@
 /* failure.c - OpenSSL's reasons as results.
  *
  * The first error in the list is the cause; what follows is its echo. A certificate that was
- * refused is told apart by the verification's own result, which outlives the list. */
+ * refused is told apart by the verification's own result, which outlives the list.
+ *
+ * What OpenSSL calls fatal (no memory, "internal error", "init fail") is never the other end's
+ * doing: it could not do its part, and lack of memory is why. It may say so first, last or in
+ * between, and whatever else follows from it, a certificate that could not be looked at too. */
 #include "tls/tls.h"
 
 #include <errno.h>
@@ -60,12 +64,17 @@ static int of_protocol(int reason)
     }
 }
 
+static bool is_lack_of_memory(unsigned long error)
+{
+    return error != 0 && !ERR_SYSTEM_ERROR(error) && ERR_FATAL_ERROR(error);
+}
+
 static int of_error(const SSL *ssl, unsigned long error)
 {
     int library = ERR_GET_LIB(error), reason = ERR_GET_REASON(error);
     if (library == ERR_LIB_SYS)
         return -reason;
-    if (reason == ERR_R_MALLOC_FAILURE)
+    if (is_lack_of_memory(error))
         return -ENOMEM;
     if (library == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && ssl)
         return of_verification(SSL_get_verify_result(ssl));
@@ -80,12 +89,20 @@ int hk_tls_failure(const SSL *ssl)
 {
     unsigned long error = ERR_get_error();
     int rc = of_error(ssl, error);
-    for (; error != 0; error = ERR_get_error()) { /* some say "no memory" as an afterthought */
-        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+    for (; error != 0; error = ERR_get_error()) {
+        if (is_lack_of_memory(error))
             rc = -ENOMEM;
-        if (ssl && ERR_GET_LIB(error) == ERR_LIB_SSL &&
+        if (rc != -ENOMEM && ssl && ERR_GET_LIB(error) == ERR_LIB_SSL &&
             ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
             rc = of_error(ssl, error);
     }
     return rc;
+}
+
+bool hk_tls_lacked_memory(void)
+{
+    bool lacked = false;
+    for (unsigned long error; (error = ERR_get_error()) != 0;)
+        lacked |= is_lack_of_memory(error);
+    return lacked;
 }

@@ -253,7 +253,9 @@ static hk_tls_bytes make_farewell(connection *t)
         return (hk_tls_bytes){0};
     t->farewell_sent = true;
     ERR_clear_error();
-    (void)SSL_shutdown(t->ssl); /* 0: now it would wait for theirs, which we may or may not read */
+    int n = SSL_shutdown(t->ssl); /* 0: it would wait for theirs, which we may or may not read */
+    if (n < 0)
+        (void)verdict(t, n); /* is in `failed` */
     ERR_clear_error();
     return take_out(t);
 }
@@ -265,8 +267,8 @@ static int tls_write_end(void *self)
     if (rc < 0)
         return rc;
     hank_mutex_lock(&t->state);
-    rc = t->failed;
     hk_tls_bytes out = make_farewell(t);
+    rc = t->failed;
     hank_mutex_unlock(&t->state);
     int sent = send_out(t, out);
     return rc < 0 ? rc : sent;

@@ -83,6 +83,9 @@ const char *hk_tls_name_of(const SSL *ssl, hank_tls **ret_tls);
 /* Why the last call failed, as a result; empties the thread's list of errors. `ssl` may be NULL. */
 int hk_tls_failure(const SSL *ssl);
 
+/* Did a call lack memory, though it said that all was well? Empties the thread's list of errors. */
+bool hk_tls_lacked_memory(void);
+
 /* A stream over `under` that will shake hands; that is not taken if the result is negative. */
 int hk_tls_open(hank_tls *tls, hank_stream *under, const char *server_name, bool server,
                 hank_stream **ret);
