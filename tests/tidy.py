@@ -27,7 +27,7 @@ LAYERS = {
     "sim": ({"base", "fiber", "sim"}, True, {"sched/topology.h"}),
 }
 
-CALLBACKS = {"on_alpn", "receive"}  # their shape is another library's
+CALLBACKS = {"on_alpn", "on_ticket", "receive"}  # their shape is another library's
 
 LINE_MAX, FUNCTION_MAX, FILE_MAX, NESTING_MAX, PARAMETERS_MAX = 100, 70, 500, 3, 5
 

@@ -12,6 +12,10 @@
  * <hank/base.h>. A connection that ends without the farewell TLS wants is HANK_TLS_TRUNCATED, not
  * an end: only a result of 0 says that everything has come.
  *
+ * Sessions are taken up again: a client keeps the last 64 it was given, each for one use; a server
+ * keeps none, but seals them into tickets for its clients. The key for these changes with each
+ * `ticket_period`, after which the one before still opens what it has sealed for a period more.
+ *
  * A task that speaks TLS needs a stack of 32 KiB; the default of 64 KiB is enough. */
 #ifndef HANK_TLS_H
 #define HANK_TLS_H
@@ -37,9 +41,10 @@ typedef struct hank_tls_options {
     const char *const *alpn;       /* application protocols, best first, NULL at the end; <= 16 */
     unsigned min_version;          /* HANK_TLS_1_2, HANK_TLS_1_3; 0: 1.2 */
     hank_ns handshake_timeout;     /* 0: 10 seconds */
+    hank_ns ticket_period;         /* how long one key seals a server's tickets; 0: 2 hours */
     bool require_certificate;      /* a server insists on one of the client's, from ca_file */
     bool insecure_no_verification; /* believe whoever answers: for experiments */
-    uint64_t reserved_[4];         /* zero */
+    uint64_t reserved_[3];         /* zero */
 } hank_tls_options;
 
 /* What was agreed on. */

@@ -15,6 +15,9 @@
 
 static const hank_ns HANDSHAKE_NS = INT64_C(10) * 1000 * 1000 * 1000;
 
+/* A key opens for a period after its last ticket, so that each is good for as long as it says. */
+static const hank_ns TICKET_NS = INT64_C(2) * 3600 * 1000 * 1000 * 1000;
+
 enum { PROTOCOLS_MAX = 16 };
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -35,7 +38,7 @@ void hank_tls_free(hank_tls *tls)
     OPENSSL_free(tls->sessions);
     CRYPTO_THREAD_lock_free(tls->lock);
     SSL_CTX_free(tls->context);
-    OPENSSL_free(tls);
+    OPENSSL_clear_free(tls, sizeof *tls); /* has keys in it */
 }
 
 /* --- sessions ------------------------------------------------------------------------------ */
@@ -45,8 +48,9 @@ SSL_SESSION *hk_tls_take_session(hank_tls *tls, const char *name)
     SSL_SESSION *found = NULL;
     if (CRYPTO_THREAD_write_lock(tls->lock) != 1)
         return NULL;
-    for (int i = 0; i < HK_TLS_SESSIONS && !found; i++) {
-        hk_tls_session *s = &tls->sessions[i];
+    /* The newest first: the server may have a new key for tickets since the others. */
+    for (unsigned i = 1; i <= HK_TLS_SESSIONS && !found; i++) {
+        hk_tls_session *s = &tls->sessions[(tls->next - i) % HK_TLS_SESSIONS];
         if (!s->session || strcmp(s->name, name) != 0)
             continue;
         found = s->session;
@@ -147,7 +151,8 @@ static int set_up(hank_tls *tls, const hank_tls_options *o)
                                     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     static const unsigned char id[] = "hank";
     if (SSL_CTX_set_min_proto_version(context, version) != 1 ||
-        SSL_CTX_set_session_id_context(context, id, sizeof id - 1) != 1)
+        SSL_CTX_set_session_id_context(context, id, sizeof id - 1) != 1 ||
+        !hk_tls_tickets_begin(tls, o->ticket_period ? o->ticket_period : TICKET_NS))
         return -ENOMEM;
     int rc = set_alpn(tls, o->alpn);
     if (rc == 0 && tls->alpn_bytes > 0) {
@@ -195,14 +200,14 @@ static int make(void *arg)
 
 static bool are_valid(const hank_tls_options *o)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         if (o->reserved_[i] != 0)
             return false;
     if (o->server_name && strlen(o->server_name) > HK_TLS_NAME_MAX)
         return false;
     if (o->min_version != 0 && o->min_version != HANK_TLS_1_2 && o->min_version != HANK_TLS_1_3)
         return false;
-    return o->handshake_timeout >= 0 && (o->certificate || !o->key);
+    return o->handshake_timeout >= 0 && o->ticket_period >= 0 && (o->certificate || !o->key);
 }
 
 int hank_tls_new(const hank_tls_options *options, hank_tls **ret)

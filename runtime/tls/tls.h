@@ -24,9 +24,26 @@ typedef struct hk_tls_session {
     SSL_SESSION *session;
 } hk_tls_session;
 
+/* What a server seals the sessions with that its clients keep. */
+typedef struct hk_tls_ticket_key {
+    unsigned char name[16]; /* goes with the ticket */
+    unsigned char cipher[32];
+    unsigned char digest[32];
+} hk_tls_ticket_key;
+
+enum { HK_TLS_IV_BYTES = 16 };
+
+/* newer seals and opens until `changes_at`; then it is the older, which opens for a period more. */
+typedef struct hk_tls_tickets {
+    hk_tls_ticket_key newer, older;
+    bool has_newer, has_older;
+    hank_ns changes_at;
+    hank_ns period; /* constant */
+} hk_tls_tickets;
+
 /* owners    the program, hank_tls_enable, each listener and each connection
- * sessions, next   guarded by lock, OpenSSL's own: a mutex that may suspend must not be taken
- * inside of its calls the rest  constant once made */
+ * sessions, next, tickets   guarded by lock, OpenSSL's own: a mutex that may suspend must not be
+ * taken inside of its calls the rest  constant once made */
 struct hank_tls {
     HK_ATOMIC(unsigned) owners;
     SSL_CTX *context;
@@ -40,6 +57,7 @@ struct hank_tls {
     CRYPTO_RWLOCK *lock;
     hk_tls_session *sessions;
     unsigned next;
+    hk_tls_tickets tickets;
 };
 
 /* Bytes at[start .. end) of size, from OPENSSL_malloc. */
@@ -76,6 +94,9 @@ SSL_SESSION *hk_tls_take_session(hank_tls *tls, const char *name);
 
 /* Keep it; true: taken. Called by OpenSSL in the middle of a read. */
 bool hk_tls_keep_session(hank_tls *tls, const char *name, SSL_SESSION *session);
+
+/* Seal tickets with keys of our own, each for a period. False: no memory. */
+bool hk_tls_tickets_begin(hank_tls *tls, hank_ns period);
 
 /* The server name of a connection, for its sessions: what SSL_get_app_data() points to. */
 const char *hk_tls_name_of(const SSL *ssl, hank_tls **ret_tls);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* handshake_test.c - what two ends agree on, ends of other times, and ways not to begin. */
+#include "tls/tls.h"
+
 #include "tls/tls_support.h"
 
 #include <pthread.h>
@@ -104,6 +106,77 @@ PAIR(session, is_not_taken_up_with_another_server)
     MUST(p->client.result == 0);
     MUST(hank_tls_get_info(p->client.stream, &info) == 0);
     MUST(!info.resumed);
+    return 0;
+}
+
+/* The server's key for tickets changes at the next use. */
+static int change_key(tls_pair *p)
+{
+    MUST(CRYPTO_THREAD_write_lock(p->server.tls->lock) == 1);
+    p->server.tls->tickets.changes_at = hank_now();
+    MUST(CRYPTO_THREAD_unlock(p->server.tls->lock) == 1);
+    return 0;
+}
+
+/* Connect and say hello; was a session taken up again? */
+static int connect_again(tls_pair *p, bool *ret_resumed)
+{
+    hank_tls_info info;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    MUST(hank_tls_get_info(p->server.stream, &info) == 0);
+    *ret_resumed = info.resumed;
+    return say_hello(p);
+}
+
+/* A client that has no session makes the server use, and so change, its key. */
+static int change_key_for_a_stranger(tls_pair *p)
+{
+    bool resumed = true;
+    tls_pair stranger = {.server.tls = p->server.tls};
+    MUST(change_key(p) == 0);
+    MUST(connect_again(&stranger, &resumed) == 0 && !resumed);
+    hank_tls_free(stranger.client.tls);
+    return 0;
+}
+
+PAIR(ticket, outlives_one_change_of_the_key)
+{
+    bool resumed;
+    MUST(connect_again(p, &resumed) == 0 && !resumed);
+    for (int i = 0; i < 3; i++) { /* and is replaced by one of the new key */
+        MUST(change_key_for_a_stranger(p) == 0);
+        MUST(connect_again(p, &resumed) == 0 && resumed);
+    }
+    return 0;
+}
+
+PAIR(ticket, does_not_outlive_two_changes_of_the_key)
+{
+    bool resumed;
+    MUST(connect_again(p, &resumed) == 0 && !resumed);
+    MUST(change_key_for_a_stranger(p) == 0);
+    MUST(change_key_for_a_stranger(p) == 0);
+    MUST(connect_again(p, &resumed) == 0 && !resumed);
+    MUST(connect_again(p, &resumed) == 0 && resumed);
+    return 0;
+}
+
+PAIR(ticket, of_a_server_that_slept_for_two_periods_is_too_old)
+{
+    bool resumed;
+    p->server.options.ticket_period = HANK_SEC(1000);
+    MUST(connect_again(p, &resumed) == 0 && !resumed);
+    MUST(change_key(p) == 0);
+    p->server.tls->tickets.changes_at -= HANK_SEC(1000);
+    MUST(connect_again(p, &resumed) == 0 && !resumed);
+    return 0;
+}
+
+PAIR(ticket, period_may_not_be_negative)
+{
+    p->server.options.ticket_period = -1;
+    MUST(hank_tls_new(&p->server.options, &p->server.tls) == -EINVAL);
     return 0;
 }
 
