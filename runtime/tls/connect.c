@@ -9,15 +9,15 @@
 
 #include <hank/layer.h>
 
-enum { PREFIX = sizeof "tls://" - 1, WHERE_MAX = 512 };
+enum { PREFIX = sizeof "tls://" - 1 };
 
-/* "tls://..." as "tcp://...", and the host in it. */
-static int as_tcp(const char *where, char ret_where[WHERE_MAX], char ret_host[WHERE_MAX])
+int hk_tls_as_tcp(const char *where, char ret_where[HK_TLS_WHERE_MAX],
+                  char ret_host[HK_TLS_WHERE_MAX])
 {
     if (!where || strncmp(where, "tls://", PREFIX) != 0)
         return where && strstr(where, "://") ? -EPROTONOSUPPORT : -EINVAL;
     size_t length = strlen(where);
-    if (length >= WHERE_MAX)
+    if (length >= HK_TLS_WHERE_MAX)
         return -EINVAL;
     memcpy(ret_where, where, length + 1);
     memcpy(ret_where, "tcp", 3);
@@ -80,10 +80,10 @@ int hank_tls_server(hank_tls *tls, hank_stream *under, hank_stream **ret)
 static int connect_opt(hank_tls *tls, const char *where, const hank_connect_options *options,
                        hank_stream **ret)
 {
-    char tcp[WHERE_MAX], host[WHERE_MAX];
+    char tcp[HK_TLS_WHERE_MAX], host[HK_TLS_WHERE_MAX];
     if (!tls)
         return -EINVAL;
-    int rc = as_tcp(where, tcp, host);
+    int rc = hk_tls_as_tcp(where, tcp, host);
     if (rc < 0)
         return rc;
     hank_stream *under;
@@ -113,12 +113,12 @@ static void release(void *arg)
 int hank_tls_listen(hank_tls *tls, const char *where, const hank_listen_options *options,
                     hank_listener **ret)
 {
-    char tcp[WHERE_MAX], host[WHERE_MAX];
+    char tcp[HK_TLS_WHERE_MAX], host[HK_TLS_WHERE_MAX];
     if (!tls)
         return -EINVAL;
     if (!tls->has_certificate)
         return HANK_TLS_NO_CERTIFICATE;
-    int rc = as_tcp(where, tcp, host);
+    int rc = hk_tls_as_tcp(where, tcp, host);
     hank_listener *l;
     if (rc == 0)
         rc = hank_listen_opt(tcp, options, &l);

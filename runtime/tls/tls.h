@@ -16,7 +16,7 @@
 
 #include "base/atomic.h"
 
-enum { HK_TLS_NAME_MAX = 255, HK_TLS_SESSIONS = 64 };
+enum { HK_TLS_NAME_MAX = 255, HK_TLS_SESSIONS = 64, HK_TLS_WHERE_MAX = 512 };
 
 /* One of a client's sessions that can be taken up again. session NULL: free. */
 typedef struct hk_tls_session {
@@ -84,6 +84,12 @@ typedef struct hk_tls_connection {
     bool out_failed; /* no memory for what had to be sent */
     char name[HK_TLS_NAME_MAX + 1];
 } hk_tls_connection;
+
+/* "tls://..." as "tcp://...", and the host in it, which the other end is to prove it is. 0;
+ * -EINVAL; -EPROTONOSUPPORT another scheme. What only hank knows to be malformed passes. */
+int hk_tls_as_tcp(const char *where, char ret_where[HK_TLS_WHERE_MAX],
+                  char ret_host[HK_TLS_WHERE_MAX]);
+
 /* OpenSSL's side of `in` and `out`. NULL: no memory. */
 BIO *hk_tls_bio_new(hk_tls_connection *t);
 
