@@ -161,7 +161,7 @@ HANK_API void hank_dir_close(hank_dir *d);
 HANK_API ssize_t hank_sendfile(hank_stream *s, hank_file *f, int64_t offset, size_t n);
 
 /* Move n bytes from one stream to another, without copying if one of them is a pipe and `from` is
- * no TCP connection.
+ * no TCP connection under HANK_URING.
  *
  *   result      bytes moved: n, or less if `from` ends before; else as hank_read() and
  *               hank_write(). After a failure bytes may have been lost between the two

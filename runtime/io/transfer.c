@@ -16,7 +16,9 @@
 #include "base/os.h"
 #include "io/file.h"
 #include "io/stream.h"
+#include "reactor/flow.h"
 #include "sched/park.h"
+#include "sched/runtime.h"
 
 enum { CHUNK_BYTES = 64 * 1024, ROUND_BYTES = 4 * 1024 * 1024 };
 
@@ -224,12 +226,18 @@ static ssize_t pass_once(hank_stream *from, hank_stream *to, char *buffer, size_
     return rc < 0 ? rc : got;
 }
 
+/* May the reactor have taken bytes ahead of being asked, or take some while we wait? */
+static bool is_taken_ahead(const hank_stream *s)
+{
+    const hk_reactor *r = hk_runtime_reactor();
+    return s->fd.source->input != HK_INPUT_EVENTS &&
+           (!r || r->backend->arm || hk_flow_answers(s->fd.source));
+}
+
 /* Both directions are taken. */
 static ssize_t splice_all(hank_stream *from, hank_stream *to, size_t n)
 {
-    /* Not past bytes that the reactor may have taken ahead of being asked. */
-    bool directly = from->kind->direct && to->kind->direct &&
-                    from->fd.source->input == HK_INPUT_EVENTS &&
+    bool directly = from->kind->direct && to->kind->direct && !is_taken_ahead(from) &&
                     (from->kind == &hk_stream_pipe || to->kind == &hk_stream_pipe);
     char *buffer = NULL;
     size_t done = 0;
