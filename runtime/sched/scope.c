@@ -207,6 +207,39 @@ static bool end(hank_scope *public, uint8_t kind)
     return s->fired;
 }
 
+static bool any_fired(const hk_scope *innermost, bool *ret_shield)
+{
+    *ret_shield = false;
+    for (const hk_scope *s = innermost; s; s = s->outer) {
+        if (s->kind == HK_SCOPE_SHIELD) {
+            *ret_shield = true;
+            break;
+        }
+        if (s->fired)
+            return true;
+    }
+    return false;
+}
+
+/* Whether something around the scopes that are left stops the caller too: then that one answers
+ * for it, and not the timeout that has just ended. */
+static bool is_stopped_further_out(void)
+{
+    hk_sleeper *self = hk_park_self();
+    bool shield;
+    if (self->kind == HK_SLEEPER_THREAD)
+        return any_fired(hk_container_of(self, hk_thread, sleeper)->scopes, &shield);
+    for (hk_task *t = hk_task_of(self); t; t = t->under) {
+        if (any_fired(t->scopes, &shield))
+            return true;
+        if (shield)
+            return false;
+        if (hk_task_cancelled(t))
+            return true;
+    }
+    return false;
+}
+
 void hank_timeout_begin(hank_scope *s, hank_ns timeout)
 {
     int64_t deadline = LONG_PAST;
@@ -273,7 +306,7 @@ hank_ns hank_deadline(void)
 bool hank_timeout_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
-    return end(s, HK_SCOPE_TIMEOUT);
+    return end(s, HK_SCOPE_TIMEOUT) && !is_stopped_further_out();
 }
 
 void hk_scope_begin_look(hank_scope *s)
@@ -313,7 +346,9 @@ void hank_shield_end(hank_scope *s)
 int hank_within_end_(int64_t result)
 {
     bool fired = end(NULL, HK_SCOPE_TIMEOUT);
-    if (fired && result == -ECANCELED && hank_stopped() != -ECANCELED)
-        return -ETIMEDOUT; /* what it called was stopped by this timeout */
-    return (int)result;
+    if (result != -ETIMEDOUT && (result != -ECANCELED || !fired))
+        return (int)result;
+    if (is_stopped_further_out())
+        return -ECANCELED; /* a timeout it may be, but not this one */
+    return -ETIMEDOUT;     /* ours, or a result that has that name for reasons of its own */
 }
