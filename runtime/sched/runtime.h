@@ -18,6 +18,7 @@
 #include "sched/idle.h"
 #include "sched/inbox.h"
 
+struct hk_binding;
 struct hk_task;
 struct hk_worker;
 
@@ -113,6 +114,11 @@ int hk_runtime_at_stop(void (*fn)(void *arg), void *arg);
  * NULL outside a task. */
 unsigned hk_runtime_blocking_threads(void);
 HK_ATOMIC(void *) * hk_runtime_blocking(void);
+
+/* The task-locals that the calling task or thread has set and inherited; and fn(arg) on a thread,
+ * for one who has those and waits meanwhile: fn sees them, too. */
+struct hk_binding *hk_runtime_locals(void);
+int hk_runtime_call_with(struct hk_binding *locals, hank_fn fn, void *arg);
 
 /* There is no memory to run the first task on: stop, with -ENOMEM. */
 void hk_runtime_cannot_start(struct hk_runtime *rt);
