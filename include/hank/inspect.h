@@ -4,6 +4,7 @@
 #define HANK_INSPECT_H
 
 #include <hank/base.h>
+#include <hank/runtime.h>
 #include <hank/task.h>
 
 #ifdef __cplusplus
@@ -82,6 +83,16 @@ typedef struct hank_stats {
  *   threads     any task, at the same time
  *   since       0.1 */
 HANK_API int hank_get_stats(hank_stats *ret);
+
+/* Read the statistics of `rt`, from wherever you are.
+ *
+ *   rt          must not be freed meanwhile
+ *   ret         written if the result is 0
+ *   result      0; -EINVAL rt or ret is NULL; -ESHUTDOWN `rt` has ended, or this is a forked child
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_runtime_get_stats(hank_runtime *rt, hank_stats *ret);
 
 /* Write to `fd` every task of the program: its name, its state, and what it waits for.
  *

@@ -120,8 +120,8 @@ static inline bool hk_ticket_claim(hk_ticket t, int result)
 static inline bool hk_sleeper_claim_stop(hk_sleeper *s, uint64_t word, bool direct, int result)
 {
     unsigned state = hk_word_state(word);
-    /* [waiter:claim] the sleeper sees what the canceller wrote before. */
     bool open = state == HK_WAITING_SELF || state == HK_WAITING_BODY;
+    /* [waiter:claim] the sleeper sees what the canceller wrote before. */
     return (state == HK_WAITING || (direct && open)) &&
            hk_cas_seqcst(&s->word, &word, hk_sleeper_pack(hk_word_turn(word), HK_AWAKE, result));
 }

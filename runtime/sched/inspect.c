@@ -133,12 +133,8 @@ void hk_inspect_panic(int fd)
     hank_dump(fd);
 }
 
-int hank_get_stats(hank_stats *ret)
+static void add_up(hk_runtime *rt, hank_stats *ret)
 {
-    hk_worker *self = hk_worker_self();
-    if (!self || !self->current)
-        return hk_not_in_a_task();
-    hk_runtime *rt = self->runtime;
     hk_stack_stats stacks;
     hk_stack_get_stats(&stacks);
     hank_stats sum = {.workers = rt->n, .stacks_live = stacks.live};
@@ -156,5 +152,28 @@ int hank_get_stats(hank_stats *ret)
     sum.wakes = hk_load_relaxed(&rt->idle.wakes);
     sum.tasks_live = sum.tasks_spawned > ended ? sum.tasks_spawned - ended : 0;
     *ret = sum;
+}
+
+int hank_get_stats(hank_stats *ret)
+{
+    hk_worker *self = hk_worker_self();
+    if (!self || !self->current)
+        return hk_not_in_a_task();
+    add_up(self->runtime, ret);
     return 0;
+}
+
+int hank_runtime_get_stats(hank_runtime *public, hank_stats *ret)
+{
+    hk_runtime *rt = (hk_runtime *)(void *)public;
+    if (!rt || !ret)
+        return -EINVAL;
+    if (hk_forked())
+        return -ESHUTDOWN;
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    bool there = rt->has_workers;
+    if (there)
+        add_up(rt, ret);
+    hk_lock_drop(&rt->lock);
+    return there ? 0 : -ESHUTDOWN;
 }

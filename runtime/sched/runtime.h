@@ -32,7 +32,7 @@ typedef struct hk_at_stop {
 /* workers, n, options, backend  constant while workers run
  * first       the task that runs main and ends the rest; constant, as main_fn and main_arg are
  * stopping    set once, by the first task; read by workers
- * at_stop     guarded by lock
+ * at_stop, has_workers   guarded by lock
  * detached    a group: its own lock
  * blocking    io/blocking.c's, set by CAS
  * main, stop_reasons   guarded by lock: the task of main_fn while it lives, and why it was
@@ -84,7 +84,7 @@ typedef struct hk_runtime {
     bool watched;
     HK_ATOMIC(int64_t) ending_since;
 
-    bool signals, has_keeper;
+    bool signals, has_keeper, has_workers;
     pthread_t keeper;
     HK_ATOMIC(bool) keeper_stop;
     uint32_t interrupts_seen;
