@@ -395,8 +395,8 @@ def idle_connections(server, wanted):
 
 def load(server, options):
     """The figures of one run of the load generator, as a dictionary."""
-    command = [PEERS_BY_NAME["load"].binary, "-p", server.port, "-s", ",".join(map(str, server.pids)),
-               *options]
+    pids = ",".join(map(str, server.pids))
+    command = [PEERS_BY_NAME["load"].binary, "-p", server.port, "-s", pids, *options]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise RuntimeError(f"load: {done.stderr.strip() or done.stdout.strip()}")
