@@ -16,13 +16,15 @@ BOTH_CPUS_CONNECTIONS = 1000
 
 class Question:
     """A benchmark of programs: the same binary name and arguments for each system. `also`: of what
-    its programs print besides, by name. `share`: of the time for all, against one of the others.
-    `quick`: how much work is enough to see that it works."""
+    its programs print besides, by name. `aside`: peers that answer another question, and are not the
+    best one. `share`: of the time for all, against one of the others. `quick`: how much work is
+    enough to see that it works."""
 
-    def __init__(self, text, workers, peers, also=(), share=1, quick=10000):
+    def __init__(self, text, workers, peers, also=(), aside=(), share=1, quick=10000):
         self.text, self.peers, self.ours = text, peers, ["hank"]
         self.cases = [{"workers": w} for w in workers]
-        self.floor, self.also, self.share, self.quick = None, dict(also), share, quick
+        self.floor, self.also, self.aside = None, dict(also), aside
+        self.share, self.quick = share, quick
 
     def sample(self, name, system, case, is_quick=False):
         program = (systems.HANK / "bench" / name if system == "hank"
@@ -44,7 +46,7 @@ class Servers:
     """What the benchmarks of servers have in common. With one worker, server and generator have a
     CPU each; with more, they share what there is."""
 
-    also, kind = {}, "echo"
+    also, aside, kind = {}, (), "echo"
 
     def __init__(self, text, peers, cases, floor, share):
         self.text, self.peers, self.ours = text, peers, list(systems.REACTORS)
@@ -118,15 +120,17 @@ class Idle(Servers):
 PYTHON = ["asyncio", "uvloop"]
 TASKS = ["boost", "go", "tokio", *PYTHON]
 FORK = ["tbb", "rayon", "libomp", "libgomp", "tokio", "go"]
+INLINE = ("libgomp",)  # runs most of so many tasks where they are spawned, one after the other
 SERVERS = ["epoll", "io_uring", "libuv", "tokio", "go"]
 ECHO = [*SERVERS, "boost", *PYTHON]
 
 BENCHES = {
     "switch": Question("two tasks yield to each other", ONE, TASKS),
     "yield": Question("1000 tasks yield", BOTH, TASKS),
-    "spawn_join": Question("a million empty tasks, then join them", BOTH, [*FORK, "asyncio"]),
+    "spawn_join": Question("a million empty tasks, then join them", BOTH, [*FORK, "asyncio"],
+                           aside=INLINE),
     "spawn_batch": Question("empty tasks, a thousand at a time", BOTH,
-                            [*FORK, "boost", "asyncio"]),
+                            [*FORK, "boost", "asyncio"], aside=INLINE),
     "fib": Question("fib(32), a task at every level", BOTH, [*FORK, "asyncio"], quick=16),
     "skynet": Question("a tree of ten children each, a million leaves", BOTH, FORK),
     "chan_1p1c": Question("an item through a channel, one to one", BOTH, TASKS),

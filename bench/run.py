@@ -104,14 +104,15 @@ def measure(bench, name, case, names, turns, is_quick=False):
 
 # --- results -------------------------------------------------------------------------------------
 
-def ratio(floor, system, samples):
-    """To the floor of the same turn where there is one, else to the best peer's median."""
+def ratio(floor, aside, system, samples):
+    """To the floor of the same turn where there is one, else to the best peer's median. None, None:
+    to nobody."""
     if floor:
         pairs = zip(samples[system], samples.get(floor, []))
         ratios = [s["value"] / f["value"] for s, f in pairs if f["value"]]
         return (statistics.median(ratios), floor) if ratios else (None, None)
     medians = {s: statistics.median(x["value"] for x in seen)
-               for s, seen in samples.items() if s not in systems.REACTORS}
+               for s, seen in samples.items() if s not in systems.REACTORS and s not in aside}
     if not medians:
         return None, None
     best = min(medians, key=medians.get)
@@ -119,16 +120,18 @@ def ratio(floor, system, samples):
     return (mine / medians[best], best) if medians[best] else (None, None)
 
 
-def results(name, floor, case, samples):
+def results(name, bench, case, samples):
     for system, seen in samples.items():
         values = [s["value"] for s in seen]
-        times, to = ratio(floor, system, samples)
+        times, to = ratio(bench.floor, bench.aside, system, samples)
         record = {"bench": name, "system": system, **case, "unit": seen[0]["unit"],
                   "median": round(statistics.median(values), 4), "min": min(values),
                   "max": max(values), "rounds": values,
                   "foreign": round(max(s["foreign"] for s in seen), 3)}
         if times is not None:
             record.update(ratio=round(times, 3), ratio_to=to)
+        if system in bench.aside:
+            record["aside"] = True
         for extra in ("rate", "p99"):
             if extra in seen[0]:
                 record[extra] = round(statistics.median(s[extra] for s in seen), 1)
@@ -153,7 +156,7 @@ def doubts(record):
     """Why a row does not deserve to be quoted."""
     median, turns = record["median"], len(record["rounds"])
     wide = median > 0 and (record["max"] - record["min"]) / median > SPREAD
-    return (["one turn"] if turns == 1 else []) + (["wide spread"] if wide else []) + \
+    return (["no task"] if "aside" in record else []) + (["one turn"] if turns == 1 else []) + (["wide spread"] if wide else []) + \
         (["disturbed"] if record["foreign"] > DISTURBED else [])
 
 
@@ -256,7 +259,7 @@ def measure_all(names, options, end):
             any_failed = any_failed or "hank" in failed
             for shown, text in [(name, bench.text), *bench.also.items()]:
                 found = samples if shown == name else beside(shown, samples)
-                records = list(results(shown, bench.floor, case, found))
+                records = list(results(shown, bench, case, found))
                 if not records:
                     continue
                 print_table(shown, text, bench.floor, case, records)

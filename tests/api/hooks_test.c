@@ -133,9 +133,11 @@ static void note_slow(void *context, const hank_task_info *task, hank_ns busy)
     (void)hk_add_acqrel(&slow_reports, 1);
 }
 
+/* It yields first: a stretch in which whoever called it was held up may have been told already. */
 static int compute_until_reported(void *arg)
 {
     int wanted = (int)(intptr_t)arg;
+    (void)hank_yield();
     hank_ns give_up = hank_now() + HANK_SEC(20);
     while (hk_load_acquire(&slow_reports) < wanted && hank_now() < give_up)
         continue;
@@ -223,7 +225,7 @@ static void note_stack(void *context, const hank_task_info *task, hank_ns busy)
 SPINS static void spin_until_told(int wanted)
 {
     __asm__ volatile("" : : "r"(__builtin_frame_address(0)));
-    for (uint64_t i = 0; i < UINT64_C(1) << 36; i++)
+    for (uint64_t i = 0; i < UINT64_C(1) << 34; i++)
         if (hk_load_acquire(&told_stacks) >= wanted)
             break;
 }
@@ -231,6 +233,7 @@ SPINS static void spin_until_told(int wanted)
 CALLS static int spin(void *arg)
 {
     __asm__ volatile("" : : "r"(__builtin_frame_address(0)));
+    (void)hank_yield(); /* a stretch of its own */
     spin_until_told((int)(intptr_t)arg);
     __asm__ volatile("" : : : "memory"); /* not a tail call */
     return 0;
