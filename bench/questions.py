@@ -16,7 +16,7 @@ BOTH_CPUS_CONNECTIONS = 1000
 
 class Question:
     """A benchmark of programs: the same binary name and arguments for each system. `also`: of what
-    its programs print besides, by name. `aside`: peers that answer another question, and are not the
+    its programs print besides, by name: what it is, and the floor of that. `aside`: peers that answer another question, and are not the
     best one. `share`: of the time for all, against one of the others. `quick`: how much work is
     enough to see that it works."""
 
@@ -140,8 +140,8 @@ BENCHES = {
     "memory": Question("bytes of a task that waits", ONE, ["tokio", "go"], quick=1000),
     "sleepers": Question("a million tasks sleep a second: seconds beyond it", BOTH,
                          ["pages", "tokio", "go"],
-                         {"sleepers_cold": "the same, the first time in a process"},
-                         share=6, quick=1000),
+                         {"sleepers_cold": ("the same, the first time in a process", "pages")},
+                         aside=("pages",), share=6, quick=1000),
     "idle": Question("CPU of an idle runtime in two seconds", [2], [], quick=200),
     "wake": Question("a foreign thread wakes a sleeping runtime", ONE,
                      ["eventfd", "tokio", "go", *PYTHON], quick=50),

@@ -51,7 +51,7 @@ dt { color: var(--soft); font-size: .8rem; } dd { margin: 0; } dl div { min-widt
 .card .verdict { color: var(--ink); margin: .55rem 0 0; } .doubt { color: var(--worse); }
 .row { display: grid; grid-template-columns: 7rem minmax(0, 1fr) 5.6rem; gap: .5rem;
   align-items: center; font-size: .85rem; line-height: 1.55rem; }
-.overview .row { grid-template-columns: 11rem minmax(0, 1fr) 9.5rem; }
+.overview .row { grid-template-columns: 13rem minmax(0, 1fr) 10rem; }
 .name { text-align: right; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .value { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .ours .name, .ours .value { font-weight: 600; }
@@ -63,7 +63,9 @@ text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 a { color: inherit; }
 @media (max-width: 34rem) {
   .row { grid-template-columns: 5.6rem minmax(0, 1fr) 4.9rem; gap: .35rem; font-size: .8rem; }
-  .overview .row { grid-template-columns: 7.6rem minmax(0, 1fr) 7.2rem; } }
+  .overview .row { grid-template-columns: 1fr auto; margin-bottom: .35rem; }
+  .overview .name { text-align: left; } .overview svg { grid-row: 2; grid-column: 1 / 3; }
+  .overview .axis { margin: 0; } .overview .axis span { display: none; } }
 """
 
 PAGE = """<!DOCTYPE html>
@@ -206,7 +208,7 @@ def doubts(records):
         "disturbed by other processes": [r for r in records if r["foreign"] > DISTURBED],
         "widely spread": [r for r in records if r["median"] > 0 and
                           (r["max"] - r["min"]) / r["median"] > SPREAD],
-        "run at once and not as tasks": [r for r in records if r.get("aside")],
+        "no tasks, and so not compared": [r for r in records if r.get("aside")],
     }
     said = []
     for what, rows in found.items():
@@ -247,7 +249,7 @@ def overview_row(key, record):
             f'<svg role="img" aria-label="{html.escape(bench)}, {where}: {ratio:.2f} of {peer}">{grid}'
             f'<rect class="{css}" x="{percent(low)}" width="{percent(max(high - low, 0.5))}" '
             f'y="3" height="12" rx="2"/></svg>'
-            f'<span class="value">{figure(ratio)} <span class="soft">of {peer}</span></span></div>')
+            f'<span class="value">{figure(ratio)} <span class="soft">× {peer}</span></span></div>')
 
 
 def overview(ordered):
@@ -260,9 +262,9 @@ def overview(ordered):
         f'<text x="{percent(50 + 50 * i / OCTAVES)}" y="13" text-anchor="middle">'
         f'{"1" if i == 0 else f"1/{2 ** -i}" if i < 0 else 2 ** i}</text>'
         for i in range(-OCTAVES, OCTAVES + 1))
-    axis = f'<div class="row"><span></span><svg>{labels}</svg><span></span></div>'
-    return ('<h2>All of it at once</h2><p>What hank takes, as a part of what the best of the others '
-            'takes, or of what a bare epoll loop takes where that is the floor. To the left of 1, '
+    axis = f'<div class="row axis"><span></span><svg>{labels}</svg><span></span></div>'
+    return ('<h2>All of it at once</h2><p>What hank takes, in multiples of what the best of the others '
+            'takes, or of what a bare epoll loop takes where that is the floor. Left of 1, in green, '
             'hank takes less.</p>'
             f'<div class="card overview">{axis}{"".join(rows)}{axis}</div>')
 

@@ -30,7 +30,7 @@ import systems
 from questions import BENCHES, Question
 
 TURNS = 5            # of a system, if time allows
-LEAST_TURNS = 2      # even if it does not
+LEAST_TURNS = 2      # even if that takes twice as long
 HOPELESS = 5         # one turn for a system so many times slower than the best ...
 HOPELESS_SECONDS = 1.0  # ... that takes longer than this
 DISTURBED = 0.15     # share of a CPU that others used during a round
@@ -68,12 +68,14 @@ class Turns:
 
     def __init__(self, exactly=None, seconds=0.0):
         self.exactly, self.deadline = exactly, time.monotonic() + seconds
+        self.patience = self.deadline + seconds  # for the least there should be
 
     def another(self, done, seconds_each):
         if self.exactly:
             return done < self.exactly
-        return done < LEAST_TURNS or (
-            done < TURNS and time.monotonic() + seconds_each < self.deadline)
+        end = time.monotonic() + seconds_each
+        return done < 1 or (done < LEAST_TURNS and end < self.patience) or (
+            done < TURNS and end < self.deadline)
 
     def is_hopeless(self, seen, best):
         """One turn says all that is to be said of it."""
@@ -121,16 +123,18 @@ def ratio(floor, aside, system, samples):
 
 
 def results(name, bench, case, samples):
+    floor = bench.also[name][1] if name in bench.also else bench.floor
+    aside = () if floor else bench.aside
     for system, seen in samples.items():
         values = [s["value"] for s in seen]
-        times, to = ratio(bench.floor, bench.aside, system, samples)
+        times, to = ratio(floor, aside, system, samples)
         record = {"bench": name, "system": system, **case, "unit": seen[0]["unit"],
                   "median": round(statistics.median(values), 4), "min": min(values),
                   "max": max(values), "rounds": values,
                   "foreign": round(max(s["foreign"] for s in seen), 3)}
         if times is not None:
             record.update(ratio=round(times, 3), ratio_to=to)
-        if system in bench.aside:
+        if system in aside:
             record["aside"] = True
         for extra in ("rate", "p99"):
             if extra in seen[0]:
@@ -160,7 +164,7 @@ def doubts(record):
         (["disturbed"] if record["foreign"] > DISTURBED else [])
 
 
-def print_table(name, text, floor, case, records):
+def print_table(name, text, case, records):
     servers = "rate" in records[0]
     where = ", ".join(f"{v} {k if v != 1 else k.rstrip('s')}" for k, v in case.items())
     print(f"\n{name}: {text} ({where}), {records[0]['unit']}")
@@ -175,7 +179,7 @@ def print_table(name, text, floor, case, records):
         print(f"{line}  {', '.join(doubts(r))}".rstrip())
     to = next((r["ratio_to"] for r in records if "ratio_to" in r), None)
     if to:
-        print(f"  ratio: to {to}" + (" in the same turn" if floor else ""))
+        print(f"  ratio: to {to}")
     sys.stdout.flush()
 
 
@@ -257,12 +261,12 @@ def measure_all(names, options, end):
             systems_asked = [*bench.ours, *(p for p in bench.peers if p in usable and can(p, case))]
             samples, failed = measure(bench, name, case, systems_asked, turns, options.quick)
             any_failed = any_failed or "hank" in failed
-            for shown, text in [(name, bench.text), *bench.also.items()]:
+            for shown, text in [(name, bench.text), *((k, v[0]) for k, v in bench.also.items())]:
                 found = samples if shown == name else beside(shown, samples)
                 records = list(results(shown, bench, case, found))
                 if not records:
                     continue
-                print_table(shown, text, bench.floor, case, records)
+                print_table(shown, text, case, records)
                 when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 for record in [] if options.quick else records:
                     line = {**record, "text": text, "when": when, "machine": here}

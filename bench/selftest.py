@@ -114,7 +114,10 @@ def turns_fit_the_time_there_is():
     assert len(samples["hank"]) == run.TURNS
     slow = Fake({"hank": [1.0] * 9, "a": [1.0] * 9}, seconds=0.05)
     samples, _, _ = measured(slow, run.Turns(seconds=0))
-    assert len(samples["hank"]) == len(samples["a"]) == run.LEAST_TURNS
+    assert len(samples["hank"]) == len(samples["a"]) == 1, "nobody is left out"
+    turns = run.Turns(seconds=60)
+    assert turns.another(run.LEAST_TURNS - 1, 70) and not turns.another(run.LEAST_TURNS, 70)
+    assert not turns.another(1, 150)
 
 
 def the_slow_and_far_behind_have_one_turn():
@@ -123,6 +126,16 @@ def the_slow_and_far_behind_have_one_turn():
     assert not turns.is_hopeless({"seconds": 0.1, "value": 100.0}, 10.0), "it costs nothing"
     assert not turns.is_hopeless({"seconds": 2.0, "value": 20.0}, 10.0), "it is a rival"
     assert not run.Turns(exactly=5).is_hopeless({"seconds": 2.0, "value": 100.0}, 10.0)
+
+
+def what_a_program_prints_besides_has_a_row_and_a_floor_of_its_own():
+    fake = Fake({})
+    fake.also, fake.aside = {"cold": ("the first time", "pages")}, ("pages",)
+    samples = {s: [{"value": 1.0, "unit": "s", "foreign": 0.0, "also": {"cold": (cold, "s")}}]
+               for s, cold in {"hank": 12.0, "pages": 10.0, "a": 1.0}.items()}
+    found = run.beside("cold", samples)
+    records = {r["system"]: r for r in run.results("cold", fake, {"workers": 1}, found)}
+    assert records["hank"]["ratio_to"] == "pages" and records["hank"]["ratio"] == 1.2, records
 
 
 def who_fails_is_named_and_left_out():
@@ -135,7 +148,8 @@ def shares_of_all_questions_are_known_and_names_exist():
     for name, bench in BENCHES.items():
         assert bench.share > 0 and bench.cases and bench.text, name
         assert all(p in systems.PEERS_BY_NAME for p in bench.peers), name
-        assert bench.floor is None or bench.floor in bench.peers, name
+        floors = [bench.floor, *(floor for _, floor in dict(bench.also).values())]
+        assert all(floor is None or floor in bench.peers for floor in floors), name
         if isinstance(bench, Question):
             assert (systems.BENCH / f"{name}.c").exists(), name
 
