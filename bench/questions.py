@@ -16,9 +16,9 @@ BOTH_CPUS_CONNECTIONS = 1000
 
 class Question:
     """A benchmark of programs: the same binary name and arguments for each system. `also`: of what
-    its programs print besides, by name: what it is, and the floor of that. `aside`: peers that answer another question, and are not the
-    best one. `share`: of the time for all, against one of the others. `quick`: how much work is
-    enough to see that it works."""
+    its programs print besides, by name: what it is, and the floor of that. `aside`: peers that
+    answer another question, and are not the best one. `share`: of the time for all, against one of
+    the others. `quick`: how much work is enough to see that it works."""
 
     def __init__(self, text, workers, peers, also=(), aside=(), share=1, quick=10000):
         self.text, self.peers, self.ours = text, peers, ["hank"]
@@ -136,17 +136,18 @@ BENCHES = {
     "chan_1p1c": Question("an item through a channel, one to one", BOTH, TASKS),
     "chan_4p4c": Question("an item through a channel, four to four", BOTH, TASKS),
     "mutex": Question("100 tasks count up under a mutex", BOTH, TASKS),
-    "mutex_yield": Question("the same, yielding while they hold it", BOTH, TASKS),
+    "mutex_yield": Question("100 tasks count up under a mutex, yielding while they hold it",
+                            BOTH, TASKS),
     "memory": Question("bytes of a task that waits", ONE, ["tokio", "go"], quick=1000),
     "sleepers": Question("a million tasks sleep a second: seconds beyond it", BOTH,
                          ["pages", "tokio", "go"],
-                         {"sleepers_cold": ("the same, the first time in a process", "pages")},
+                         {"sleepers_cold": ("the first million sleepers of a process", "pages")},
                          aside=("pages",), share=6, quick=1000),
     "idle": Question("CPU of an idle runtime in two seconds", [2], [], quick=200),
     "wake": Question("a foreign thread wakes a sleeping runtime", ONE,
                      ["eventfd", "tokio", "go", *PYTHON], quick=50),
     "pingpong": Question("two tasks, two channels: a round trip", BOTH, TASKS),
-    "pingpong_cross": Question("the same, held on different threads", [2],
+    "pingpong_cross": Question("a round trip between two tasks held on different threads", [2],
                                ["futex", "go", "tokio"], quick=1000),
     "timer_churn": Question("an hour's timeout around a yield", BOTH, ["go", "tokio", *PYTHON]),
     "timer_armed": Question("a round trip between two tasks, under an hour's timeout", BOTH,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """report.py - one page that shows all results: an overview, and bars for every question.
 
-The page is one file without scripts or outside resources; bars are SVG in percent of the width there
-is, so that it reads on a telephone as on a screen. What is compared was measured together: of each
+The page is one file without scripts or outside resources; bars are SVG in percent of the width
+there is, so that it reads on a telephone as on a screen. What is compared was measured together: of each
 question the page shows the latest table that has a peer in it, and never mixes two.
 """
 import html
@@ -48,7 +48,7 @@ dt { color: var(--soft); font-size: .8rem; } dd { margin: 0; } dl div { min-widt
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: .9rem 1rem .8rem; min-width: 0; }
 .card p { font-size: .85rem; margin: 0 0 .6rem; color: var(--soft); }
-.card .verdict { color: var(--ink); margin: .55rem 0 0; } .doubt { color: var(--worse); }
+.card .verdict { color: var(--ink); margin: .55rem 0 0; } .card .doubt { color: var(--worse); }
 .row { display: grid; grid-template-columns: 7rem minmax(0, 1fr) 5.6rem; gap: .5rem;
   align-items: center; font-size: .85rem; line-height: 1.55rem; }
 .overview .row { grid-template-columns: 13rem minmax(0, 1fr) 10rem; }
@@ -73,15 +73,15 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>hank: benchmarks</title><style>{style}</style></head><body>
 <h1>hank, beside the systems you would pick instead</h1>
-<p>Each bar is the median of a few turns that the systems took one after the other, on one machine; the
-thin line goes from the least to the greatest. <strong>Shorter is better everywhere.</strong></p>
+<p>Each bar is the median of a few turns that the systems took one after the other, on one machine;
+the thin line goes from the least to the greatest. <strong>Shorter is better everywhere.</strong></p>
 <dl>{facts}</dl>
 {overview}
 {sections}
 <h2>Reading it</h2>
-<p class="soft">Ratios within a chart say more than its figures, and figures of two machines, or of two
-days, do not compare. A bar with a gap at its end is longer than the page is wide. What is measured, how, and
-what not to conclude from it: <code>bench/README.md</code>. Reproduce it with <code>./dev setup
+<p class="soft">Ratios within a chart say more than its figures, and figures of two machines, or of
+two days, do not compare. A bar with a gap at its end is longer than the page is wide. What is
+measured, how, and what not to conclude from it: <code>bench/README.md</code>. Reproduce it with <code>./dev setup
 --peers</code> and <code>./dev bench --report</code>.</p>
 </body></html>
 """
@@ -94,8 +94,8 @@ def is_ours(record):
 
 
 def latest_tables(path):
-    """{(bench, workers, connections): [record, ...]}: of each, the latest that was measured together
-    with a peer."""
+    """{(bench, workers, connections): [record, ...]}: of each, the latest that was measured
+    together with a peer."""
     tables = {}
     for line in path.read_text().splitlines():
         record = json.loads(line)
@@ -192,8 +192,8 @@ def verdict(records):
         return ""
     peer = html.escape(name_of(mine["ratio_to"]))
     if "rate" in mine and mine["bench"] in ("echo", "http", "storm"):
-        return (f'<p class="verdict">hank uses <strong>{mine["ratio"]:.2f}</strong> of the CPU time '
-                f'of {peer}, turn by turn.</p>')
+        return (f'<p class="verdict">hank uses <strong>{mine["ratio"]:.2f}</strong> of the CPU '
+                f'time of {peer}, turn by turn.</p>')
     if "rate" in mine:
         return (f'<p class="verdict">99 of 100 answers of hank come within '
                 f'<strong>{mine["ratio"]:.2f}</strong> of the time of {peer}.</p>')
@@ -236,7 +236,7 @@ def overview_row(key, record):
     at = 50 + 50 * math.log2(max(ratio, 1e-6)) / OCTAVES
     at = max(0.0, min(100.0, at))
     low, high = min(at, 50.0), max(at, 50.0)
-    grid = "".join(f'<line class="{"one" if i == 0 else "grid"}" x1="{x}" x2="{x}" y1="-3" y2="21"/>'
+    grid = "".join(f'<line class="{"grid" if i else "one"}" x1="{x}" x2="{x}" y1="-3" y2="21"/>'
                    for i in range(-OCTAVES, OCTAVES + 1)
                    for x in [percent(50 + 50 * i / OCTAVES)])
     css = "hank" if ratio <= 1.03 else "worse"
@@ -246,7 +246,8 @@ def overview_row(key, record):
     peer = html.escape(name_of(record["ratio_to"]))
     return (f'<div class="row"><span class="name"><a href="#{anchor}">{html.escape(bench)}</a> '
             f'<span class="soft">{workers}{connections}</span></span>'
-            f'<svg role="img" aria-label="{html.escape(bench)}, {where}: {ratio:.2f} of {peer}">{grid}'
+            f'<svg role="img" aria-label="{html.escape(bench)}, {where}: {ratio:.2f} of {peer}">'
+            f'{grid}'
             f'<rect class="{css}" x="{percent(low)}" width="{percent(max(high - low, 0.5))}" '
             f'y="3" height="12" rx="2"/></svg>'
             f'<span class="value">{figure(ratio)} <span class="soft">× {peer}</span></span></div>')
@@ -263,9 +264,9 @@ def overview(ordered):
         f'{"1" if i == 0 else f"1/{2 ** -i}" if i < 0 else 2 ** i}</text>'
         for i in range(-OCTAVES, OCTAVES + 1))
     axis = f'<div class="row axis"><span></span><svg>{labels}</svg><span></span></div>'
-    return ('<h2>All of it at once</h2><p>What hank takes, in multiples of what the best of the others '
-            'takes, or of what a bare epoll loop takes where that is the floor. Left of 1, in green, '
-            'hank takes less.</p>'
+    return ('<h2>All of it at once</h2><p>What hank takes, in multiples of what the best of the '
+            'others takes, or of what a bare epoll loop takes where that is the floor. Left of 1, in '
+            'green, hank takes less.</p>'
             f'<div class="card overview">{axis}{"".join(rows)}{axis}</div>')
 
 
@@ -276,7 +277,7 @@ def facts(tables):
     rows = [("CPU", f"{here['cpus']} × {here['cpu']}" if here else "unknown"),
             ("Memory", f"{here['memory_gib']:.0f} GiB" if here else "unknown"),
             ("Kernel", here.get("kernel", "unknown")),
-            ("Measured", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else "-"),
+            ("Measured", " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "never"),
             ("Rounds", f"{sum(len(r['rounds']) for r in records):,}")]
     return "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in rows)
 

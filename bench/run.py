@@ -160,8 +160,9 @@ def doubts(record):
     """Why a row does not deserve to be quoted."""
     median, turns = record["median"], len(record["rounds"])
     wide = median > 0 and (record["max"] - record["min"]) / median > SPREAD
-    return (["no task"] if "aside" in record else []) + (["one turn"] if turns == 1 else []) + (["wide spread"] if wide else []) + \
-        (["disturbed"] if record["foreign"] > DISTURBED else [])
+    found = {"no task": "aside" in record, "one turn": turns == 1, "wide spread": wide,
+             "disturbed": record["foreign"] > DISTURBED}
+    return [doubt for doubt, is_so in found.items() if is_so]
 
 
 def print_table(name, text, case, records):

@@ -87,8 +87,7 @@ def doubtful_rows_say_so():
 
 
 def a_cpu_that_another_process_uses_disturbs():
-    """Ours do not count, wherever they run: they have been waited for. What the machine does besides
-    is not for us to say, so the one is compared with the other."""
+    """Ours do not count, wherever they run: they have been waited for."""
     burn = [sys.executable, "-c", "import time\nwhile time.thread_time() < 0.5: pass"]
 
     class Burns(Fake):
