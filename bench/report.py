@@ -2,8 +2,8 @@
 """report.py - one page that shows all results: an overview, and bars for every question.
 
 The page is one file without scripts or outside resources; bars are SVG in percent of the width
-there is, so that it reads on a telephone as on a screen. What is compared was measured together: of each
-question the page shows the latest table that has a peer in it, and never mixes two.
+there is, so that it reads on a telephone as on a screen. What is compared was measured together: of
+each question the page shows the latest table that has a peer in it, and never mixes two.
 """
 import html
 import json
@@ -74,15 +74,16 @@ PAGE = """<!DOCTYPE html>
 <title>hank: benchmarks</title><style>{style}</style></head><body>
 <h1>hank, beside the systems you would pick instead</h1>
 <p>Each bar is the median of a few turns that the systems took one after the other, on one machine;
-the thin line goes from the least to the greatest. <strong>Shorter is better everywhere.</strong></p>
+the thin line goes from the least to the greatest. <strong>Shorter is better
+everywhere.</strong></p>
 <dl>{facts}</dl>
 {overview}
 {sections}
 <h2>Reading it</h2>
 <p class="soft">Ratios within a chart say more than its figures, and figures of two machines, or of
 two days, do not compare. A bar with a gap at its end is longer than the page is wide. What is
-measured, how, and what not to conclude from it: <code>bench/README.md</code>. Reproduce it with <code>./dev setup
---peers</code> and <code>./dev bench --report</code>.</p>
+measured, how, and what not to conclude from it: <code>bench/README.md</code>.
+Reproduce it with <code>./dev setup --peers</code> and <code>./dev bench --report</code>.</p>
 </body></html>
 """
 
@@ -265,8 +266,8 @@ def overview(ordered):
         for i in range(-OCTAVES, OCTAVES + 1))
     axis = f'<div class="row axis"><span></span><svg>{labels}</svg><span></span></div>'
     return ('<h2>All of it at once</h2><p>What hank takes, in multiples of what the best of the '
-            'others takes, or of what a bare epoll loop takes where that is the floor. Left of 1, in '
-            'green, hank takes less.</p>'
+            'others takes, or of what a bare epoll loop takes where that is the floor. Left of 1, '
+            'in green, hank takes less.</p>'
             f'<div class="card overview">{axis}{"".join(rows)}{axis}</div>')
 
 
