@@ -50,11 +50,13 @@ static void epoll_close(hk_reactor *r)
     r->backend_fd = r->wake_fd = -1;
 }
 
-static int epoll_attach(hk_reactor *r, hk_source *s)
+static int epoll_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
 {
-    struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
-                                   .data.u64 = hk_source_key(s)};
-    return hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_ADD, s->fd, &interest);
+    uint32_t in = wanted & HK_WATCH(HK_IN) ? EPOLLIN | EPOLLPRI | EPOLLRDHUP : 0u;
+    uint32_t out = wanted & HK_WATCH(HK_OUT) ? EPOLLOUT : 0u;
+    struct epoll_event interest = {.events = in | out | EPOLLET, .data.u64 = hk_source_key(s)};
+    int operation = before ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    return hk_os_epoll_ctl(r->backend_fd, operation, s->fd, &interest);
 }
 
 static void epoll_forget(hk_reactor *r, hk_source *s)
@@ -82,7 +84,7 @@ const hk_backend hk_backend_epoll = {
     .name = "epoll",
     .open = epoll_open,
     .close = epoll_close,
-    .attach = epoll_attach,
+    .watch = epoll_watch,
     .forget = epoll_forget,
     .wait = epoll_wait_ready,
     .interrupt = hk_reactor_write_eventfd,

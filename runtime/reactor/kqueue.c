@@ -56,22 +56,34 @@ static void kqueue_close(hk_reactor *r)
     r->backend_fd = -1;
 }
 
-static void kqueue_forget(hk_reactor *r, hk_source *s)
+/* Have the filters of these directions added or deleted. The number of receipts, or -errno. */
+static int change_filters(hk_reactor *r, hk_source *s, unsigned directions, unsigned flags,
+                          struct kevent *ret_receipts)
 {
-    struct kevent changes[2], receipts[2];
-    describe(&changes[0], s->fd, EVFILT_READ, EV_DELETE | EV_RECEIPT, 0);
-    describe(&changes[1], s->fd, EVFILT_WRITE, EV_DELETE | EV_RECEIPT, 0);
-    /* Fails only if the descriptor was closed behind our back; then the generation has to do. */
-    (void)hk_os_kevent_receipts(r->backend_fd, changes, 2, receipts);
+    struct kevent changes[2];
+    uint64_t key = hk_source_key(s);
+    int n = 0;
+    if (directions & HK_WATCH(HK_IN))
+        describe(&changes[n++], s->fd, EVFILT_READ, flags | EV_RECEIPT, key);
+    if (directions & HK_WATCH(HK_OUT))
+        describe(&changes[n++], s->fd, EVFILT_WRITE, flags | EV_RECEIPT, key);
+    return hk_os_kevent_receipts(r->backend_fd, changes, n, ret_receipts);
 }
 
-static int kqueue_attach(hk_reactor *r, hk_source *s)
+static void kqueue_forget(hk_reactor *r, hk_source *s)
 {
-    struct kevent changes[2], receipts[2];
-    uint64_t key = hk_source_key(s);
-    describe(&changes[0], s->fd, EVFILT_READ, EV_ADD | EV_CLEAR | EV_RECEIPT, key);
-    describe(&changes[1], s->fd, EVFILT_WRITE, EV_ADD | EV_CLEAR | EV_RECEIPT, key);
-    int rc = hk_os_kevent_receipts(r->backend_fd, changes, 2, receipts);
+    struct kevent receipts[2];
+    unsigned both = HK_WATCH(HK_IN) | HK_WATCH(HK_OUT);
+    /* Fails for a filter that is not there: never watched, or the descriptor was closed behind our
+     * back; then the generation has to do. */
+    (void)change_filters(r, s, both, EV_DELETE, receipts);
+}
+
+static int kqueue_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
+{
+    struct kevent receipts[2];
+    unsigned fresh = wanted & ~before;
+    int rc = change_filters(r, s, fresh, EV_ADD | EV_CLEAR, receipts);
     for (int i = 0; i < rc; i++) {
         int error = (int)receipts[i].data;
         /* EPIPE: a pipe whose other end is closed has no writing filter, and needs none. */
@@ -80,7 +92,7 @@ static int kqueue_attach(hk_reactor *r, hk_source *s)
     }
     if (rc >= 0)
         return 0;
-    kqueue_forget(r, s); /* the filter that was accepted */
+    (void)change_filters(r, s, fresh, EV_DELETE, receipts); /* the one that was accepted */
     return rc;
 }
 
@@ -124,7 +136,7 @@ const hk_backend hk_backend_kqueue = {
     .name = "kqueue",
     .open = kqueue_open,
     .close = kqueue_close,
-    .attach = kqueue_attach,
+    .watch = kqueue_watch,
     .forget = kqueue_forget,
     .wait = kqueue_wait,
     .interrupt = kqueue_interrupt,

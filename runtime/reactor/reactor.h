@@ -3,7 +3,7 @@
  *
  * One reactor a worker. A *source* is a descriptor in a reactor; an *op* is one wait on one
  * direction of it. A backend is of one of two kinds. One that reports readiness (epoll, kqueue) is
- * told of a descriptor once (`attach`). One that completes work (io_uring) is asked to go on with
+ * told of a direction once (`watch`). One that completes work (io_uring) is asked to go on with
  * one direction until something ends it (`arm`); what it takes out of the descriptor lies in the
  * source's flow (flow.h). Either ends an op with HK_RETRY: there is something now, in the flow or
  * in the descriptor, so look yourself.
@@ -44,6 +44,8 @@ typedef struct hk_backend hk_backend;
 
 typedef enum hk_direction { HK_IN = 0, HK_OUT = 1 } hk_direction;
 
+#define HK_WATCH(direction) (1u << (direction)) /* a set of them */
+
 /* One direction. ticket_* are written by the one waiter before it arms the word and read by
  * whoever polls; a read that raced is thrown away because the sequence has moved. */
 typedef struct hk_channel_word {
@@ -77,6 +79,8 @@ typedef enum hk_input {
  * fd, input   constant from open to close
  * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed
  * reactor     the one it is attached to; NULL until its first wait (release/acquire)
+ * watched     the directions of which that one tells; bits are only added while it is open
+ *             (release/acquire)
  * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves
  *             nothing. May be set without cause by an event that raced with close and open: costs
  *             a read
@@ -92,7 +96,8 @@ struct hk_source {
     uint8_t asked[2]; /* uring.c: what was asked for last */
     int fd;
     hk_lock attaching; /* two directions may wait for the first time at once */
-    uint32_t index;    /* of this slot, constant: what the kernel is given, with the generation */
+    HK_ATOMIC(uint32_t) watched;
+    uint32_t index; /* of this slot, constant: what the kernel is given, with the generation */
     HK_ATOMIC(const void *) user;
     hk_flow flow[2];
     union {
@@ -152,8 +157,10 @@ struct hk_backend {
     const char *name;
     int (*open)(hk_reactor *r);
     void (*close)(hk_reactor *r);
-    int (*attach)(hk_reactor *r, hk_source *s); /* at the first wait; edge-triggered, both ways */
-    /* Instead of attach, for completion: go on with this direction, which is not running. */
+    /* At the first wait in a direction: tell of those in `wanted` (bits), edge-triggered, and of
+     * what is so already. `before`: of those it tells by now; 0: it does not know the source. */
+    int (*watch)(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted);
+    /* Instead of watch, for completion: go on with this direction, which is not running. */
     int (*arm)(hk_reactor *r, hk_source *s, hk_direction d);
     void (*forget)(hk_reactor *r, hk_source *s); /* before close(2): no event of it comes after */
     /* Wait at most timeout_ns (0: look only; < 0: for ever), call hk_source_event for each

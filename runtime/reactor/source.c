@@ -129,6 +129,7 @@ hk_source *hk_source_open(int fd)
     hk_flow_begin(s, hk_load_relaxed(&s->generation)); /* relaxed: nobody else changes it */
     /* Relaxed: whoever else gets to know this source does so through its owner. */
     hk_store_relaxed(&s->reactor, (hk_reactor *)NULL);
+    hk_store_relaxed(&s->watched, 0u);
     hk_store_relaxed(&s->user, (const void *)s);
     hk_store_relaxed(&s->hung_up, false);
     return s;
@@ -158,16 +159,24 @@ void hk_source_close(hk_source *s)
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
-static int attach_once(hk_source *s, hk_reactor *home)
+/* Most writes never wait, and a descriptor that is watched for them is said to be writable with
+ * each of its other events. Who waits to write first wants to read next. */
+static int watch_once(hk_source *s, hk_direction d, hk_reactor *r)
 {
-    if (HK_LIKELY(hk_load_acquire(&s->reactor) != NULL)) /* [source:attach] acquire */
+    if (HK_LIKELY(hk_load_acquire(&s->watched) & HK_WATCH(d))) /* [source:attach] acquire */
         return 0;
     int rc = 0;
     hk_lock_take(&s->attaching, HK_RANK_REACTOR);
-    if (!hk_load_relaxed(&s->reactor)) { /* relaxed: written under this lock */
-        rc = home->backend->attach(home, s);
-        if (rc == 0)
-            hk_store_release(&s->reactor, home); /* [source:attach] release: attached */
+    unsigned before = hk_load_relaxed(&s->watched); /* relaxed: written under this lock */
+    if (!(before & HK_WATCH(d))) {
+        unsigned wanted = before | HK_WATCH(HK_IN) | HK_WATCH(d);
+        if (before)
+            r = hk_load_relaxed(&s->reactor); /* relaxed: the same */
+        rc = r->backend->watch(r, s, before, wanted);
+        if (rc == 0) {
+            hk_store_release(&s->reactor, r);      /* [source:attach] release: attached */
+            hk_store_release(&s->watched, wanted); /* [source:attach] release: the same */
+        }
     }
     hk_lock_drop(&s->attaching);
     return rc;
@@ -189,7 +198,7 @@ int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home)
     bool completes = r->backend->arm;
     /* It moves to where it is waited for, as long as that is of the same kind. */
     int rc = completes ? arm_again(s, d, home && home->backend == r->backend ? home : r)
-                       : attach_once(s, home);
+                       : watch_once(s, d, r);
     if (rc != 0)
         return rc;
 
@@ -215,7 +224,7 @@ bool hk_source_is_watched(hk_source *s, hk_direction d)
 {
     hk_reactor *r = hk_load_acquire(&s->reactor); /* [source:attach] acquire */
     if (!r || !r->backend->arm)
-        return r != NULL;
+        return hk_load_acquire(&s->watched) & HK_WATCH(d);      /* [source:attach] acquire */
     return hk_load_acquire(&s->flow[d].word) & HK_FLOW_RUNNING; /* [flow:word] acquire */
 }
 

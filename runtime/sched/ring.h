@@ -55,13 +55,13 @@ static inline struct hk_task *hk_ring_pop(hk_ring *r)
     }
 }
 
-/* Owner. The next one to pop, unless a thief is faster; NULL: empty. */
-static inline struct hk_task *hk_ring_peek(hk_ring *r)
+/* Owner. Who will be popped after so many others, unless a thief is faster; NULL: nobody. */
+static inline struct hk_task *hk_ring_peek(hk_ring *r, uint64_t others)
 {
-    uint64_t head = hk_load_relaxed(&r->head); /* a guess */
-    if (head == hk_load_relaxed(&r->tail))     /* own index */
+    uint64_t at = hk_load_relaxed(&r->head) + others; /* a guess */
+    if ((int64_t)(hk_load_relaxed(&r->tail) - at) <= 0) /* own index */
         return NULL;
-    return hk_load_relaxed(&r->slots[head % HK_RING_SLOTS]); /* own writes */
+    return hk_load_relaxed(&r->slots[at % HK_RING_SLOTS]); /* own writes */
 }
 
 /* A thief, who owns the empty ring `into`. The number moved: half of `from`, rounded up. */

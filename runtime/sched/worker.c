@@ -109,15 +109,23 @@ static bool is_round_over(const hk_worker *w)
     return (w->tick + 1) % HK_TICKS_PER_ROUND == 0;
 }
 
-/* The task after this one: have the top of its stack at hand. A thousand stacks that wait in turn
- * are in no cache, and the first frame that returns would wait for the memory of each. Unwatched:
- * a thief may have taken it meanwhile, and then the hint is a wrong one. */
+/* The tasks after this one: have at hand what each will need, a step a turn, because where the top
+ * of a stack is stands in its fiber, and where that is in the task. A thousand of them that wait in
+ * turn are in no cache, and each step would wait for memory. Unwatched: a thief may have taken one
+ * meanwhile, and then the hint is a wrong one. */
 HK_UNWATCHED static void expect_next(hk_worker *w)
 {
-    hk_task *t = hk_ring_peek(&w->ring);
+    hk_task *third = hk_ring_peek(&w->ring, 2);
+    if (third)
+        hk_task_expect(third);
+    hk_task *second = hk_ring_peek(&w->ring, 1);
+    if (second)
+        hk_task_expect_fiber(second);
+    hk_task *t = hk_ring_peek(&w->ring, 0);
     if (!t || hk_load_relaxed(&t->phase) == HK_PHASE_NEW || !t->fiber)
         return;
     char *sp = t->fiber->sp;
+#pragma GCC unroll 16
     for (int i = 0; i < EXPECTED_LINES; i++)
         HK_PREFETCH(sp + (ptrdiff_t)i * HK_CACHE_LINE);
 }

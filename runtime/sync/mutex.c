@@ -138,17 +138,29 @@ HK_NOINLINE static bool hand_over(hk_mutex *m, hk_sleeper *me)
     return next != NULL;
 }
 
+/* False: somebody waits, or it is not ours. Looked at first, as in take. */
+static bool give_back(hk_mutex *m, hk_sleeper *me)
+{
+    uintptr_t word = word_of(me);
+    /* [mutex:word] release: pairs with take. */
+    return hk_load_relaxed(&m->word) == word && hk_cas_release(&m->word, &word, (uintptr_t)0);
+}
+
+HK_NOINLINE static void unlock_slowly(hk_mutex *m, hk_sleeper *me)
+{
+    do {
+        uintptr_t word = hk_load_relaxed(&m->word); /* if it is ours, only WAITERS can change */
+        if (HK_UNLIKELY(holder_of(word) != me))
+            hk_panic("mutex %p is unlocked by a task that does not hold it", (void *)m);
+        if ((word & WAITERS) && hand_over(m, me))
+            return;
+    } while (HK_UNLIKELY(!give_back(m, me)));
+}
+
 void hank_mutex_unlock(hank_mutex *public)
 {
     hk_mutex *m = mutex_of(public);
     hk_sleeper *me = hk_park_self();
-    uintptr_t word = hk_load_relaxed(&m->word); /* if it is ours, only WAITERS can change */
-    do {
-        if (HK_UNLIKELY(holder_of(word) != me))
-            hk_panic("mutex %p is unlocked by a task that does not hold it", (void *)public);
-        if ((word & WAITERS) && hand_over(m, me))
-            return;
-        word = word_of(me);
-        /* [mutex:word] release: pairs with take. */
-    } while (HK_UNLIKELY(!hk_cas_release(&m->word, &word, (uintptr_t)0)));
+    if (HK_UNLIKELY(!give_back(m, me)))
+        unlock_slowly(m, me);
 }

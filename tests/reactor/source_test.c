@@ -11,12 +11,15 @@
 #include "reactor/reactor.h"
 
 static int attached, forgotten, attach_result;
+static unsigned was_watched, is_watched;
 static hk_reactor home;
 static hk_sleeper sleeper[2];
 
-static int count_attach(hk_reactor *r, hk_source *s)
+static int count_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
 {
     (void)r, (void)s;
+    was_watched = before;
+    is_watched = wanted;
     attached++;
     return attach_result;
 }
@@ -28,7 +31,7 @@ static void count_forget(hk_reactor *r, hk_source *s)
 }
 
 static const hk_backend counting = {
-    .name = "counting", .attach = count_attach, .forget = count_forget};
+    .name = "counting", .watch = count_watch, .forget = count_forget};
 
 static void setup(void)
 {
@@ -226,17 +229,52 @@ Test(source, closing_moves_the_words_so_that_a_slow_poller_fails)
     cr_expect_neq(hk_load_relaxed(&s->direction[HK_OUT].word), seen_out);
 }
 
-Test(source, both_directions_share_one_attachment)
+enum { BOTH = HK_WATCH(HK_IN) | HK_WATCH(HK_OUT) };
+
+Test(source, a_direction_is_watched_from_its_first_wait_on)
 {
+    hk_reactor other = {.backend = NULL}; /* never asked: the first wait decided */
     hk_source *s = hk_source_open(3);
     cr_expect_eq(attached, 0, "nothing before the first wait");
-    (void)hk_source_start(s, HK_IN, begin(HK_IN), &home);
+    for (int i = 0; i < 2; i++) {
+        (void)hk_source_start(s, HK_IN, begin(HK_IN), &home);
+        cr_expect_eq(attached, 1);
+        cr_expect(was_watched == 0 && is_watched == HK_WATCH(HK_IN));
+        hk_source_stop(s, HK_IN);
+    }
+    cr_expect(hk_source_is_watched(s, HK_IN) && !hk_source_is_watched(s, HK_OUT));
+    for (int i = 0; i < 2; i++) {
+        (void)hk_source_start(s, HK_OUT, begin(HK_OUT), &other);
+        cr_expect_eq(attached, 2);
+        cr_expect(was_watched == HK_WATCH(HK_IN) && is_watched == BOTH);
+        hk_source_stop(s, HK_OUT);
+    }
+    cr_expect(hk_source_is_watched(s, HK_OUT));
+    hk_source_close(s);
+    cr_expect_eq(forgotten, 1);
+}
+
+Test(source, who_waits_to_write_first_is_watched_both_ways)
+{
+    hk_source *s = hk_source_open(3);
     (void)hk_source_start(s, HK_OUT, begin(HK_OUT), &home);
+    (void)hk_source_start(s, HK_IN, begin(HK_IN), &home);
     cr_expect_eq(attached, 1);
+    cr_expect(was_watched == 0 && is_watched == BOTH);
     hk_source_stop(s, HK_IN);
     hk_source_stop(s, HK_OUT);
     hk_source_close(s);
     cr_expect_eq(forgotten, 1);
+}
+
+Test(source, the_next_user_of_a_slot_is_not_watched)
+{
+    hk_source *s = hk_source_open(3);
+    (void)hk_source_start(s, HK_OUT, begin(HK_OUT), &home);
+    hk_source_stop(s, HK_OUT);
+    hk_source_close(s);
+    cr_assert_eq(hk_source_open(4), s);
+    cr_expect(!hk_source_is_watched(s, HK_IN) && !hk_source_is_watched(s, HK_OUT));
 }
 
 Test(source, an_attachment_that_failed_is_tried_again)
