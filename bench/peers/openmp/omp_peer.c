@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIB_N = 32, FIB_VALUE = 2178309, FIB_SPAWNED = 3524577, TASKS = 1000000, BATCH = 1000 };
+/* fib of less than the others: a second, and not ten. The figure is for one task. */
+enum { FIB_N = 27, FIB_VALUE = 196418, FIB_SPAWNED = 317810, TASKS = 1000000, BATCH = 1000 };
 
 static double now_ns(void)
 {
