@@ -3,9 +3,10 @@
 """mutate.py - do the models notice? Weakens one order or removes one step of the real code at a
 time (mutations.txt), in a copy, and runs the model against it.
 
-    mutate.py --build DIR [--source DIR] [--cc CC] [--jobs N] [NAME ...]
+    mutate.py --build DIR [--source DIR] [--cc CC] [--jobs N] [--no-baseline] [NAME ...]
 
-NAME is a part of a mutation's name. Fails if one that must be killed survives, if one that is
+NAME is a part of a mutation's name. --no-baseline: the unchanged programs are built but not run,
+for where they are tests of their own. Fails if one that must be killed survives, if one that is
 listed as not needed is killed, if a text is no longer found exactly once, or if an unchanged
 program fails (which also compares its golden counts). Needs nothing but Python and a C compiler.
 """
@@ -109,19 +110,30 @@ class Workshop:
                             self.build / f"checker/{name}.o") for name in CHECKER]
         self.objects = [job.result() for job in jobs]
 
-    def program(self, name, place, first=None):
-        objects = [self.compile(self.source / f"tests/model/{name}_model.c",
-                                place / f"{name}_model.o", first)]
-        for file in PROGRAMS[name]:
-            changed = first / file if first else None
-            source = changed if changed and changed.exists() else self.source / "runtime" / file
-            objects.append(self.compile(source, place / (file.replace("/", "_") + ".o"), first))
+    def unchanged(self, name):
+        return self.build / "unchanged" / name
+
+    def program(self, name, place, changed=None):
+        """`changed`: a file whose copy in place/runtime comes first. Of a C file nobody else's
+        object depends; of a header all may."""
+        first = place / "runtime" if changed else None
+        objects = []
+        for file in [f"tests/model/{name}_model.c"] + [f"runtime/{f}" for f in PROGRAMS[name]]:
+            as_object = file.replace("/", "_") + ".o"
+            if not changed or changed.endswith(".h"):
+                objects.append(self.compile(self.source / file, place / as_object, first))
+            elif file == f"runtime/{changed}":
+                objects.append(self.compile(first / changed, place / as_object, first))
+            else:
+                objects.append(self.unchanged(name) / as_object)
         target = place / name
         subprocess.run([self.cc, *objects, *self.objects, "-o", target], check=True)
         return target
 
-    def baseline(self, name):
-        target = self.program(name, self.build / "unchanged" / name)
+    def baseline(self, name, run):
+        target = self.program(name, self.unchanged(name))
+        if not run:
+            return
         done = subprocess.run([target], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
         if done.returncode != 0:
             raise Broken(f"the unchanged {name} model fails:\n{done.stdout}")
@@ -132,7 +144,7 @@ class Workshop:
         copy = place / "runtime" / m["file"]
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(mutated((self.source / "runtime" / m["file"]).read_text(), m))
-        target = self.program(m["model"], place, place / "runtime")
+        target = self.program(m["model"], place, m["file"])
         try:
             done = subprocess.run([target, "--mutant"], capture_output=True, text=True,
                                   timeout=TIMEOUT_SECONDS)
@@ -155,6 +167,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--no-baseline", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     shop = Workshop(options)
@@ -166,7 +179,8 @@ def main():
                      if not options.names or any(n in m["name"] for n in options.names)]
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             shop.checker(pool)
-            list(pool.map(shop.baseline, {m["model"] for m in mutations}))
+            list(pool.map(lambda name: shop.baseline(name, not options.no_baseline),
+                          {m["model"] for m in mutations}))
             for m, (got, by) in zip(mutations, pool.map(shop.judge, mutations)):
                 right = got == m["expect"]
                 wrong += not right
