@@ -178,7 +178,9 @@ static void run_worker(hk_worker *w)
 {
     if (w->runtime->options.pin)
         (void)hk_os_thread_pin(w->cpu); /* a wish */
+    hk_sample_enter(&w->sample);
     hk_worker_main(w);
+    hk_sample_leave(&w->sample);
 }
 
 static void *worker_thread(void *arg)

@@ -90,6 +90,7 @@ typedef struct hk_runtime {
     uint32_t interrupts_seen;
     int64_t leftovers_due;
     struct hk_glance *glances;
+    bool samples; /* somebody wants to know where slow tasks are */
 
     struct hk_task *first;
     hank_fn main_fn;
