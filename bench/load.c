@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* load.c - a load generator for echo and HTTP servers, one thread of epoll.
  *
- *   load -p PORT [-c CONNECTIONS] [-r RATE] [-x] [-i] [-b MS] [-t] [-s PID] [-w SECONDS]
+ *   load -p PORT [-c CONNECTIONS] [-r RATE] [-x] [-i] [-b MS] [-t] [-s PID,...] [-w SECONDS]
  *        [-d SECONDS] [-u CPU]
  *
  * Closed loop (no -r): every connection always has one message on its way; the next is sent when
@@ -25,8 +25,8 @@
  * until something is due, for the CPU is the server's.
  *
  * -t speaks HTTP instead of a 64-byte echo; the length of an answer is learnt from the first one.
- * -s names the server, whose CPU time over the measured seconds is then shared among the messages.
- * Output is one line of key=value; times are microseconds. */
+ * -s names the processes of the server, whose CPU time over the measured seconds is then shared
+ * among the messages. Output is one line of key=value; times are microseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -53,8 +53,8 @@ struct options {
     long connections;
     double rate; /* messages a second; 0: closed loop */
     bool http, storm, idle;
-    double hog_ms; /* between two bursts; 0: none */
-    pid_t server;  /* 0: unknown */
+    double hog_ms;      /* between two bursts; 0: none */
+    const char *server; /* process ids; NULL: unknown */
     double warm_up, duration;
     int cpu; /* -1: any */
 };
@@ -92,9 +92,21 @@ static int64_t cpu_of(pid_t process)
 {
     clockid_t clock;
     struct timespec t;
-    if (process == 0 || clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &t) < 0)
+    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &t) < 0)
         return 0;
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The same of all `processes`, separated by commas. */
+static int64_t cpu_of_all(const char *processes)
+{
+    int64_t sum = 0;
+    while (processes && *processes) {
+        char *end;
+        sum += cpu_of((pid_t)strtol(processes, &end, 10));
+        processes = *end == ',' ? end + 1 : NULL;
+    }
+    return sum;
 }
 
 /* `number` picks the source address; 0: the system does. */
@@ -287,7 +299,7 @@ static int64_t drive(struct load *l)
     while ((now = now_ns()) < l->stop) {
         if (!measuring && now >= l->measure_from) {
             measuring = true;
-            cpu_before = cpu_of(l->o.server);
+            cpu_before = cpu_of_all(l->o.server);
         }
         if (l->o.rate > 0)
             ask_what_is_due(l, now);
@@ -295,7 +307,7 @@ static int64_t drive(struct load *l)
         for (int i = 0; i < n; i++)
             readable(l, events[i].data.ptr);
     }
-    int64_t cpu = cpu_of(l->o.server) - cpu_before;
+    int64_t cpu = cpu_of_all(l->o.server) - cpu_before;
     if (has_hog)
         (void)pthread_join(hog_thread, NULL); /* it ends at l->stop, too */
     return cpu;
@@ -370,7 +382,7 @@ static bool parse(int argc, char **argv, struct options *o)
         case 'i': o->idle = true; break;
         case 'b': o->hog_ms = value; break;
         case 't': o->http = true; break;
-        case 's': o->server = (pid_t)value; break;
+        case 's': o->server = optarg; break;
         case 'w': o->warm_up = value; break;
         case 'd': o->duration = value; break;
         case 'u': o->cpu = (int)value; break;
@@ -394,7 +406,7 @@ int main(int argc, char **argv)
     static struct load load = {.o = {.connections = 64, .warm_up = 0.3, .duration = 1, .cpu = -1}};
     if (!parse(argc, argv, &load.o)) {
         fprintf(stderr,
-                "usage: %s -p PORT [-c CONNECTIONS] [-r RATE] [-x] [-i] [-b MS] [-t] [-s PID] "
+                "usage: %s -p PORT [-c CONNECTIONS] [-r RATE] [-x] [-i] [-b MS] [-t] [-s PID,...] "
                 "[-w SECONDS] [-d SECONDS] [-u CPU]\n",
                 argv[0]);
         return 2;

@@ -3,7 +3,10 @@
 """run.py - hank and its peers side by side: ./dev bench [NAME ...]
 
     --hank        hank alone: seconds
-    --rounds N    how often each system has its turn (5)
+    --rounds N    exactly so many turns each, however long that takes
+    --minutes N   otherwise: for all that was asked (12); a system has two to five turns
+    --workers N   so many workers in every case, and not those that the question is about
+    --quick       only to see that it works: little work, one turn, and no figure means anything
     --report      draw build/bench/report.html from all results so far
     --list        what can be asked for
 
@@ -13,7 +16,10 @@ every figure. README.md beside this file says what the figures mean and what the
 import argparse
 import json
 import os
+import pathlib
+import platform
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,141 +27,23 @@ import time
 
 import report
 import systems
+from questions import BENCHES, Question
 
-MICRO_LIMIT = 120    # seconds until a round counts as hung
-SLOW_ROUND = 3.0     # a system that takes longer than this has three turns, not five
+TURNS = 5            # of a system, if time allows
+LEAST_TURNS = 2      # even if that takes twice as long
+HOPELESS = 5         # one turn for a system so many times slower than the best ...
+HOPELESS_SECONDS = 1.0  # ... that takes longer than this
 DISTURBED = 0.15     # share of a CPU that others used during a round
 SPREAD = 0.35        # (max - min) / median from which a median deserves doubt
-
-
-class Question:
-    """A benchmark of programs: the same binary name and arguments for each system."""
-
-    def __init__(self, text, workers, peers):
-        self.text, self.peers, self.ours = text, peers, ["hank"]
-        self.cases = [{"workers": w} for w in workers]
-        self.floor = None
-
-    def sample(self, name, system, case):
-        program = (systems.HANK / "bench" / name if system == "hank"
-                   else systems.PEERS_BY_NAME[system].binary)
-        arguments = [] if system == "hank" else [name]
-        command = [str(program), *arguments, str(case["workers"]), "1"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=MICRO_LIMIT)
-        lines = [line.split() for line in done.stdout.splitlines() if line.startswith("R ")]
-        found = [line for line in lines if line[1] == name]
-        if done.returncode or not found:
-            raise RuntimeError(done.stderr.strip()[-300:] or f"ended with {done.returncode}")
-        return {"value": float(found[-1][5]), "unit": found[-1][6]}
-
-
-class Service:
-    """A benchmark of servers: CPU a message, and its ratio to bare epoll in the same turn."""
-
-    CASES = [{"workers": 1, "connections": 64}, {"workers": 2, "connections": 1000}]
-
-    def __init__(self, text, kind, peers, cases=CASES):
-        self.text, self.kind, self.peers, self.ours = text, kind, peers, list(systems.REACTORS)
-        self.cases, self.floor = cases, "epoll"
-
-    def sample(self, name, system, case):
-        pinned = server_pins(case["workers"])
-        load_options = ["-c", case["connections"], *(["-u", systems.cpus()[-1]] if pinned else []),
-                        *{"http": ["-t"], "storm": ["-x"]}.get(self.kind, [])]
-        command = systems.server_command(system, "http" if self.kind == "http" else "echo",
-                                         case["workers"])
-        with systems.Server(command, pinned) as server:
-            if self.kind == "http" and systems.shutil.which("wrk"):
-                systems.load(server, [*load_options, "-w", 0, "-d", 0.3])
-                seen = systems.wrk(server, case["connections"], 1, pinned)
-            else:
-                seen = systems.load(server, [*load_options, "-w", 0.3, "-d", 1])
-        return {"value": seen["cpu_us"], "unit": "us", "rate": seen["rate"], "p99": seen["p99"]}
-
-
-def server_pins(workers):
-    """Whether a server of so many workers has one CPU and the generator another."""
-    return workers == 1 and len(systems.cpus()) > 1
-
-
-class Latency:
-    """A benchmark of servers at a fixed rate: p99 in us, from the moment a message was due."""
-
-    def __init__(self, text, rate, workers, extra, peers):
-        self.text, self.rate, self.extra, self.peers = text, rate, extra, peers
-        self.ours = list(systems.REACTORS)
-        self.cases, self.floor = [{"workers": workers, "connections": 64}], "epoll"
-
-    def sample(self, name, system, case):
-        pinned = server_pins(case["workers"])
-        options = ["-c", case["connections"], "-r", self.rate, "-w", 0.5, "-d", 3, *self.extra,
-                   *(["-u", systems.cpus()[-1]] if pinned else [])]
-        command = systems.server_command(system, "echo", case["workers"])
-        with systems.Server(command, pinned) as server:
-            seen = systems.load(server, options)
-        return {"value": seen["p99"], "unit": "us", "rate": seen["rate"], "p99": seen["p99"]}
-
-
-class Idle:
-    """A benchmark of servers: memory of a connection that has spoken once and is silent."""
-
-    def __init__(self, text, connections, peers):
-        self.text, self.peers, self.floor, self.ours = text, peers, None, list(systems.REACTORS)
-        self.cases = [{"workers": 1, "connections": connections}]
-
-    def sample(self, name, system, case):
-        command = systems.server_command(system, "echo", case["workers"])
-        with systems.Server(command) as server:
-            value, n = systems.idle_connections(server, case["connections"])
-        return {"value": value, "unit": "B"}
-
-
-SERVERS = ["epoll", "io_uring", "libuv", "tokio", "go"]
-BENCHES = {
-    "switch": Question("two tasks yield to each other", [1], ["boost", "go", "tokio"]),
-    "yield": Question("1000 tasks yield", [1, 2], ["boost", "go", "tokio"]),
-    "spawn_join": Question("a million empty tasks, then join them", [1, 2],
-                           ["tbb", "rayon", "tokio", "go"]),
-    "spawn_batch": Question("empty tasks, a thousand at a time", [1, 2],
-                            ["tbb", "rayon", "boost", "tokio", "go"]),
-    "fib": Question("fib(32), a task at every level", [1, 2], ["rayon", "tbb", "tokio", "go"]),
-    "skynet": Question("a tree of ten children each, a million leaves", [1, 2],
-                       ["tbb", "rayon", "tokio", "go"]),
-    "chan_1p1c": Question("an item through a channel, one to one", [1, 2],
-                          ["boost", "go", "tokio"]),
-    "chan_4p4c": Question("an item through a channel, four to four", [1, 2],
-                          ["boost", "go", "tokio"]),
-    "mutex": Question("100 tasks count up under a mutex", [1, 2], ["boost", "go", "tokio"]),
-    "mutex_yield": Question("the same, yielding while they hold it", [1, 2],
-                            ["boost", "go", "tokio"]),
-    "memory": Question("bytes of a task that waits", [1], ["tokio", "go"]),
-    "sleepers": Question("100,000 tasks sleep a second: seconds beyond it", [1, 2],
-                         ["tokio", "go"]),
-    "idle": Question("CPU of an idle runtime in two seconds", [2], []),
-    "wake": Question("a foreign thread wakes a sleeping runtime", [1],
-                     ["eventfd", "tokio", "go"]),
-    "pingpong": Question("two tasks, two channels: a round trip", [1, 2],
-                         ["boost", "go", "tokio"]),
-    "pingpong_cross": Question("the same, held on different threads", [2],
-                               ["futex", "go", "tokio"]),
-    "timer_churn": Question("an hour's timeout around a yield", [1, 2], ["go", "tokio"]),
-    "storm": Service("connect, send, receive, close: CPU of the server each", "storm",
-                     [*SERVERS, "boost"], [{"workers": w, "connections": 64} for w in (1, 2)]),
-    "echo_rate": Latency("64-byte echo, 20000 a second: p99", 20000, 1, [], [*SERVERS, "boost"]),
-    "hog": Latency("echo, 6400 a second, 50 ms of computing ten times a second: p99", 6400, 2,
-                   ["-b", 100], ["epoll", "libuv", "tokio", "go", "boost"]),
-    "idle_connections": Idle("9000 connections that are silent: memory of each", 9000,
-                             [*SERVERS, "boost"]),
-    "echo": Service("64-byte echo: CPU of the server a message", "echo", [*SERVERS, "boost"]),
-    "http": Service("keep-alive GET: CPU of the server a request", "http", SERVERS),
-}
 
 
 # --- one sample, and whether anybody disturbed it ------------------------------------------------
 
 def busy_seconds():
-    fields = [int(f) for f in open("/proc/stat").readline().split()[1:]]
-    return (fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / os.sysconf("SC_CLK_TCK")
+    """Of all CPUs: working, or taken away from a virtual machine."""
+    user, nice, system, _, _, irq, softirq, stolen = (
+        int(f) for f in open("/proc/stat").readline().split()[1:9])
+    return (user + nice + system + irq + softirq + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 def own_seconds():
@@ -163,44 +51,70 @@ def own_seconds():
     return sum(u.ru_utime + u.ru_stime for u in usage)
 
 
-def sample(bench, name, system, case):
+def sample(bench, name, system, case, is_quick):
     """What the benchmark gives, with the seconds it took and the share of a CPU others had."""
     busy, own, start = busy_seconds(), own_seconds(), time.monotonic()
-    seen = bench.sample(name, system, case)
+    seen = bench.sample(name, system, case, is_quick)
     seen["seconds"] = time.monotonic() - start
     foreign = (busy_seconds() - busy) - (own_seconds() - own)
     seen["foreign"] = max(0.0, foreign) / max(seen["seconds"], 0.1)
     return seen
 
 
-def measure(name, case, names, rounds):
+# --- turns ---------------------------------------------------------------------------------------
+
+class Turns:
+    """How many turns a case gets: exactly so many, or as many as fit until a deadline."""
+
+    def __init__(self, exactly=None, seconds=0.0):
+        self.exactly, self.deadline = exactly, time.monotonic() + seconds
+        self.patience = self.deadline + seconds  # for the least there should be
+
+    def another(self, done, seconds_each):
+        if self.exactly:
+            return done < self.exactly
+        end = time.monotonic() + seconds_each
+        return done < 1 or (done < LEAST_TURNS and end < self.patience) or (
+            done < TURNS and end < self.deadline)
+
+    def is_hopeless(self, seen, best):
+        """One turn says all that is to be said of it."""
+        return (not self.exactly and seen["seconds"] > HOPELESS_SECONDS
+                and seen["value"] > HOPELESS * best)
+
+
+def measure(bench, name, case, names, turns, is_quick=False):
     """{system: [sample, ...]}, taken in turns; every second turn runs backwards."""
-    bench = BENCHES[name]
-    samples = {system: [] for system in names}
-    for turn in range(rounds):
-        for system in names if turn % 2 == 0 else names[::-1]:
+    samples, failures = {system: [] for system in names}, []
+    done, spent = 0, 0.0
+    while turns.another(done, spent):
+        start = time.monotonic()
+        best = min((seen[0]["value"] for seen in samples.values() if seen), default=0)
+        for system in names if done % 2 == 0 else names[::-1]:
             seen = samples[system]
-            if seen is None or (turn >= 3 and seen[0]["seconds"] > SLOW_ROUND):
+            if system in failures or (
+                    seen and bench.floor != system and turns.is_hopeless(seen[0], best)):
                 continue
             try:
-                seen.append(sample(bench, name, system, case))
-            except (RuntimeError, OSError, subprocess.TimeoutExpired) as why:
+                seen.append(sample(bench, name, system, case, is_quick))
+            except (RuntimeError, OSError, subprocess.SubprocessError) as why:
                 print(f"{name}: {system} failed: {why}", flush=True)
-                samples[system] = None
-    return {system: seen for system, seen in samples.items() if seen}
+                failures.append(system)
+        done, spent = done + 1, time.monotonic() - start
+    return {s: seen for s, seen in samples.items() if seen and s not in failures}, failures
 
 
 # --- results -------------------------------------------------------------------------------------
 
-def ratio(name, system, samples):
-    """To the floor of the same turn where there is one, else to the best peer's median."""
-    floor = BENCHES[name].floor
+def ratio(floor, aside, system, samples):
+    """To the floor of the same turn where there is one, else to the best peer's median. None, None:
+    to nobody."""
     if floor:
         pairs = zip(samples[system], samples.get(floor, []))
         ratios = [s["value"] / f["value"] for s, f in pairs if f["value"]]
         return (statistics.median(ratios), floor) if ratios else (None, None)
     medians = {s: statistics.median(x["value"] for x in seen)
-               for s, seen in samples.items() if s not in systems.REACTORS}
+               for s, seen in samples.items() if s not in systems.REACTORS and s not in aside}
     if not medians:
         return None, None
     best = min(medians, key=medians.get)
@@ -208,30 +122,53 @@ def ratio(name, system, samples):
     return (mine / medians[best], best) if medians[best] else (None, None)
 
 
-def results(name, case, samples):
+def results(name, bench, case, samples):
+    floor = bench.also[name][1] if name in bench.also else bench.floor
+    aside = () if floor else bench.aside
     for system, seen in samples.items():
         values = [s["value"] for s in seen]
-        times, to = ratio(name, system, samples)
+        times, to = ratio(floor, aside, system, samples)
         record = {"bench": name, "system": system, **case, "unit": seen[0]["unit"],
                   "median": round(statistics.median(values), 4), "min": min(values),
                   "max": max(values), "rounds": values,
                   "foreign": round(max(s["foreign"] for s in seen), 3)}
         if times is not None:
             record.update(ratio=round(times, 3), ratio_to=to)
+        if system in aside:
+            record["aside"] = True
         for extra in ("rate", "p99"):
             if extra in seen[0]:
                 record[extra] = round(statistics.median(s[extra] for s in seen), 1)
         yield record
 
 
+def beside(other, samples):
+    """The samples of what the same programs printed besides, under its own name."""
+    found = {}
+    for system, seen in samples.items():
+        if all(other in s["also"] for s in seen):
+            found[system] = [{**s, "value": s["also"][other][0], "unit": s["also"][other][1]}
+                             for s in seen]
+    return found
+
+
 def figure(value):
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def print_table(name, case, records):
+def doubts(record):
+    """Why a row does not deserve to be quoted."""
+    median, turns = record["median"], len(record["rounds"])
+    wide = median > 0 and (record["max"] - record["min"]) / median > SPREAD
+    found = {"no task": "aside" in record, "one turn": turns == 1, "wide spread": wide,
+             "disturbed": record["foreign"] > DISTURBED}
+    return [doubt for doubt, is_so in found.items() if is_so]
+
+
+def print_table(name, text, case, records):
     servers = "rate" in records[0]
     where = ", ".join(f"{v} {k if v != 1 else k.rstrip('s')}" for k, v in case.items())
-    print(f"\n{name}: {BENCHES[name].text} ({where}), {records[0]['unit']}")
+    print(f"\n{name}: {text} ({where}), {records[0]['unit']}")
     heads = ["median", "min", "max", "ratio"] + (["per second", "p99 us"] if servers else [])
     print(f"  {'':<10}" + "".join(f"{h:>11}" for h in heads))
     for r in sorted(records, key=lambda r: r["median"]):
@@ -239,14 +176,11 @@ def print_table(name, case, records):
                  f"{r['ratio']:.2f}" if "ratio" in r else ""]
         if servers:
             cells += [figure(r["rate"]), figure(r["p99"])]
-        wide = r["median"] > 0 and (r["max"] - r["min"]) / r["median"] > SPREAD
-        doubts = (["wide spread"] if wide else []) + \
-            (["disturbed"] if r["foreign"] > DISTURBED else [])
         line = f"  {r['system']:<10}" + "".join(f"{c:>11}" for c in cells)
-        print(f"{line}  {', '.join(doubts)}".rstrip())
+        print(f"{line}  {', '.join(doubts(r))}".rstrip())
     to = next((r["ratio_to"] for r in records if "ratio_to" in r), None)
     if to:
-        print(f"  ratio: to {to}" + (" in the same turn" if BENCHES[name].floor else ""))
+        print(f"  ratio: to {to}")
     sys.stdout.flush()
 
 
@@ -266,59 +200,103 @@ def parse():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--hank", action="store_true")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)  # for the tests
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     unknown = [n for n in options.names if n not in BENCHES]
-    if unknown or options.rounds < 1:
-        parser.error(f"no benchmark {', '.join(unknown)}; --list names them" if unknown
-                     else "at least one round")
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; --list names them")
+    if min(options.rounds or 1, options.workers or 1) < 1 or options.minutes <= 0:
+        parser.error("at least one")
+    if options.quick:
+        options.hank, options.rounds = True, options.rounds or 1
     return options
 
 
-def measure_all(names, options):
-    needed = list(dict.fromkeys(p for n in names for p in BENCHES[n].peers))
-    if options.hank:
-        needed = []
+def machine():
+    """What the figures belong to."""
+    model = platform.machine()
+    for line in open("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cpu": model, "cpus": len(systems.cpus()), "memory_gib": round(memory, 1),
+            "kernel": f"{platform.system()} {platform.release()}"}
+
+
+def all_cases(names, options):
+    """(name, case) of everything that can be measured here."""
+    for name in names:
+        if options.workers:
+            yield name, {**BENCHES[name].cases[0], "workers": options.workers}
+            continue
+        for case in BENCHES[name].cases:
+            if case["workers"] <= len(systems.cpus()):
+                yield name, case
+
+
+def can(system, case):
+    peer = systems.PEERS_BY_NAME.get(system)
+    return not peer or not peer.threads or case["workers"] <= peer.threads
+
+
+def measure_all(names, options, end):
+    """(records, whether something failed)"""
+    needed = [] if options.hank else list(dict.fromkeys(p for n in names for p in BENCHES[n].peers))
     servers = any(not isinstance(BENCHES[n], Question) for n in names)
     usable = systems.build([*(["load"] if servers else []), *needed])
-    load_before = os.getloadavg()[0]
-    results_file = open(systems.OUT / "results.jsonl", "a")
-    everything = []
-    for name in names:
-        peers = [p for p in BENCHES[name].peers if p in usable]
-        for case in BENCHES[name].cases:
-            if case["workers"] > len(systems.cpus()):
-                continue
-            samples = measure(name, case, [*BENCHES[name].ours, *peers], options.rounds)
-            if not samples:
-                continue
-            records = list(results(name, case, samples))
-            print_table(name, case, records)
-            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            for record in records:
-                results_file.write(json.dumps({**record, "when": when}) + "\n")
-            results_file.flush()
-            everything += records
+    load_before, here = os.getloadavg()[0], machine()
+    everything, any_failed = [], False
+    cases = list(all_cases(names, options))
+    with open(systems.OUT / "results.jsonl", "a") as results_file:
+        for i, (name, case) in enumerate(cases):
+            bench = BENCHES[name]
+            share = bench.share / sum(BENCHES[n].share for n, _ in cases[i:])
+            turns = Turns(options.rounds, (end - time.monotonic()) * share)
+            systems_asked = [*bench.ours, *(p for p in bench.peers if p in usable and can(p, case))]
+            samples, failed = measure(bench, name, case, systems_asked, turns, options.quick)
+            any_failed = any_failed or "hank" in failed
+            for shown, text in [(name, bench.text), *((k, v[0]) for k, v in bench.also.items())]:
+                found = samples if shown == name else beside(shown, samples)
+                records = list(results(shown, bench, case, found))
+                if not records:
+                    continue
+                print_table(shown, text, case, records)
+                when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                for record in [] if options.quick else records:
+                    line = {**record, "text": text, "when": when, "machine": here}
+                    results_file.write(json.dumps(line) + "\n")
+                results_file.flush()
+                everything += records
     say_how_quiet(everything, load_before)
-    return any(r["system"] == "hank" for r in everything)
+    return everything, any_failed
 
 
 def main():
     options = parse()
     if options.list:
         for name, bench in BENCHES.items():
-            print(f"{name:<12} {bench.text}; peers: {', '.join(bench.peers) or 'none'}")
+            print(f"{name:<16} {bench.text}; peers: {', '.join(bench.peers) or 'none'}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers end with us
+    if options.build:
+        systems.use_build(options.build)
     systems.OUT.mkdir(parents=True, exist_ok=True)
     systems.raise_descriptor_limit()
-    measured = True
+    status = 0
     if options.names or not options.report:
-        measured = measure_all(options.names or list(BENCHES), options)
+        end = time.monotonic() + options.minutes * 60
+        everything, failed = measure_all(options.names or list(BENCHES), options, end)
+        status = 1 if failed or not everything else 0
     if options.report:
         print("report:", report.draw(systems.OUT / "results.jsonl", systems.OUT / "report.html"))
-    return 0 if measured else 1
+    return status
 
 
 if __name__ == "__main__":

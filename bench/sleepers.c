@@ -28,6 +28,6 @@ static double sleepers(long n)
 int main(int argc, char **argv)
 {
     const struct bench bench = {
-        .name = "sleepers", .unit = "s", .n = 100000, .round = sleepers, .cold = true};
+        .name = "sleepers", .unit = "s", .n = 1000000, .round = sleepers, .cold = true};
     return bench_main(argc, argv, &bench);
 }

@@ -26,6 +26,8 @@ EXEMPT = {
     "hk_os_signal_stack_min": "a constant",
     "hk_os_signal_raise": "before the process ends anyway",
     "hk_os_signal_action": "fails only for signals that cannot be caught",
+    "hk_os_thread_signal": "fails only for a signal that does not exist",
+    "hk_os_signal_place": "no call",
     "hk_os_signal_mask": "fails only for an unknown way",
     "hk_os_futex_wake": "fails only for an address that is not mapped",
     "hk_os_now": "cannot fail",

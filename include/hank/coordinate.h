@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* coordinate.h - rwlock, barrier, once, limiter: between tasks, and between tasks and threads.
+/* coordinate.h - rwlock, barrier, once, limiter, done: between tasks, and between tasks and
+ * threads.
  *
  * As in sync.h: zeroed is ready, there is nothing to destroy, and whoever frees the memory makes
  * sure that nobody waits there. A barrier is {.parties = 4}, a limiter {.tokens = 100}: a hundred
@@ -27,6 +28,17 @@ typedef struct hank_barrier {
 typedef struct hank_once {
     uint64_t opaque_[4];
 } hank_once;
+
+typedef struct hank_done {
+    uint64_t opaque_[6];
+} hank_done;
+
+/* A function to call when something is done; zeroed but for the two that are yours. */
+typedef struct hank_done_hook {
+    void (*fn)(void *arg, int result);
+    void *arg;
+    uint64_t opaque_[4];
+} hank_done_hook;
 
 /* Constant: tokens come evenly, `tokens` a `period`, and not faster than one a nanosecond. */
 typedef struct hank_limiter {
@@ -207,6 +219,47 @@ HANK_API int hank_limiter_acquire(hank_limiter *l, int64_t n);
  *   threads     any task or thread, at the same time
  *   since       0.1 */
 HANK_API int hank_limiter_tryacquire(hank_limiter *l, int64_t n);
+
+/* --- done: any number of functions to call when a task is over ---------------------------------
+ *
+ * A task has one on_done hook. This makes it many, which come and go while it runs:
+ *
+ *     hank_done d = {0};
+ *     hank_task t = hank_spawn_with(work, &job, .on_done = hank_done_call, .on_done_arg = &d);
+ *     hank_done_hook told = {.fn = tell, .arg = &somebody};
+ *     hank_done_add(&d, &told);
+ *
+ * They are called in the order in which they were added, one after the other, each once, by
+ * whoever calls hank_done_call(): for a task the worker it ended on. They must not wait. */
+
+/* Have hook->fn(hook->arg, result) called when `d` is done; if it is already, that is now and here.
+ *
+ *   d           kept until it is done, and as long as hooks may be added
+ *   hook        kept until it is called or removed; then it is yours again, inside its call too
+ *   result      0 it will be called, after those that were added before; 1 it has been; -EINVAL its
+ *               fn is NULL; -EBUSY it is in `d`
+ *   waits       never
+ *   threads     any task or thread, at the same time; also from inside a hook
+ *   since       0.1 */
+HANK_API int hank_done_add(hank_done *d, hank_done_hook *hook);
+
+/* Take a hook back.
+ *
+ *   result      0 it will not be called; -EALREADY it is in `d` no more, and its call has begun or
+ *               is over; or it never was
+ *   waits       never: a call that has begun may go on meanwhile
+ *   threads     any task or thread, at the same time; also from inside a hook
+ *   since       0.1 */
+HANK_API int hank_done_remove(hank_done *d, hank_done_hook *hook);
+
+/* Say that `d`, a hank_done, is done, and call its hooks: fits hank_spawn_options.on_done, and may
+ * be called for what is no task. Calling it a second time is a panic.
+ *
+ *   result      what the hooks are given
+ *   waits       never, if no hook does; hooks that are added meanwhile are called, too
+ *   threads     any task or thread, once
+ *   since       0.1 */
+HANK_API void hank_done_call(void *d, int result);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,12 @@
  *         hank_group_spawn(&g, work, &jobs[i]);
  *     rc = hank_group_wait(&g);
  *
+ * What the task itself does meanwhile can be a part of it, and then a failure stops that, too:
+ *
+ *     hank_group_begin(&g);
+ *     hank_group_spawn(&g, work, &job);
+ *     rc = hank_group_end(&g, talk(s));        talk() is stopped if work fails, and vice versa
+ *
  * Members have no handles: the group collects their results and keeps the first failure in time.
  * One that fails cancels the others, unless the group is to keep going. Any task may add members,
  * members too. A stop reaches them through the task that waits for the group.
@@ -109,7 +115,32 @@ HANK_API int hank_started(void *value);
  *   since       0.1 */
 HANK_API int hank_group_wait(hank_group *g);
 
-/* Ask every member to stop, present and future ones, until `g` has been waited for.
+/* From here to hank_group_end(), what the calling task does is a part of `g`: once `g` is
+ * cancelled, because a member has failed or by hank_group_cancel(), its waits fail with -ECANCELED.
+ *
+ * It is a scope: it ends in the reverse order, in the task that began it, and before that returns.
+ *
+ *   g           kept until hank_group_end(); it may have members, and be cancelled already
+ *   result      0; -EBUSY another task waits for `g`, or is a part of it; -EPERM outside a task
+ *   waits       never
+ *   threads     any task, one at a time
+ *   since       0.1 */
+HANK_API int hank_group_begin(hank_group *g);
+
+/* End the innermost scope of this task, which must be that of `g`, or it panics; and wait until
+ * every member has ended, as hank_group_wait() does.
+ *
+ *   body_result what the caller's part of it came to: a failure cancels the members, but
+ *               -ECANCELED because `g` was cancelled is none
+ *   result      0; the first failure in time, of the members and the caller's part
+ *   waits       while a member runs
+ *   if stopped  as hank_group_wait()
+ *   threads     the task that began it
+ *   since       0.1 */
+HANK_API int hank_group_end(hank_group *g, int body_result);
+
+/* Ask every member to stop, present and future ones, until `g` has been waited for; and the task
+ * between hank_group_begin() and hank_group_end().
  *
  *   result      none
  *   waits       never

@@ -4,6 +4,7 @@
 #define HANK_INSPECT_H
 
 #include <hank/base.h>
+#include <hank/runtime.h>
 #include <hank/task.h>
 
 #ifdef __cplusplus
@@ -16,6 +17,10 @@ typedef struct hank_task_info {
     const char *name; /* never NULL: of its function if it was given none */
     hank_fn fn;
     const void *site; /* the code that spawned it; NULL: not known */
+    /* on_slow only: the address where it computes, and then the return addresses of its callers,
+     * for backtrace_symbols_fd(3), dladdr(3) or addr2line(1). NULL: not known. */
+    void *const *stack;
+    unsigned stack_frames;
 } hank_task_info;
 
 /* What on_failure() is told: good during the call. */
@@ -46,7 +51,14 @@ typedef struct hank_failure {
  * id and site are known to both and to on_slow.
  *
  * on_slow comes while a task has computed for longer than hank_options.slow_task without giving
- * others a turn, once for each such stretch. on_leftovers comes when the end of a run has taken
+ * others a turn, once for each such stretch. To learn where it is, the runtime sends the thread
+ * that runs it a SIGURG, if the program has left that signal at its default and this is Linux on
+ * x86-64, aarch64 or riscv64. Its handler follows frame pointers: callers compiled without them
+ * (-fno-omit-frame-pointer keeps them) may be missing, or others be named in their place; the first
+ * address is always right. A system call that the task is blocked in may end with EINTR. Without
+ * on_slow, or without slow_task, no signal is sent.
+ *
+ * on_leftovers comes when the end of a run has taken
  * longer than hank_options.leftovers_after, and again when it has taken three times that, and so
  * on; without it hank_dump_tree(2) is what happens. Both are called by a thread that is no task. */
 typedef struct hank_hooks {
@@ -82,6 +94,16 @@ typedef struct hank_stats {
  *   threads     any task, at the same time
  *   since       0.1 */
 HANK_API int hank_get_stats(hank_stats *ret);
+
+/* Read the statistics of `rt`, from wherever you are.
+ *
+ *   rt          must not be freed meanwhile
+ *   ret         written if the result is 0
+ *   result      0; -EINVAL rt or ret is NULL; -ESHUTDOWN `rt` has ended, or this is a forked child
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_runtime_get_stats(hank_runtime *rt, hank_stats *ret);
 
 /* Write to `fd` every task of the program: its name, its state, and what it waits for.
  *

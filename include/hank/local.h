@@ -9,9 +9,12 @@
  *     hank_local_end(&s);
  *
  * A task begins with the values that its spawner had at that moment. What either sets later the
- * other does not see. A value is a pointer that hank does not look at: what it points to must live
- * as long as any task that inherited it, which children of the scope's own code do not outlast but
- * detached tasks and members of an outer group may. */
+ * other does not see. Functions that a task calls on other threads, by hank_blocking() or
+ * hank_pool_call(), see its values while it waits for them.
+ *
+ * A value is a pointer that hank does not look at: what it points to must live as long as any task
+ * that inherited it, which children of the scope's own code do not outlast but detached tasks and
+ * members of an outer group may. */
 #ifndef HANK_LOCAL_H
 #define HANK_LOCAL_H
 

@@ -61,7 +61,8 @@ typedef struct hank_pool_stats {
  *   since       0.1 */
 HANK_API int hank_pool_new(const hank_pool_options *options, hank_pool **ret);
 
-/* Call fn(arg) on a thread of `p`. fn is no task: calls that need one answer -EPERM there.
+/* Call fn(arg) on a thread of `p`. fn is no task: calls that need one answer -EPERM there. It sees
+ * the caller's hank_local values, except if it may outlive the caller: with .abandon, or posted.
  *
  *   result      what fn returned; -EINVAL fn or p is NULL; -ENOMEM, -EAGAIN no thread to be had and
  *               fn was not called; -ECANCELED; -ETIMEDOUT; -ESHUTDOWN in a forked child

@@ -11,7 +11,11 @@
  *
  * From begin to end the signal does nothing but end such waits, all of them, in any number of
  * tasks and threads; after the last end it does what it did before the first begin. hank itself
- * takes over no signal that the program has not named, and other processes need no SIGCHLD. */
+ * takes over no signal that the program has not named, and other processes need no SIGCHLD.
+ *
+ * No call of hank may be made in a signal handler. A program that has one of its own, because it
+ * must look at the interrupted code, writes there to a pipe(2) or an eventfd(2), and a task waits
+ * for that with hank_fd_wait(). */
 #ifndef HANK_PROCESS_H
 #define HANK_PROCESS_H
 

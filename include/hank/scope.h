@@ -10,9 +10,9 @@
  *         rc = -ETIMEDOUT;                     it was this one that expired
  *
  * Scopes nest, live on the stack, end in the reverse order, in the task that began them, and reach
- * the tasks it waits for: a stop goes down the tree, completion comes up. When several apply,
- * cancelling comes before a timeout and the inner timeout before the outer: of two that end at the
- * same moment both have expired, and each says so at its end. */
+ * the tasks it waits for: a stop goes down the tree, completion comes up. When several apply, the
+ * one furthest out answers for the stop: cancelling comes before a timeout, and of two timeouts
+ * that end at the same moment both have expired, but only the outer says so at its end. */
 #ifndef HANK_SCOPE_H
 #define HANK_SCOPE_H
 
@@ -58,7 +58,7 @@ HANK_API int hank_timeout_reschedule(hank_scope *s, hank_ns when);
 
 /* Whether `s`, which has not been ended, has stopped anything so far.
  *
- *   result      what hank_timeout_end() would say
+ *   result      true also if something further out stops the task as well
  *   waits       never
  *   threads     the task that began it
  *   since       0.1 */
@@ -85,7 +85,8 @@ HANK_API hank_ns hank_deadline(void);
 
 /* End the innermost scope of this task, which must be `s`: another is a panic.
  *
- *   result      whether `s` has stopped anything; no call after this one sees its stop
+ *   result      whether it is `s` that ran out: it has stopped something, and neither a timeout
+ *               around it has nor is the task cancelled. No call after this one sees its stop
  *   waits       never
  *   threads     the task that began it
  *   since       0.1 */
@@ -124,7 +125,8 @@ HANK_API int hank_within_end_(int64_t result);
 
 #ifndef __cplusplus
 
-/* rc = hank_within(HANK_SEC(3), hank_gather(a, b)): one call under one timeout, and its result. */
+/* rc = hank_within(HANK_SEC(3), hank_gather(a, b)): one call under one timeout, and its result.
+ * What was stopped has -ETIMEDOUT if it was by this timeout, else -ECANCELED. */
 #define hank_within(timeout, call)                                                                 \
     (hank_timeout_begin(&(hank_scope){{0}}, (timeout)), hank_within_end_(call))
 

@@ -36,7 +36,7 @@ HANK_API int hank_fd_wait(int fd, int events);
 /* Call fn(arg) on a thread that may block; outside a task, right here.
  *
  * Calls beyond the number of threads (hank_options.blocking_threads) wait for their turn. fn is no
- * task: calls that need one answer -EPERM there.
+ * task: calls that need one answer -EPERM there. It sees the caller's hank_local values.
  *
  *   result      what fn returned; -EINVAL fn is NULL; -ENOMEM, -EAGAIN no thread to be had and
  *               fn was not called; -ECANCELED; -ETIMEDOUT

@@ -24,6 +24,19 @@
 #define HK_THREAD_ACCESSOR __attribute__((noinline)) HK_UNWATCHED
 #define HK_UNWATCHED       __attribute__((no_sanitize("thread")))
 
+/* A function that reads memory of which AddressSanitizer would say that it is nobody's. */
+#define HK_UNPOISONED __attribute__((no_sanitize("address")))
+
+/* Where a frame pointer points: the words, counted from there, that hold the caller's frame pointer
+ * and the address that the function returns to. */
+#if defined(__riscv)
+#define HK_FRAME_CALLER (-2)
+#define HK_FRAME_RETURN (-1)
+#else
+#define HK_FRAME_CALLER 0
+#define HK_FRAME_RETURN 1
+#endif
+
 /* A variable of which each thread has its own, zeroed at first: static, or declared in its file's
  * header. The simulator plays all threads on one, so there it is a plain variable in a section of
  * its own, whose contents are exchanged when another thread has its turn. */

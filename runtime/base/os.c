@@ -119,6 +119,11 @@ int hk_os_thread_detach(pthread_t thread)
     return -pthread_detach(thread);
 }
 
+int hk_os_thread_signal(pthread_t thread, int signo)
+{
+    return -pthread_kill(thread, signo);
+}
+
 pthread_t hk_os_thread_self(void)
 {
     return pthread_self();

@@ -52,8 +52,9 @@ int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
 void hk_os_interrupt_threads_prepare(void); /* once, before the next */
 void hk_os_interrupt_threads(void); /* each of ours on a CPU has been in the kernel, or soon is */
-pthread_t hk_os_thread_self(void);  /* of a plain thread: a task may change threads */
-bool hk_os_thread_is_main(void);    /* is the caller the thread that the process began with? */
+int hk_os_thread_signal(pthread_t thread, int signo); /* a thread that has not been joined */
+pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */
+bool hk_os_thread_is_main(void);   /* is the caller the thread that the process began with? */
 int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
 int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
 void hk_os_thread_name(const char *name);             /* of the caller, 15 bytes kept */
@@ -64,6 +65,12 @@ int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);
 size_t hk_os_signal_stack_min(void); /* what one signal frame can take on this CPU */
 int hk_os_signal_raise(int signo);   /* to the caller's thread */
 int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old);
+/* Where the thread was that a signal has interrupted, from the third argument of its handler;
+ * false: that is not known for this CPU. */
+typedef struct hk_os_place {
+    uintptr_t pc, sp, fp;
+} hk_os_place;
+bool hk_os_signal_place(const void *context, hk_os_place *ret_place);
 int hk_os_signal_mask(int how, const sigset_t *set, sigset_t *ret_old);
 
 /* Sleep while *word == expected. 0: woken or it never was; -ETIMEDOUT; -EINTR is retried by the

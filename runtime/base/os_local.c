@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/os_call.h"
@@ -55,6 +56,29 @@ int hk_os_signal_raise(int signo)
 int hk_os_signal_action(int signo, const struct sigaction *action, struct sigaction *ret_old)
 {
     return sigaction(signo, action, ret_old) == 0 ? 0 : -errno;
+}
+
+bool hk_os_signal_place(const void *context, hk_os_place *ret_place)
+{
+#if defined(__linux__) && defined(__x86_64__)
+    const greg_t *r = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    *ret_place = (hk_os_place){
+        .pc = (uintptr_t)r[REG_RIP], .sp = (uintptr_t)r[REG_RSP], .fp = (uintptr_t)r[REG_RBP]};
+    return true;
+#elif defined(__linux__) && defined(__aarch64__)
+    enum { FRAME_POINTER = 29 };
+    const mcontext_t *m = &((const ucontext_t *)context)->uc_mcontext;
+    *ret_place = (hk_os_place){.pc = m->pc, .sp = m->sp, .fp = m->regs[FRAME_POINTER]};
+    return true;
+#elif defined(__linux__) && defined(__riscv)
+    enum { STACK_POINTER = 2, FRAME_POINTER = 8 };
+    const unsigned long *r = ((const ucontext_t *)context)->uc_mcontext.__gregs;
+    *ret_place = (hk_os_place){.pc = r[REG_PC], .sp = r[STACK_POINTER], .fp = r[FRAME_POINTER]};
+    return true;
+#else
+    (void)context, (void)ret_place;
+    return false;
+#endif
 }
 
 int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg)

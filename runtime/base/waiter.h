@@ -36,6 +36,7 @@ enum {
     HK_WAITING_SELF = 2,   /* only a stop aimed at this very sleeper: whoever it runs under has a
                               shield up */
     HK_WAITING_FIRMLY = 3, /* no stop may: shielded, or a call that must complete */
+    HK_WAITING_BODY = 4,   /* only a stop aimed at a group's body that is inside the shield */
 };
 
 typedef enum hk_sleeper_kind { HK_SLEEPER_TASK, HK_SLEEPER_THREAD } hk_sleeper_kind;
@@ -114,12 +115,14 @@ static inline bool hk_ticket_claim(hk_ticket t, int result)
 }
 
 /* The same for a stop, which leaves firm waits alone. `word` was read from s: its turn is the one
- * meant. `direct`: the stop is aimed at s and not at one it runs under. */
+ * meant. `direct`: the stop is aimed at s and not at one it runs under, or from inside the shield
+ * that is up. */
 static inline bool hk_sleeper_claim_stop(hk_sleeper *s, uint64_t word, bool direct, int result)
 {
     unsigned state = hk_word_state(word);
+    bool open = state == HK_WAITING_SELF || state == HK_WAITING_BODY;
     /* [waiter:claim] the sleeper sees what the canceller wrote before. */
-    return (state == HK_WAITING || (direct && state == HK_WAITING_SELF)) &&
+    return (state == HK_WAITING || (direct && open)) &&
            hk_cas_seqcst(&s->word, &word, hk_sleeper_pack(hk_word_turn(word), HK_AWAKE, result));
 }
 

@@ -113,23 +113,11 @@ void hk_blocking_run_firmly(hk_job *job)
     hank_shield_end(&shield);
 }
 
-struct call {
-    hk_job job;
-    hank_fn fn;
-    void *arg;
-};
-
-static int run_call(hk_job *job)
-{
-    struct call *call = hk_container_of(job, struct call, job);
-    return call->fn(call->arg);
-}
-
 int hank_blocking(hank_fn fn, void *arg)
 {
     if (!fn)
         return -EINVAL;
-    struct call call = {.job = {.run = run_call}, .fn = fn, .arg = arg};
+    hk_fn_job call = {{.run = hk_fn_job_run}, fn, arg, hk_runtime_locals()};
     int rc = hk_blocking_run(&call.job, HK_LANE_WORK);
     return rc < 0 ? rc : call.job.result;
 }

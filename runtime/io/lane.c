@@ -23,6 +23,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/os.h"
+#include "sched/runtime.h"
 #include "sched/park.h"
 
 static const int64_t IDLE_MAX_NS = INT64_C(5) * 1000 * 1000 * 1000;
@@ -35,6 +36,12 @@ struct member {
     bool detached;
     const hk_job *job; /* that it is inside of; only compared and asked for its state */
 };
+
+int hk_fn_job_run(hk_job *job)
+{
+    hk_fn_job *call = hk_container_of(job, hk_fn_job, job);
+    return hk_runtime_call_with(call->locals, call->fn, call->arg);
+}
 
 void hk_lane_init(hk_lane *lane, const char *name, unsigned threads_max,
                   void (*released)(hk_lane *lane))

@@ -8,11 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <hank/task.h>
+
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/waiter.h"
+
+struct hk_binding;
 
 typedef enum hk_job_state {
     HK_JOB_QUEUED,    /* in its lane's queue, or outside while that is full */
@@ -37,6 +41,16 @@ typedef struct hk_job {
     bool posted, is_outside;
     int result;
 } hk_job;
+
+/* A job that calls fn(arg); with the task-locals of who waits for it, or NULL. */
+typedef struct hk_fn_job {
+    hk_job job;
+    hank_fn fn;
+    void *arg;
+    struct hk_binding *locals;
+} hk_fn_job;
+
+int hk_fn_job_run(hk_job *job);
 
 /* queue, outside, counts, live, ended   guarded by lock
  * limit       constant: how many jobs may wait in the queue beyond those a thread is free for; 0:

@@ -10,6 +10,7 @@
 #include "base/fork.h"
 #include "io/blocking.h"
 #include "io/lane.h"
+#include "sched/runtime.h"
 #include "sched/park.h"
 
 enum { THREADS_DEFAULT = 64, THREADS_MAX = 1024, COPY_MAX = 64 * 1024 };
@@ -50,24 +51,16 @@ int hank_pool_new(const hank_pool_options *options, hank_pool **ret)
 
 /* --- calls --------------------------------------------------------------------------------- */
 
-/* A call on the stack of who waits for it, or in memory of its own with its argument. */
+/* A call in memory of its own, with its argument. */
 struct call {
-    hk_job job;
-    hank_fn fn;
-    void *arg;
+    hk_fn_job it;
     size_t bytes;
     _Alignas(max_align_t) char copy[];
 };
 
-static int run_call(hk_job *job)
-{
-    struct call *call = hk_container_of(job, struct call, job);
-    return call->fn(call->arg);
-}
-
 static void free_call(hk_job *job)
 {
-    struct call *call = hk_container_of(job, struct call, job);
+    struct call *call = hk_container_of(job, struct call, it.job);
     hk_free(call, sizeof *call + call->bytes);
 }
 
@@ -77,17 +70,17 @@ static struct call *call_new(hank_fn fn, void *arg, const void *copied, size_t b
     struct call *call = hk_alloc(sizeof *call + bytes);
     if (!call)
         return NULL;
-    *call = (struct call){
-        .job = {.run = run_call, .abandoned = free_call}, .fn = fn, .arg = arg, .bytes = bytes};
+    hk_job job = {.run = hk_fn_job_run, .abandoned = free_call};
+    *call = (struct call){.it = {job, fn, arg, NULL}, .bytes = bytes};
     if (bytes > 0)
-        call->arg = memcpy(call->copy, copied, bytes);
+        call->it.arg = memcpy(call->copy, copied, bytes);
     return call;
 }
 
 /* Nothing outlives this, since it waits firmly. */
 static int call_here(hank_pool *p, hank_fn fn, void *arg, bool nowait)
 {
-    struct call call = {.job = {.run = run_call}, .fn = fn, .arg = arg};
+    hk_fn_job call = {{.run = hk_fn_job_run}, fn, arg, hk_runtime_locals()};
     int rc = hk_lane_run(&p->lane, &call.job, nowait);
     return rc < 0 ? rc : call.job.result;
 }
@@ -97,13 +90,15 @@ static int call_apart(hank_pool *p, hank_fn fn, void *arg, const hank_call_optio
     struct call *call = call_new(fn, arg, arg, o->copy);
     if (!call)
         return -ENOMEM;
-    if (!o->abandon)
-        call->job.abandoned = NULL;
-    int rc = hk_lane_run(&p->lane, &call->job, o->nowait);
+    if (!o->abandon) {
+        call->it.job.abandoned = NULL;
+        call->it.locals = hk_runtime_locals();
+    }
+    int rc = hk_lane_run(&p->lane, &call->it.job, o->nowait);
     if (rc < 0 && o->abandon)
         return rc; /* the call is not ours any more */
-    int result = rc < 0 ? rc : call->job.result;
-    free_call(&call->job);
+    int result = rc < 0 ? rc : call->it.job.result;
+    free_call(&call->it.job);
     return result;
 }
 
@@ -132,7 +127,7 @@ int hank_pool_post(hank_pool *p, hank_fn fn, const void *arg, size_t size)
     if (rc < 0)
         return rc;
     struct call *call = call_new(fn, NULL, arg, size);
-    return call ? hk_lane_post(&p->lane, &call->job, false) : -ENOMEM;
+    return call ? hk_lane_post(&p->lane, &call->it.job, false) : -ENOMEM;
 }
 
 int hank_pool_get_stats(hank_pool *p, hank_pool_stats *ret)

@@ -178,7 +178,7 @@ int hank_timer_cancel_wait(hank_timer t)
 /* Read while the task may end: what was read then belongs to another one, and is thrown away. */
 HK_UNWATCHED static int64_t due_of(hk_task *t)
 {
-    hk_envelope *e = hk_envelope_of(t);
+    hk_envelope *e = hk_envelope_seen(t);
     return e ? e->due : 0;
 }
 

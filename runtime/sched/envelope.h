@@ -47,6 +47,10 @@ static inline hk_envelope *hk_envelope_of(hk_task *t)
     return t->fn == hk_envelope_main ? t->arg : NULL;
 }
 
+/* The same of a task that may end meanwhile, and whose memory may be another one's by then: NULL
+ * too if it was. What is returned is memory of an envelope, but perhaps no longer of t's. */
+hk_envelope *hk_envelope_seen(hk_task *t);
+
 /* Put `t`, which `rt` is going to run, into one, and announce it if hooks want that. False: no
  * memory. */
 bool hk_envelope_add(hk_task *t, const hk_spawn *how, struct hk_runtime *rt);

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/thread.h"
 #include "sched/worker.h"
@@ -116,10 +117,29 @@ static hk_task *current(void)
     return w ? w->current : NULL;
 }
 
-void *hank_local_get(const hank_local *key)
+hk_binding *hk_runtime_locals(void)
 {
     hk_task *t = current();
-    hk_binding *b = find(t ? locals_of(t) : hk_thread_self()->locals, key, NULL);
+    return t ? locals_of(t) : hk_thread_self()->locals;
+}
+
+int hk_runtime_call_with(hk_binding *locals, hank_fn fn, void *arg)
+{
+    if (!locals)
+        return fn(arg);
+    hk_thread *self = hk_thread_self();
+    hk_binding *before = self->locals;
+    self->locals = locals;
+    int result = fn(arg);
+    if (self->locals != locals)
+        hk_panic("a call returned inside a local that it had begun");
+    self->locals = before;
+    return result;
+}
+
+void *hank_local_get(const hank_local *key)
+{
+    hk_binding *b = find(hk_runtime_locals(), key, NULL);
     return b ? b->value : key->initial;
 }
 

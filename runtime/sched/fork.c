@@ -38,10 +38,12 @@ static void before(void)
     hk_thread_freeze();
     hk_envelope_freeze();
     hk_stack_freeze();
+    hk_sample_freeze();
 }
 
 static void let_go(void)
 {
+    hk_sample_thaw();
     hk_stack_thaw();
     hk_envelope_thaw();
     hk_thread_thaw();
@@ -63,6 +65,7 @@ static void in_child(void)
         return;
     hk_store_relaxed(&live, 0u);
     hk_keeper_forked();
+    hk_sample_forked();
     hk_store_relaxed(&hk_fork_orphaned, true);
     if (w && w->current)
         hk_task_add_trait(w->current, HK_TRAIT_PARENT); /* so that its return is looked at */

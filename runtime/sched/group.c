@@ -26,6 +26,8 @@ static hk_group *of(hank_group *g)
 static void cancel_members(hk_group *g)
 {
     g->cancelled = true;
+    if (g->body)
+        hk_scope_stop_body(&g->scope, g->body);
     if (hk_list_empty(&g->members))
         return;
     for (hk_node *n = g->members.next; n != &g->members; n = n->next) {
@@ -215,9 +217,24 @@ static bool wait_once(hk_group *g, unsigned state, int *ret_result, int *ret_sto
     return false;
 }
 
-int hank_group_wait(hank_group *group)
+/* Wait for every member, as the one whom `awaited` stands for. */
+static int wait_for_members(hank_group *group)
 {
-    hk_group *g = of(group);
+    int result = 0, stop = 0;
+    while (!stop) {
+        if (wait_once(of(group), HK_WAITING, &result, &stop))
+            return result;
+    }
+    hank_group_cancel(group);
+    int later, none; /* what fails from here on is the stop's doing */
+    while (!wait_once(of(group), HK_WAITING_FIRMLY, &later, &none))
+        continue;
+    return result ? result : stop;
+}
+
+/* Become the one who waits for `g`. 0; -EBUSY there is one; or the caller is no task. */
+static int take_the_wait(hk_group *g)
+{
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
         return hk_not_in_a_task();
@@ -225,16 +242,38 @@ int hank_group_wait(hank_group *group)
     bool busy = g->awaited;
     g->awaited = true;
     hk_lock_drop(&g->lock);
-    if (busy)
-        return -EBUSY;
-    int result = 0, stop = 0;
-    while (!stop) {
-        if (wait_once(g, HK_WAITING, &result, &stop))
-            return result;
-    }
-    hank_group_cancel(group);
-    int later, none; /* what fails from here on is the stop's doing */
-    while (!wait_once(g, HK_WAITING_FIRMLY, &later, &none))
-        continue;
-    return result ? result : stop;
+    return busy ? -EBUSY : 0;
+}
+
+int hank_group_wait(hank_group *group)
+{
+    int rc = take_the_wait(of(group));
+    return rc < 0 ? rc : wait_for_members(group);
+}
+
+int hank_group_begin(hank_group *group)
+{
+    hk_group *g = of(group);
+    int rc = take_the_wait(g);
+    if (rc < 0)
+        return rc;
+    hk_task *t = hk_worker_self()->current;
+    hk_scope_begin_body(&g->scope);
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    g->body = t;
+    if (g->cancelled)
+        hk_scope_stop_body(&g->scope, t);
+    hk_lock_drop(&g->lock);
+    return 0;
+}
+
+int hank_group_end(hank_group *group, int body_result)
+{
+    hk_group *g = of(group);
+    hk_scope_end_body(&g->scope); /* or it panics: from here on it is the caller's */
+    hk_lock_take(&g->lock, HK_RANK_GROUP);
+    g->body = NULL;
+    note_failure(g, body_result);
+    hk_lock_drop(&g->lock);
+    return wait_for_members(group);
 }

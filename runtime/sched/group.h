@@ -11,14 +11,17 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/waiter.h"
+#include "sched/scope.h"
 
 struct hk_task;
 struct hk_worker;
 
-/* Everything is guarded by lock, except flags, which the user sets before the first spawn.
+/* Everything is guarded by lock, except flags, which the user sets before the first spawn, and
+ * scope, which is its task's and a canceller's (scope.h).
  * Equation: count == length of members.
  * closed     it takes nobody from outside any more: its runtime ends
- * awaited    somebody is in hank_group_wait, parked or between two waits
+ * body       the task between hank_group_begin() and hank_group_end(), or NULL; scope is its
+ * awaited    somebody is in hank_group_wait, parked or between two waits, or is the body
  * waiter     the parked one to wake when count comes to zero; valid while `waiting`
  * The last thing a member does with a group is to drop the lock: then its memory may go. */
 typedef struct hk_group {
@@ -27,6 +30,8 @@ typedef struct hk_group {
     hk_node members;
     hk_ticket waiter;
     uint64_t count;
+    struct hk_task *body;
+    hk_scope scope;
     int32_t first_failure;
     bool cancelled;
     bool closed;

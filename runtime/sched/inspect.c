@@ -24,14 +24,8 @@
 /* The function of a task that may end while it is read: then another one's is thrown away. */
 HK_UNWATCHED static hank_fn function_of(hk_task *t)
 {
-    uint64_t before = hk_load_seqcst(&t->control); /* seq_cst as every look at it */
-    hank_fn fn = t->fn;
-    hk_envelope *e = t->arg;
-    bool is_inside = fn == hk_envelope_main;
-    /* The same generation: so e is what belonged to it, and e's memory stays what it is. */
-    if (is_inside && HK_GENERATION(hk_load_seqcst(&t->control)) == HK_GENERATION(before))
-        fn = e->fn;
-    return fn;
+    hk_envelope *e = hk_envelope_seen(t);
+    return e ? e->fn : t->fn;
 }
 
 /* Safe in a signal handler: no stdio. */
@@ -84,7 +78,7 @@ size_t hk_inspect_line(hk_task *t, char line[HK_LINE_BYTES])
 
 HK_UNWATCHED void hk_inspect_info(hk_task *t, char name[HK_NAME_BUFFER], hank_task_info *ret)
 {
-    hk_envelope *e = hk_envelope_of(t);
+    hk_envelope *e = hk_envelope_seen(t);
     *ret = (hank_task_info){.name = hk_inspect_name(t, name, HK_NAME_BUFFER), .fn = t->fn};
     if (e) {
         ret->id = e->id;
@@ -133,12 +127,8 @@ void hk_inspect_panic(int fd)
     hank_dump(fd);
 }
 
-int hank_get_stats(hank_stats *ret)
+static void add_up(hk_runtime *rt, hank_stats *ret)
 {
-    hk_worker *self = hk_worker_self();
-    if (!self || !self->current)
-        return hk_not_in_a_task();
-    hk_runtime *rt = self->runtime;
     hk_stack_stats stacks;
     hk_stack_get_stats(&stacks);
     hank_stats sum = {.workers = rt->n, .stacks_live = stacks.live};
@@ -156,5 +146,28 @@ int hank_get_stats(hank_stats *ret)
     sum.wakes = hk_load_relaxed(&rt->idle.wakes);
     sum.tasks_live = sum.tasks_spawned > ended ? sum.tasks_spawned - ended : 0;
     *ret = sum;
+}
+
+int hank_get_stats(hank_stats *ret)
+{
+    hk_worker *self = hk_worker_self();
+    if (!self || !self->current)
+        return hk_not_in_a_task();
+    add_up(self->runtime, ret);
     return 0;
+}
+
+int hank_runtime_get_stats(hank_runtime *public, hank_stats *ret)
+{
+    hk_runtime *rt = (hk_runtime *)(void *)public;
+    if (!rt || !ret)
+        return -EINVAL;
+    if (hk_forked())
+        return -ESHUTDOWN;
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    bool there = rt->has_workers;
+    if (there)
+        add_up(rt, ret);
+    hk_lock_drop(&rt->lock);
+    return there ? 0 : -ESHUTDOWN;
 }

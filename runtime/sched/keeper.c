@@ -30,6 +30,7 @@
 #include "sched/worker.h"
 
 enum { SIGNALS = 2, STDERR = 2, LOOKS_A_LIMIT = 4 };
+enum { SAMPLE_PATIENCE_NS = 200 * 1000 * 1000 }; /* for a thread that has no CPU just now */
 
 static const int signal_numbers[SIGNALS] = {SIGINT, SIGTERM};
 
@@ -185,14 +186,26 @@ HK_UNWATCHED static hk_task *running_now(hk_worker *w)
     return w->current;
 }
 
-static void report_slow(hk_runtime *rt, hk_task *t, int64_t busy)
+static bool wants_slow(const hk_runtime *rt)
 {
+    return rt->options.slow_task > 0 && rt->options.hooks && rt->options.hooks->on_slow;
+}
+
+/* The stack is worth nothing if the task has ended, or waited, while we asked for it. */
+static void report_slow(hk_runtime *rt, hk_worker *w, const struct hk_glance *seen, int64_t busy)
+{
+    hk_task *t = running_now(w);
     const hank_hooks *hooks = rt->options.hooks;
     char name[HK_NAME_BUFFER];
     hank_task_info info;
-    if (!t || !hooks || !hooks->on_slow)
+    if (!t || !wants_slow(rt))
         return;
     hk_inspect_info(t, name, &info);
+    unsigned frames = hk_sample_take(&w->sample, SAMPLE_PATIENCE_NS);
+    if (frames > 0 && hk_load_relaxed(&w->beat) == seen->beat) { /* compared with itself only */
+        info.stack = w->sample.frames;
+        info.stack_frames = frames;
+    }
     hooks->on_slow(hooks->context, &info, busy);
 }
 
@@ -210,7 +223,7 @@ static int64_t look_at_tasks(hk_runtime *rt, int64_t now)
             *seen = (struct hk_glance){.beat = beat, .since = now};
         } else if (!seen->reported && now - seen->since >= limit) {
             seen->reported = true;
-            report_slow(rt, running_now(w), now - seen->since);
+            report_slow(rt, w, seen, now - seen->since);
         }
     }
     return now + limit / LOOKS_A_LIMIT + 1;
@@ -247,6 +260,9 @@ static void give_up(hk_runtime *rt)
 {
     if (rt->signals)
         leave_signals();
+    if (rt->samples)
+        hk_sample_end();
+    rt->samples = false;
     hk_free(rt->glances, rt->n * sizeof *rt->glances);
     rt->glances = NULL;
 }
@@ -260,6 +276,9 @@ int hk_keeper_start(hk_runtime *rt)
     if (!any_signal && o->leftovers_after <= 0 && o->slow_task <= 0)
         return 0;
     int rc = -ENOMEM;
+    rt->samples = wants_slow(rt);
+    if (rt->samples)
+        hk_sample_begin();
     rt->glances = hk_alloc_zeroed(rt->n * sizeof *rt->glances);
     if (rt->glances)
         rc = hk_os_thread_start_quietly(&rt->keeper, keeper_main, rt);

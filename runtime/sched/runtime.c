@@ -178,7 +178,9 @@ static void run_worker(hk_worker *w)
 {
     if (w->runtime->options.pin)
         (void)hk_os_thread_pin(w->cpu); /* a wish */
+    hk_sample_enter(&w->sample);
     hk_worker_main(w);
+    hk_sample_leave(&w->sample);
 }
 
 static void *worker_thread(void *arg)
@@ -229,6 +231,14 @@ static void at_stop(hk_runtime *rt)
         hk_os_yield();
 }
 
+/* Whether those that are no workers may look at these. */
+static void show_workers(hk_runtime *rt, bool there)
+{
+    hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
+    rt->has_workers = there;
+    hk_lock_drop(&rt->lock);
+}
+
 int hk_runtime_run(hk_runtime *rt)
 {
     int rc = make_workers(rt);
@@ -242,6 +252,7 @@ int hk_runtime_run(hk_runtime *rt)
     hk_task *first = hk_task_new(w, &how, NULL);
     rt->first = first;
     rc = first ? start_threads(rt) : -ENOMEM;
+    show_workers(rt, true);
     hk_runtime_say_started(rt, rc);
     if (rc == 0) {
         /* Not before: a thread that cannot be started must find nothing running. */
@@ -257,6 +268,7 @@ int hk_runtime_run(hk_runtime *rt)
     if (first)
         hk_task_free(w, first);
     hk_slab_drain(&hk_task_slab, &w->tasks);
+    show_workers(rt, false);
     undo_workers(rt, rt->n);
     return rc;
 }

@@ -18,6 +18,7 @@
 #include "sched/idle.h"
 #include "sched/inbox.h"
 
+struct hk_binding;
 struct hk_task;
 struct hk_worker;
 
@@ -31,7 +32,7 @@ typedef struct hk_at_stop {
 /* workers, n, options, backend  constant while workers run
  * first       the task that runs main and ends the rest; constant, as main_fn and main_arg are
  * stopping    set once, by the first task; read by workers
- * at_stop     guarded by lock
+ * at_stop, has_workers   guarded by lock
  * detached    a group: its own lock
  * blocking    io/blocking.c's, set by CAS
  * main, stop_reasons   guarded by lock: the task of main_fn while it lives, and why it was
@@ -83,12 +84,13 @@ typedef struct hk_runtime {
     bool watched;
     HK_ATOMIC(int64_t) ending_since;
 
-    bool signals, has_keeper;
+    bool signals, has_keeper, has_workers;
     pthread_t keeper;
     HK_ATOMIC(bool) keeper_stop;
     uint32_t interrupts_seen;
     int64_t leftovers_due;
     struct hk_glance *glances;
+    bool samples; /* somebody wants to know where slow tasks are */
 
     struct hk_task *first;
     hank_fn main_fn;
@@ -113,6 +115,11 @@ int hk_runtime_at_stop(void (*fn)(void *arg), void *arg);
  * NULL outside a task. */
 unsigned hk_runtime_blocking_threads(void);
 HK_ATOMIC(void *) * hk_runtime_blocking(void);
+
+/* The task-locals that the calling task or thread has set and inherited; and fn(arg) on a thread,
+ * for one who has those and waits meanwhile: fn sees them, too. */
+struct hk_binding *hk_runtime_locals(void);
+int hk_runtime_call_with(struct hk_binding *locals, hank_fn fn, void *arg);
 
 /* There is no memory to run the first task on: stop, with -ENOMEM. */
 void hk_runtime_cannot_start(struct hk_runtime *rt);

@@ -35,8 +35,14 @@ hk_scope **hk_scope_place(void)
 
 /* --- what stops a wait --------------------------------------------------------------------- */
 
-/* The scopes of one task or thread: -ETIMEDOUT if a deadline has passed; *ret_shield: nothing
- * further out counts. */
+static bool is_stopped_body(hk_scope *s)
+{
+    /* seq_cst: see hk_sleeper_begin in base/waiter.h; acquire for what the group knew by then. */
+    return s->kind == HK_SCOPE_BODY && hk_load_seqcst(&s->stopped) != 0; /* [scope:stopped] */
+}
+
+/* The scopes of one task or thread: -ECANCELED if one is a group's body that is stopped, or else
+ * -ETIMEDOUT if a deadline has passed; *ret_shield: nothing further out counts. */
 static int walk(hk_scope *innermost, int64_t *now, bool *ret_shield)
 {
     int reason = 0;
@@ -46,13 +52,17 @@ static int walk(hk_scope *innermost, int64_t *now, bool *ret_shield)
             *ret_shield = true;
             break;
         }
+        if (is_stopped_body(s)) {
+            s->fired = true;
+            reason = -ECANCELED;
+        }
         if (s->deadline == INT64_MAX)
             continue;
         if (*now == HK_NOW)
             *now = hk_os_now();
         if (s->deadline <= *now) {
             s->fired = true;
-            reason = -ETIMEDOUT;
+            reason = reason ? reason : -ETIMEDOUT;
         }
     }
     return reason;
@@ -149,6 +159,15 @@ int64_t hk_scope_deadline(hk_sleeper *s)
     return deadline;
 }
 
+/* Is the innermost shield of a task around a group's body? */
+static bool has_body_inside_shield(hk_task *t)
+{
+    hk_scope *s = t->scopes;
+    while (s->kind != HK_SCOPE_BODY && s->kind != HK_SCOPE_SHIELD)
+        s = s->outer;
+    return s->kind == HK_SCOPE_BODY;
+}
+
 unsigned hk_scope_wait_state(hk_sleeper *s)
 {
     if (s->kind == HK_SLEEPER_THREAD)
@@ -158,8 +177,10 @@ unsigned hk_scope_wait_state(hk_sleeper *s)
     for (hk_task *t = task; t; t = t->under) { /* one turn, for the usual task */
         if (t->scopes)
             (void)earliest(t->scopes, &shield);
+        if (shield && t != task)
+            return HK_WAITING_SELF;
         if (shield)
-            return t == task ? HK_WAITING_FIRMLY : HK_WAITING_SELF;
+            return has_body_inside_shield(t) ? HK_WAITING_BODY : HK_WAITING_FIRMLY;
     }
     return HK_WAITING;
 }
@@ -182,9 +203,8 @@ void hk_scope_show_chain(hk_sleeper *s)
 
 /* --- the public pairs ---------------------------------------------------------------------- */
 
-static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
+static void begin(hk_scope *s, uint8_t kind, int64_t deadline)
 {
-    hk_scope *s = (hk_scope *)(void *)public;
     hk_scope **place = hk_scope_place();
     hk_worker *w = hk_worker_self();
     if (w && w->current)
@@ -193,10 +213,9 @@ static void begin(hank_scope *public, uint8_t kind, int64_t deadline)
     *place = s;
 }
 
-static bool end(hank_scope *public, uint8_t kind)
+static bool end(const hk_scope *s, uint8_t kind)
 {
-    static const char *const names[] = {"", "timeout", "shield", "hank_completions"};
-    hk_scope *s = (hk_scope *)(void *)public;
+    static const char *const names[] = {"", "timeout", "shield", "hank_completions", "group"};
     hk_scope **place = hk_scope_place();
     if (*place == NULL || (s && *place != s) || (*place)->kind != kind)
         hk_panic("a %s is ended that is not the innermost scope", names[kind]);
@@ -207,6 +226,44 @@ static bool end(hank_scope *public, uint8_t kind)
     return s->fired;
 }
 
+static hk_scope *of(hank_scope *s)
+{
+    return (hk_scope *)(void *)s;
+}
+
+static bool any_fired(const hk_scope *innermost, bool *ret_shield)
+{
+    *ret_shield = false;
+    for (const hk_scope *s = innermost; s; s = s->outer) {
+        if (s->kind == HK_SCOPE_SHIELD) {
+            *ret_shield = true;
+            break;
+        }
+        if (s->fired)
+            return true;
+    }
+    return false;
+}
+
+/* Whether something around the scopes that are left stops the caller too: then that one answers
+ * for it, and not the timeout that has just ended. */
+static bool is_stopped_further_out(void)
+{
+    hk_sleeper *self = hk_park_self();
+    bool shield;
+    if (self->kind == HK_SLEEPER_THREAD)
+        return any_fired(hk_container_of(self, hk_thread, sleeper)->scopes, &shield);
+    for (hk_task *t = hk_task_of(self); t; t = t->under) {
+        if (any_fired(t->scopes, &shield))
+            return true;
+        if (shield)
+            return false;
+        if (hk_task_cancelled(t))
+            return true;
+    }
+    return false;
+}
+
 void hank_timeout_begin(hank_scope *s, hank_ns timeout)
 {
     int64_t deadline = LONG_PAST;
@@ -214,12 +271,12 @@ void hank_timeout_begin(hank_scope *s, hank_ns timeout)
         int64_t now = timeout == HANK_FOREVER ? 0 : hk_os_now();
         deadline = timeout >= INT64_MAX - now ? INT64_MAX : now + timeout;
     }
-    begin(s, HK_SCOPE_TIMEOUT, deadline);
+    begin(of(s), HK_SCOPE_TIMEOUT, deadline);
 }
 
 void hank_timeout_begin_at(hank_scope *s, hank_ns when)
 {
-    begin(s, HK_SCOPE_TIMEOUT, when > LONG_PAST ? when : LONG_PAST);
+    begin(of(s), HK_SCOPE_TIMEOUT, when > LONG_PAST ? when : LONG_PAST);
 }
 
 int hank_timeout_reschedule(hank_scope *public, hank_ns when)
@@ -253,10 +310,12 @@ hank_ns hank_timeout_remaining(const hank_scope *public)
 static bool is_cancelled(hk_task *task)
 {
     for (hk_task *t = task; t; t = t->under) {
-        bool shield;
-        (void)earliest(t->scopes, &shield);
-        if (shield)
-            return false;
+        for (hk_scope *s = t->scopes; s; s = s->outer) {
+            if (s->kind == HK_SCOPE_SHIELD)
+                return false;
+            if (is_stopped_body(s))
+                return true;
+        }
         if (hk_task_cancelled(t))
             return true;
     }
@@ -273,18 +332,36 @@ hank_ns hank_deadline(void)
 bool hank_timeout_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
-    return end(s, HK_SCOPE_TIMEOUT);
+    return end(of(s), HK_SCOPE_TIMEOUT) && !is_stopped_further_out();
 }
 
 void hk_scope_begin_look(hank_scope *s)
 {
-    begin(s, HK_SCOPE_LOOK, INT64_MAX);
+    begin(of(s), HK_SCOPE_LOOK, INT64_MAX);
 }
 
 void hk_scope_end_look(hank_scope *s)
 {
     HK_CHECK(s != NULL);
-    (void)end(s, HK_SCOPE_LOOK); /* it has no deadline */
+    (void)end(of(s), HK_SCOPE_LOOK); /* it has no deadline */
+}
+
+void hk_scope_begin_body(hk_scope *s)
+{
+    begin(s, HK_SCOPE_BODY, INT64_MAX);
+    s->shields = hk_load_relaxed(&hk_worker_self()->current->shields); /* only we write it */
+}
+
+void hk_scope_end_body(hk_scope *s)
+{
+    (void)end(s, HK_SCOPE_BODY); /* whether it stopped anything is the group's to say */
+}
+
+void hk_scope_stop_body(hk_scope *s, hk_task *t)
+{
+    /* [scope:stopped] seq_cst: out before we look at the wait; see hk_sleeper_begin. */
+    hk_store_seqcst(&s->stopped, (uint8_t)1);
+    hk_task_stop_inside(t, s->shields);
 }
 
 /* For cancellers of tasks beneath the caller; published by the word of its next wait. */
@@ -300,20 +377,22 @@ static void count_shields(uint32_t change)
 void hank_shield_begin(hank_scope *s)
 {
     count_shields(1);
-    begin(s, HK_SCOPE_SHIELD, INT64_MAX);
+    begin(of(s), HK_SCOPE_SHIELD, INT64_MAX);
 }
 
 void hank_shield_end(hank_scope *s)
 {
     HK_CHECK(s != NULL);
-    (void)end(s, HK_SCOPE_SHIELD); /* a shield has no deadline of its own */
+    (void)end(of(s), HK_SCOPE_SHIELD); /* a shield has no deadline of its own */
     count_shields((uint32_t)-1);
 }
 
 int hank_within_end_(int64_t result)
 {
     bool fired = end(NULL, HK_SCOPE_TIMEOUT);
-    if (fired && result == -ECANCELED && hank_stopped() != -ECANCELED)
-        return -ETIMEDOUT; /* what it called was stopped by this timeout */
-    return (int)result;
+    if (result != -ETIMEDOUT && (result != -ECANCELED || !fired))
+        return (int)result;
+    if (is_stopped_further_out())
+        return -ECANCELED; /* a timeout it may be, but not this one */
+    return -ETIMEDOUT;     /* ours, or a result that has that name for reasons of its own */
 }

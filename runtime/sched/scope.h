@@ -8,23 +8,37 @@
 
 #include <hank/scope.h>
 
+#include "base/atomic.h"
 #include "base/fault.h"
 #include "base/waiter.h"
 
+struct hk_task;
+
 /* What hank_scope really is; on the stack of its task, linked from the innermost outwards.
- * fired  set by the owner when this deadline has stopped one of its waits */
+ * fired    set by the owner when this scope has stopped one of its waits
+ * stopped  of a group's body: set by whoever cancels the group; in the group's lock
+ * shields  of a group's body: how many shields were up in its task when it began */
 typedef struct hk_scope {
     struct hk_scope *outer;
-    int64_t deadline; /* INT64_MAX for a shield */
+    int64_t deadline; /* INT64_MAX for all but timeouts */
     uint8_t kind;
     bool fired;
+    HK_ATOMIC(uint8_t) stopped;
+    uint32_t shields;
 } hk_scope;
 
-enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2, HK_SCOPE_LOOK = 3 };
+enum { HK_SCOPE_TIMEOUT = 1, HK_SCOPE_SHIELD = 2, HK_SCOPE_LOOK = 3, HK_SCOPE_BODY = 4 };
 
 /* For what must end in the reverse order and before its task returns, and stops nothing. */
 void hk_scope_begin_look(hank_scope *s);
 void hk_scope_end_look(hank_scope *s);
+
+/* The body of a group, in the calling task: stopped once the group is cancelled. */
+void hk_scope_begin_body(hk_scope *s);
+void hk_scope_end_body(hk_scope *s);
+
+/* The group of the body `s`, which `t` is in and stays in meanwhile, has been cancelled. */
+void hk_scope_stop_body(hk_scope *s, struct hk_task *t);
 
 /* The innermost scope of the calling task or thread. */
 hk_scope **hk_scope_place(void);

@@ -227,7 +227,11 @@ void hk_task_finish(struct hk_worker *w, hk_task *t, int result);
 /* Make `t` (of that generation) stop. 0, or -ESTALE. Any thread. */
 int hk_task_cancel(hk_task *t, uint32_t generation);
 
-/* The same for a call, unless it has begun: then -EALREADY, as when its handle is stale. */
+/* End the wait that `t` is in, or one that runs above it: something inside t has been stopped that
+ * was begun when so many of its shields were up. `t` stays that task meanwhile. */
+void hk_task_stop_inside(hk_task *t, uint32_t shields);
+
+/* hk_task_cancel for a call, unless it has begun: then -EALREADY, as when its handle is stale. */
 int hk_task_cancel_unbegun(hk_task *t, uint32_t generation);
 
 /* Relaxed: what is asked was written before the task was published, or by the task itself. */

@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "base/slab.h"
 #include "fiber/fiber.h"
+#include "fiber/sample.h"
 #include "fiber/stack.h"
 #include "reactor/reactor.h"
 #include "sched/deque.h"
@@ -78,6 +79,7 @@ typedef struct hk_worker {
     unsigned cpu;
     uint64_t beat_seen;           /* the monitor's */
     unsigned looks_stood;         /* the same */
+    hk_sample sample;             /* the keeper's, of this thread */
     hk_ready ready[HK_READY_MAX]; /* not on a stack: it would cost every parked task a page */
 
     _Alignas(HK_NO_SHARING) HK_ATOMIC(struct hk_task *) lifo;

@@ -48,6 +48,12 @@ int hk_os_pidfd_reap(int pidfd, int *ret_status)
     return -ENOSYS;
 }
 
+int hk_os_thread_signal(pthread_t thread, int signo)
+{
+    (void)thread, (void)signo;
+    return -ENOSYS;
+}
+
 int hk_os_signal_send(pid_t pid, int signo)
 {
     (void)pid, (void)signo;

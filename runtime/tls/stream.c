@@ -157,7 +157,8 @@ static int shake(connection *t)
     int rc;
     while ((rc = shake_once(t)) == 0 && (rc = fill_or_fail(t)) == 0)
         ;
-    bool late = hank_timeout_end(&limit);
+    bool late = hank_timeout_expired(&limit); /* whatever else has */
+    (void)hank_timeout_end(&limit);
     hank_mutex_lock(&t->state);
     if (late && rc < 0 && t->failed == 0)
         t->failed = -ETIMEDOUT;

@@ -205,21 +205,98 @@ Test(deadline, of_a_thread_is_that_of_its_own_timeouts)
 
 /* --- several at once ------------------------------------------------------------------------- */
 
-static int same_moment(void *arg)
+static int end_at_one_moment(void *arg)
 {
-    hank_scope outer, inner;
     (void)arg;
+    hank_scope scopes[3];
     hank_ns when = hank_now() + HANK_MS(1);
-    hank_timeout_begin_at(&outer, when);
-    hank_timeout_begin_at(&inner, when);
-    MUST(hank_sleep(HANK_FOREVER) == -ETIMEDOUT);
-    MUST(hank_timeout_expired(&inner) && hank_timeout_expired(&outer));
-    MUST(hank_timeout_end(&inner));
-    MUST(hank_sleep(HANK_FOREVER) == -ETIMEDOUT); /* the outer goes on */
-    MUST(hank_timeout_end(&outer) && hank_stopped() == 0);
+    for (int i = 0; i < 3; i++)
+        hank_timeout_begin_at(&scopes[i], when);
+    CHECK(hank_sleep(HANK_FOREVER) == -ETIMEDOUT);
+    for (int i = 2; i >= 0; i--) {
+        CHECK(hank_stopped() == -ETIMEDOUT);
+        CHECK(hank_timeout_expired(&scopes[i]));
+        CHECK(hank_timeout_end(&scopes[i]) == (i == 0));
+    }
+    CHECK(hank_stopped() == 0);
     return 0;
 }
-EACH(timeout, two_that_end_at_the_same_moment_have_both_expired, same_moment)
+
+Test(timeout, of_several_that_end_at_the_same_moment_all_expire_and_the_outermost_says_so)
+{
+    with_each_size(end_at_one_moment, NULL);
+    cr_expect_eq(end_at_one_moment(NULL), 0, "on a thread, too");
+}
+
+static int sleep_briefly(hank_ns timeout, int *ret_result)
+{
+    *ret_result = hank_within(timeout, hank_sleep(HANK_FOREVER));
+    return *ret_result;
+}
+
+static int nest_within(void *arg)
+{
+    (void)arg;
+    int inner = 0;
+    CHECK(hank_within(0, sleep_briefly(0, &inner)) == -ETIMEDOUT);
+    CHECK(inner == -ECANCELED); /* no time is left around it */
+    CHECK(hank_within(HANK_MS(1), sleep_briefly(HANK_SEC(100), &inner)) == -ETIMEDOUT);
+    CHECK(inner == -ECANCELED);
+    CHECK(hank_within(HANK_SEC(100), sleep_briefly(HANK_MS(1), &inner)) == -ETIMEDOUT);
+    CHECK(inner == -ETIMEDOUT); /* its own */
+    hank_scope shield;
+    hank_scope outer;
+    hank_timeout_begin(&outer, 0);
+    CHECK(hank_stopped() == -ETIMEDOUT);
+    hank_shield_begin(&shield);
+    CHECK(sleep_briefly(HANK_MS(1), &inner) == -ETIMEDOUT); /* the shield holds the outer one off */
+    hank_shield_end(&shield);
+    CHECK(sleep_briefly(HANK_SEC(100), &inner) == -ECANCELED);
+    CHECK(hank_timeout_end(&outer));
+    return 0;
+}
+
+Test(within, says_timed_out_for_its_own_timeout_and_cancelled_for_all_around_it)
+{
+    with_each_size(nest_within, NULL);
+    cr_expect_eq(nest_within(NULL), 0, "on a thread, too");
+}
+
+static int end_inside_a_timed_out_parent(void *arg)
+{
+    flag *started = arg;
+    hank_scope own;
+    hank_timeout_begin(&own, 0);
+    set(started);
+    (void)hank_sleep(HANK_FOREVER);      /* at once, for its own sake */
+    while (hank_stopped() != -ECANCELED) /* until the parent's timeout has come down */
+        (void)hank_yield();
+    CHECK(hank_timeout_expired(&own));
+    CHECK(!hank_timeout_end(&own));
+    return -ECANCELED;
+}
+
+static int time_both_out(void *arg)
+{
+    (void)arg;
+    for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+        flag started = 0;
+        hank_scope outer;
+        hank_timeout_begin(&outer, HANK_FOREVER);
+        hank_task t = hank_spawn(end_inside_a_timed_out_parent, &started);
+        if (elsewhere)
+            YIELD_UNTIL(is_set(&started));
+        CHECK(hank_timeout_reschedule(&outer, hank_now() + HANK_MS(1)) == 0);
+        CHECK(hank_await(t) == -ETIMEDOUT);
+        CHECK(hank_timeout_end(&outer));
+    }
+    return 0;
+}
+
+Test(timeout, of_a_child_is_not_what_ended_it_if_its_parents_has_too)
+{
+    with_each_size(time_both_out, NULL);
+}
 
 static int within_within(void *arg)
 {

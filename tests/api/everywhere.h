@@ -6,9 +6,9 @@
  * stopped, until a run ends without being stopped. After each run everything the scenario did must
  * be over, and its invariant must hold.
  *
- *     static int body(void *state)       { struct mine *m = state; return hank_sem_acquire(&m->s);
- * } static int partner(void *state)    { struct mine *m = state; return hank_sem_release(&m->s); }
- *     static void set_up(void *state)    { *(struct mine *)state = (struct mine){0}; }
+ *     static int body(void *m)           { return hank_sem_acquire(&((struct mine *)m)->s); }
+ *     static int partner(void *m)        { return hank_sem_release(&((struct mine *)m)->s); }
+ *     static void set_up(void *m)        { *(struct mine *)m = (struct mine){0}; }
  *     static bool holds(void *state, int rc, bool stopped) { ... }
  *
  *     static int walk(void *arg)         inside a task: with_each_size(walk, NULL)
@@ -34,7 +34,7 @@
  *   - Every run begins with set_up (NULL: nothing to do) and must come out the same way.
  *   - Without a stop the body ends by itself, with the help of the partner (NULL: none), which runs
  *     beside it as a task of its own. When the body has ended, the partner is cancelled and
- * awaited; one that is cancelled before it began does not run.
+ *     awaited; one that is cancelled before it began does not run.
  *   - holds() is asked when both have ended: `rc` is what the body returned, `stopped` whether it
  *     was asked to stop before it ended. What set_up made it takes down.
  *   - Children of the body have ended when holds() is asked; tasks that are still alive then

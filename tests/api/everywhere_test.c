@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* everywhere_test.c - the walk itself: it finds every wait, and what is wrong after a stop; then
  * the calls of the task's own life under it. */
-#include "api/everywhere.h"
-#include "api/support.h"
+#include "api/compose_support.h"
 
 /* --- the walk finds what is wrong ------------------------------------------------------------ */
 
@@ -224,3 +223,138 @@ Test(everywhere, a_partner_helps_the_body_along)
 {
     with_each_size(walk_with_a_partner, NULL);
 }
+
+/* --- what else can be waited for ------------------------------------------------------------- */
+
+typedef struct bell {
+    hank_event rung, answered;
+    int heard;
+} bell;
+
+static void silent_bell(void *state)
+{
+    *(bell *)state = (bell){.heard = 0};
+}
+
+static int hear_twice(void *state)
+{
+    bell *b = state;
+    for (int i = 0; i < 2; i++) {
+        int rc = hank_event_wait(&b->rung);
+        if (rc < 0)
+            return rc;
+        b->heard++;
+        hank_event_clear(&b->rung);
+        hank_event_set(&b->answered);
+    }
+    return 0;
+}
+
+static int ring_twice(void *state)
+{
+    bell *b = state;
+    for (int i = 0; i < 2; i++) {
+        hank_event_set(&b->rung);
+        int rc = hank_event_wait(&b->answered);
+        if (rc < 0)
+            return rc;
+        hank_event_clear(&b->answered);
+    }
+    return 0;
+}
+
+static bool nobody_is_at_the_bell(void *state, int rc, bool stopped)
+{
+    bell *b = state;
+    if (waiting_at(&b->rung) != 0 || waiting_at(&b->answered) != 0)
+        return false;
+    return rc == 0 ? b->heard == 2 : b->heard < 2 && stopped;
+}
+
+static int walk_over_events(void *arg)
+{
+    bell b;
+    (void)arg;
+    everywhere_scenario s = {silent_bell, hear_twice, ring_twice, nobody_is_at_the_bell, &b};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+EACH(everywhere, an_event_keeps_nobody_who_was_stopped, walk_over_events)
+
+static int await_a_guest(void *state)
+{
+    return hank_await(hank_spawn_into(hank_runtime_current(), nap_and_yield, state, NULL));
+}
+
+static bool guest_is_gone(void *state, int rc, bool stopped)
+{
+    family *f = state;
+    bool came = rc != 0 || hk_load_acquire(&f->completed) == 1;
+    return hk_load_acquire(&f->alive) == 0 && came && (rc == 0 || stopped);
+}
+
+static int walk_over_a_guest(void *arg)
+{
+    family f;
+    (void)arg;
+    everywhere_scenario s = {no_family, await_a_guest, NULL, guest_is_gone, &f};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+EACH(everywhere, a_task_from_outside_is_cancelled_and_joined, walk_over_a_guest)
+
+typedef struct work {
+    hank_chan *c;
+    int joined;
+} work;
+
+static void three_jobs(void *state)
+{
+    work *w = state;
+    w->c = hank_chan_new(sizeof(int), HANK_UNBOUNDED);
+    w->joined = 0;
+    for (int i = 0; i < 3; i++)
+        CHECK(hank_chan_send(w->c, &i) == 0);
+}
+
+static int join_them(void *state)
+{
+    work *w = state;
+    int rc = hank_chan_join(w->c);
+    w->joined = rc == 0;
+    return rc;
+}
+
+static int do_them(void *state)
+{
+    work *w = state;
+    int job;
+    while (hank_chan_tryrecv(w->c, &job) == 0) {
+        int rc = hank_yield();
+        CHECK(hank_chan_task_done(w->c) == 0);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Freeing it while somebody waits would be a panic. */
+static bool nobody_joins(void *state, int rc, bool stopped)
+{
+    work *w = state;
+    hank_chan_free(w->c);
+    return rc == 0 ? w->joined : stopped;
+}
+
+static int walk_over_a_join(void *arg)
+{
+    work w;
+    (void)arg;
+    everywhere_scenario s = {three_jobs, join_them, do_them, nobody_joins, &w};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+EACH(everywhere, a_join_of_a_channel_may_be_given_up, walk_over_a_join)

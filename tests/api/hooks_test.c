@@ -133,9 +133,11 @@ static void note_slow(void *context, const hank_task_info *task, hank_ns busy)
     (void)hk_add_acqrel(&slow_reports, 1);
 }
 
+/* It yields first: a stretch in which whoever called it was held up may have been told already. */
 static int compute_until_reported(void *arg)
 {
     int wanted = (int)(intptr_t)arg;
+    (void)hank_yield();
     hank_ns give_up = hank_now() + HANK_SEC(20);
     while (hk_load_acquire(&slow_reports) < wanted && hank_now() < give_up)
         continue;
@@ -185,6 +187,114 @@ Test(hooks, are_not_told_of_tasks_that_wait)
     hk_store_relaxed(&slow_reports, 0);
     cr_expect_eq(hank_run_with(sleep_long, NULL, .hooks = &hooks, .slow_task = HANK_MS(50)), 0);
     cr_expect_eq(hk_load_relaxed(&slow_reports), 0);
+}
+
+/* --- where a slow task is ------------------------------------------------------------------ */
+
+/* Sections of their own, so that it can be told whose an address is. Asking for the frame's address
+ * keeps the frame pointer; the spinning one calls nobody, so that it is always there. */
+#define SPINS __attribute__((noinline, section("spins_here")))
+#define CALLS __attribute__((noinline, section("calls_it_here")))
+extern const char __start_spins_here[], __stop_spins_here[];
+extern const char __start_calls_it_here[], __stop_calls_it_here[];
+
+enum { SPINS_MAX = 100 };
+static HK_ATOMIC(int) told_stacks, found_spinning, found_calling, own_urgent;
+
+static bool is_within(const void *address, const char *start, const char *stop)
+{
+    return (uintptr_t)address >= (uintptr_t)start && (uintptr_t)address < (uintptr_t)stop;
+}
+
+static void note_stack(void *context, const hank_task_info *task, hank_ns busy)
+{
+    (void)context, (void)busy;
+    if (strcmp(task->name, "hog") != 0)
+        return;
+    CHECK((task->stack == NULL) == (task->stack_frames == 0));
+    if (task->stack_frames > 0 &&
+        is_within(task->stack[0], __start_spins_here, __stop_spins_here)) {
+        hk_store_relaxed(&found_spinning, 1);
+        if (task->stack_frames > 1 &&
+            is_within(task->stack[1], __start_calls_it_here, __stop_calls_it_here))
+            hk_store_relaxed(&found_calling, 1);
+    }
+    (void)hk_add_acqrel(&told_stacks, 1);
+}
+
+SPINS static void spin_until_told(int wanted)
+{
+    __asm__ volatile("" : : "r"(__builtin_frame_address(0)));
+    for (uint64_t i = 0; i < UINT64_C(1) << 34; i++)
+        if (hk_load_acquire(&told_stacks) >= wanted)
+            break;
+}
+
+CALLS static int spin(void *arg)
+{
+    __asm__ volatile("" : : "r"(__builtin_frame_address(0)));
+    (void)hank_yield(); /* a stretch of its own */
+    spin_until_told((int)(intptr_t)arg);
+    __asm__ volatile("" : : : "memory"); /* not a tail call */
+    return 0;
+}
+
+/* A thread that gets no CPU for a while does not answer in time: then it is asked again. */
+static int spins(void *arg)
+{
+    int most = (int)(intptr_t)arg;
+    for (int i = 1; i <= most && !hk_load_acquire(&found_calling); i++) {
+        CHECK(hank_await(hank_spawn_with(spin, number(i), .name = "hog")) == 0);
+        CHECK(hk_load_acquire(&told_stacks) >= i);
+        CHECK(hank_sleep(HANK_MS(1)) == 0); /* the stretch is over */
+    }
+    return 0;
+}
+
+static void run_spins(int most, size_t workers)
+{
+    static const hank_hooks hooks = {.on_slow = note_stack};
+    forget();
+    hk_store_relaxed(&told_stacks, 0);
+    hk_store_relaxed(&found_spinning, 0);
+    hk_store_relaxed(&found_calling, 0);
+    cr_expect_eq(hank_run_with(spins, number(most), .workers = (unsigned)workers, .hooks = &hooks,
+                               .slow_task = HANK_MS(5)),
+                 0);
+    cr_expect_eq(hk_load_relaxed(&failed_checks), 0);
+}
+
+Test(hooks, are_told_where_a_slow_task_is_and_who_called_that)
+{
+    struct sigaction after;
+    for (EACH_SIZE(i)) {
+        run_spins(SPINS_MAX, sizes[i]);
+        cr_expect_eq(hk_load_relaxed(&found_spinning), 1);
+        cr_expect_eq(hk_load_relaxed(&found_calling), 1);
+        cr_expect_eq(sigaction(SIGURG, NULL, &after), 0);
+        cr_expect(after.sa_handler == SIG_DFL, "the signal is the program's again");
+    }
+}
+
+static void note_urgent(int signo)
+{
+    (void)signo;
+    (void)hk_add_relaxed(&own_urgent, 1);
+}
+
+Test(hooks, leave_a_signal_that_the_program_uses_alone_and_do_without_the_stack)
+{
+    struct sigaction own = {0}, after;
+    own.sa_handler = note_urgent;
+    cr_assert_eq(sigaction(SIGURG, &own, NULL), 0);
+    for (EACH_SIZE(i)) {
+        run_spins(3, sizes[i]);
+        cr_expect_geq(hk_load_relaxed(&told_stacks), 3, "it is told all the same");
+        cr_expect_eq(hk_load_relaxed(&found_spinning), 0);
+    }
+    cr_expect_eq(hk_load_relaxed(&own_urgent), 0);
+    cr_expect_eq(sigaction(SIGURG, NULL, &after), 0);
+    cr_expect(after.sa_handler == note_urgent);
 }
 
 /* --- the tree ------------------------------------------------------------------------------ */

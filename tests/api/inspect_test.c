@@ -57,7 +57,50 @@ Test(stats, count_how_often_workers_slept_and_asked_the_kernel)
     with_each_size(count_sleeps, NULL);
 }
 
-Test(stats, are_for_tasks)
+static int sleep_and_say(void *arg)
+{
+    set(arg);
+    return hank_sleep(HANK_FOREVER);
+}
+
+static int ask_for_our_own(void *arg)
+{
+    hank_stats ours, its;
+    CHECK(hank_get_stats(&ours) == 0);
+    CHECK(hank_runtime_get_stats(hank_runtime_current(), &its) == 0);
+    CHECK(its.workers == ours.workers && its.tasks_live == ours.tasks_live);
+    CHECK(hank_runtime_get_stats(arg, &its) == 0 && its.workers == 3); /* another's */
+    return 0;
+}
+
+Test(stats, of_a_runtime_are_for_everybody_until_it_has_ended)
+{
+    hank_runtime *rt;
+    hank_stats before, after = {.workers = 77};
+    flag started = 0;
+    cr_assert_eq(hank_runtime_start(&(hank_options){.workers = 3}, &rt), 0);
+    cr_assert_eq(hank_runtime_get_stats(rt, &before), 0);
+    cr_expect_eq(before.workers, 3);
+    hank_task t = hank_spawn_into(rt, sleep_and_say, &started, NULL);
+    while (!is_set(&started))
+        (void)hank_yield();
+    cr_assert_eq(hank_runtime_get_stats(rt, &after), 0);
+    cr_expect_gt(after.tasks_spawned, before.tasks_spawned);
+    cr_expect_geq(after.tasks_live, 1);
+    cr_expect_eq(hank_run_with(ask_for_our_own, rt, .workers = 1), 0);
+    cr_assert_eq(hank_cancel(t), 0);
+    cr_expect_eq(hank_await(t), -ECANCELED);
+    cr_assert_eq(hank_runtime_stop(rt), 0);
+    cr_assert_eq(hank_runtime_wait(rt), 0);
+    after.workers = 77;
+    cr_expect_eq(hank_runtime_get_stats(rt, &after), -ESHUTDOWN);
+    cr_expect_eq(after.workers, 77);
+    cr_expect_eq(hank_runtime_get_stats(NULL, &after), -EINVAL);
+    cr_expect_eq(hank_runtime_get_stats(rt, NULL), -EINVAL);
+    cr_expect_eq(hank_runtime_free(rt), 0);
+}
+
+Test(stats, without_a_runtime_are_for_tasks)
 {
     hank_stats stats = {.workers = 77};
     cr_expect_eq(hank_get_stats(&stats), -EPERM);

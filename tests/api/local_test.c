@@ -304,6 +304,66 @@ static int cancelled_before_it_began(void *arg)
 }
 EACH(local, of_a_task_that_never_ran_is_freed, cancelled_before_it_began)
 
+/* --- calls that block ------------------------------------------------------------------------- */
+
+static int look_from_a_thread(void *arg)
+{
+    hank_local_scope s;
+    MUST(hank_local_get(&color) == arg && hank_runtime_current() == NULL);
+    hank_local_begin(&s, &color, number(5)); /* of the call's own */
+    MUST(read_color() == 5 && hank_local_get(&shape) == number(77));
+    hank_local_end(&s);
+    return return_color(NULL);
+}
+
+static int call_with_each_kind(hank_pool *p, intptr_t expected)
+{
+    void *color_then = number(expected);
+    MUST(hank_blocking(look_from_a_thread, color_then) == expected);
+    MUST(hank_pool_call(p, look_from_a_thread, color_then) == expected);
+    MUST(hank_pool_call_with(p, return_color, &p, .copy = sizeof p) == expected);
+    MUST(hank_pool_call_with(p, return_color, NULL, .abandon = true) == 0); /* it may outlive us */
+    return 0;
+}
+
+static int block_with_locals(void *arg)
+{
+    hank_pool *p;
+    hank_local_scope s;
+    (void)arg;
+    MUST(hank_pool_new(&(hank_pool_options){.threads = 1}, &p) ==
+         0); /* the same thread each time */
+    for (int i = 0; i < 3; i++) {
+        MUST(call_with_each_kind(p, 0) == 0);
+        hank_local_begin(&s, &color, number(3));
+        MUST(call_with_each_kind(p, 3) == 0);
+        MUST(hank_await(hank_spawn(return_color, NULL)) == 3);
+        hank_local_end(&s);
+    }
+    hank_pool_free(p);
+    return 0;
+}
+EACH(local, is_seen_by_calls_that_block_and_are_waited_for, block_with_locals)
+
+static int leave_a_local_begun(void *arg)
+{
+    hank_local_begin(arg, &color, NULL);
+    return 0;
+}
+
+static int block_and_leave_one(void *arg)
+{
+    hank_local_scope s, left;
+    (void)arg;
+    hank_local_begin(&s, &color, number(3));
+    return hank_blocking(leave_a_local_begun, &left);
+}
+
+Test(local, scope_that_a_call_returned_inside_of_is_a_panic, .signal = SIGABRT)
+{
+    (void)hank_run_with(block_and_leave_one, NULL, .workers = 1);
+}
+
 /* --- threads, and mistakes ------------------------------------------------------------------- */
 
 Test(local, belongs_to_a_thread_outside_of_tasks)

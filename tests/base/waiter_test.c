@@ -58,6 +58,12 @@ Test(waiter, below_a_shield_only_a_stop_aimed_at_the_sleeper_itself_counts)
     cr_expect(stops(HK_WAITING_SELF, true));
 }
 
+Test(waiter, a_shield_around_a_body_only_lets_a_stop_from_inside_through)
+{
+    cr_expect_not(stops(HK_WAITING_BODY, false));
+    cr_expect(stops(HK_WAITING_BODY, true));
+}
+
 Test(waiter, a_stop_cannot_claim_who_is_awake)
 {
     cr_expect_not(stops(HK_AWAKE, true));

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +26,46 @@ static int nonsense_app(void *arg)
     MUST(hank_fd_wait(fds[0], HANK_READABLE) == -EBADF);
     close(fds[1]);
     return 0;
+}
+
+static int told_by_handler = -1;
+
+static void tell_from_the_handler(int signo)
+{
+    uint64_t one = 1;
+    ssize_t n = write(told_by_handler, &one, sizeof one); /* all that a handler may do */
+    (void)n;
+    (void)signo;
+}
+
+static int interrupt_myself(void *arg)
+{
+    (void)arg;
+    MUST(hank_yield() == 0);
+    MUST(raise(SIGUSR2) == 0); /* on whatever thread this is */
+    return 0;
+}
+
+static int wait_for_a_handler(void *arg)
+{
+    struct sigaction ours = {.sa_handler = tell_from_the_handler}, before;
+    (void)arg;
+    told_by_handler = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    MUST(told_by_handler >= 0 && sigaction(SIGUSR2, &ours, &before) == 0);
+    for (int i = 0; i < 100; i++) {
+        uint64_t n = 0;
+        hank_task t = hank_spawn(interrupt_myself, NULL);
+        MUST(hank_fd_wait(told_by_handler, HANK_READABLE) == HANK_READABLE);
+        MUST(read(told_by_handler, &n, sizeof n) == sizeof n && n == 1);
+        MUST(hank_await(t) == 0);
+    }
+    MUST(sigaction(SIGUSR2, &before, NULL) == 0 && close(told_by_handler) == 0);
+    return 0;
+}
+
+Test(foreign, a_signal_handler_of_ones_own_can_wake_a_task, .timeout = 60)
+{
+    run_with_each_size(wait_for_a_handler, NULL);
 }
 
 Test(foreign, nonsense_is_refused, .timeout = 60)
@@ -137,8 +178,8 @@ static int no_room_app(void *arg)
     (void)arg;
     const char *reactor = getenv("HANK_REACTOR");
     bool uring = reactor && strcmp(reactor, "uring") == 0;
-    const hk_fault kinds[] = {
-        HK_FAULT_OPEN, uring ? HK_FAULT_URING_ENTER : HK_FAULT_EPOLL_CTL, HK_FAULT_POLL};
+    const hk_fault kinds[] = {HK_FAULT_OPEN, uring ? HK_FAULT_URING_ENTER : HK_FAULT_EPOLL_CTL,
+                              HK_FAULT_POLL};
     int fds[2];
     MUST_OK(hk_os_pipe(fds));
     int before = lasting_fds();

@@ -15,6 +15,8 @@ static int results[2];
 static int wakes;                              /* that ended a wait */
 static hk_task *const upper = &mt_tasks[SLOT]; /* runs on thread 0, above its task */
 static HK_ATOMIC(uint32_t) reused;
+static hk_scope bodies[2]; /* of two groups; `begun` orders what a group's lock does */
+static HK_ATOMIC(uint32_t) begun;
 
 static void begin(void)
 {
@@ -23,7 +25,7 @@ static void begin(void)
     published = answered = 0;
     results[0] = results[1] = 99;
     wakes = 0;
-    reused = 0;
+    reused = begun = 0;
     mc_name(&published, "published");
     mc_name(&upper->sleeper.word, "word of the upper");
     mc_name(&mt_tasks[0].nested, "nested");
@@ -134,6 +136,52 @@ static void end_and_be_another(void)
     MC_ASSERT(results[1] == GRANTED);
 }
 
+/* Parts of a group: whoever cancels it finds them where they wait. */
+static void wait_in_a_body(void)
+{
+    hk_scope_begin_body(&bodies[0]);
+    hk_store_release(&begun, 1u);
+    results[0] = wait_once(0);
+    hk_scope_end_body(&bodies[0]);
+}
+
+static void wait_above_a_body(void)
+{
+    hk_scope_begin_body(&bodies[0]);
+    hk_store_release(&begun, 1u);
+    call_upper(0);
+    hk_scope_end_body(&bodies[0]);
+}
+
+static void wait_shielded_in_a_body(void)
+{
+    hank_scope shield;
+    hk_scope_begin_body(&bodies[0]);
+    hk_store_release(&begun, 1u);
+    hank_shield_begin(&shield);
+    results[0] = wait_once(0);
+    MC_ASSERT(results[0] == GRANTED);
+    hank_shield_end(&shield);
+    results[1] = wait_once(1);
+    MC_ASSERT(results[1] == -ECANCELED);
+    hk_scope_end_body(&bodies[0]);
+}
+
+/* Two of them with a shield between: the stop of the outer does not end the wait. */
+static void wait_in_a_shielded_body(void)
+{
+    hank_scope shield;
+    hk_scope_begin_body(&bodies[0]);
+    hank_shield_begin(&shield);
+    hk_scope_begin_body(&bodies[1]);
+    hk_store_release(&begun, 1u);
+    results[0] = wait_once(0);
+    results[1] = bodies[1].fired;
+    hk_scope_end_body(&bodies[1]);
+    hank_shield_end(&shield);
+    hk_scope_end_body(&bodies[0]);
+}
+
 /* --- who ends it ----------------------------------------------------------------------------- */
 
 static void cancel(void)
@@ -145,6 +193,23 @@ static void cancel_maybe_late(void)
 {
     int rc = hk_task_cancel(&mt_tasks[0], MT_GENERATION);
     MC_ASSERT(rc == 0 || rc == -ESTALE);
+}
+
+static void stop_body(hk_scope *body)
+{
+    while (hk_load_acquire(&begun) == 0)
+        hk_spin_pause();
+    hk_scope_stop_body(body, &mt_tasks[0]);
+}
+
+static void stop_the_body(void)
+{
+    stop_body(&bodies[0]);
+}
+
+static void stop_the_inner_body(void)
+{
+    stop_body(&bodies[1]);
 }
 
 static void grant_turn(int turn)
@@ -177,6 +242,11 @@ static void granted_xor_stopped(void)
 static void stopped(void)
 {
     MC_ASSERT(results[0] == -ECANCELED && wakes == 0);
+}
+
+static void stopped_by_its_own_group(void)
+{
+    MC_ASSERT(results[0] == -ECANCELED && results[1] == true);
 }
 
 static void both_turns_ended_well(void)
@@ -237,6 +307,25 @@ static const mc_model models[] = {
      .bound = 4,
      .seed = 7,
      .executions_max = 100000},
+    {.name = "cancel: of a group one is a part of",
+     .setup = begin,
+     .threads = {wait_in_a_body, stop_the_body},
+     .check = stopped,
+     .golden = 14},
+    {.name = "cancel: of a group one is a part of, through a child",
+     .setup = begin,
+     .threads = {wait_above_a_body, stop_the_body},
+     .check = stopped,
+     .golden = 18},
+    {.name = "cancel: of a group one is a part of, shielded",
+     .setup = begin,
+     .threads = {wait_shielded_in_a_body, grant, stop_the_body},
+     .golden = 63},
+    {.name = "cancel: of a group inside a shield, and of what is outside",
+     .setup = begin,
+     .threads = {wait_in_a_shielded_body, stop_the_inner_body, stop_the_body, cancel},
+     .check = stopped_by_its_own_group,
+     .golden = 33170},
     {.name = "cancel: of one whose slot has become another's",
      .setup = begin,
      .threads = {end_and_be_another, grant_both, cancel_maybe_late},
