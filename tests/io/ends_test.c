@@ -31,7 +31,7 @@ OVER(abort, IS_UNIX, the_other_end_of_a_unix_socket_reads_the_end)
 static int read_one(void *s)
 {
     char byte;
-    return (int)hank_read(s, &byte, 1);
+    RETURN_WHEN_LET_IN(hank_read(s, &byte, 1));
 }
 
 OVER(abort, ANY, whoever_waits_gets_ebadf)

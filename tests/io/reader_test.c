@@ -85,7 +85,7 @@ OVER(peek, ANY, a_stopped_one_took_nothing)
 static int peek_two(void *s)
 {
     char buf[2];
-    return (int)hank_peek(s, buf, 2);
+    RETURN_WHEN_LET_IN(hank_peek(s, buf, 2));
 }
 
 OVER(peek, ANY, a_second_reader_is_refused)

@@ -5,7 +5,7 @@
 static int read_one(void *s)
 {
     char byte;
-    return (int)hank_read(s, &byte, 1);
+    RETURN_WHEN_LET_IN(hank_read(s, &byte, 1));
 }
 
 /* The system tells of a reset once. Whoever is told, the other must not take it for an end. */

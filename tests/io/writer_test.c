@@ -70,7 +70,7 @@ static int write_much(void *s)
     struct iovec parts[64];
     for (int i = 0; i < 64; i++)
         parts[i] = (struct iovec){block, sizeof block};
-    return hank_writev(s, parts, 64);
+    RETURN_WHEN_LET_IN(hank_writev(s, parts, 64));
 }
 
 OVER(parts, ANY, a_stop_in_the_middle_tears_the_stream)

@@ -90,7 +90,7 @@ static int scoped(void *arg)
     bool by_outer = hank_timeout_end(&outer);
     MUST(in_shield == 0);
     MUST(rc == 0 || is_stop(rc));
-    MUST(rc != -ETIMEDOUT || by_inner || by_outer);
+    MUST(rc != -ETIMEDOUT || by_inner || by_outer || after == -ECANCELED);
     MUST(after != -ETIMEDOUT || by_outer);
     return rc == -ECANCELED ? rc : 0;
 }
