@@ -46,9 +46,12 @@ _Static_assert(HK_SOURCES_MAX < (int)HK_FLOW_PIECES, "a descriptor is a piece's 
 /* --- for io: instead of the system call ---------------------------------------------------- */
 
 /* Is there, or will there be, anything in the flow? Then these answer; else, and when they return
- * false, the system does. Called by the user of the direction. */
+ * false, the system does: always, where what runs only says when to ask it. Called by the user of
+ * the direction. */
 static inline bool hk_flow_answers(hk_source *s)
 {
+    if (s->input == HK_INPUT_EVENTS)
+        return false;
     /* [flow:word] acquire: not running any more, so what it took has been counted. */
     return s->taken != 0 || (uint32_t)hk_load_acquire(&s->flow[HK_IN].word) != 0;
 }

@@ -442,3 +442,21 @@ ON_URING(what_another_thread_arms_on_our_ring_flows_as_what_we_arm)
     cr_expect(is_running(p.source));
     close_pair(p);
 }
+
+/* Half of what came is read, and no more comes: nothing will tell of the other half. */
+ON_URING(a_request_that_only_tells_of_events_answers_no_read)
+{
+    pair p = open_stream_pair();
+    char byte;
+    p.source->input = HK_INPUT_EVENTS;
+    arm(r, p.source);
+    settle(r);
+    say(p.peer, "xy");
+    wait_until_readable(r, p.source);
+    for (int i = 0; i < 2; i++) {
+        cr_expect(is_running(p.source) && !hk_flow_answers(p.source));
+        cr_expect_eq(try_once(p.source, &byte, 1), 1);
+    }
+    cr_expect_eq(try_once(p.source, &byte, 1), -EAGAIN);
+    close_pair(p);
+}
