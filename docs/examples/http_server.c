@@ -8,9 +8,10 @@
  *
  * Bytes go through http_parser, which is paused at the end of each request, so that pipelined
  * requests are answered one after the other; answers to what arrived together leave together.
- * A client has PATIENCE seconds for each request, counted from the answer before: that bounds an
- * idle connection and one that sends a byte a second alike. SIGINT and SIGTERM end the server:
- * it accepts no more, and a request that has arrived whole is still answered. */
+ * When a request has arrived whole, a client has PATIENCE seconds to take the answer and to send
+ * its next: that bounds an idle connection and one that moves a byte a second alike. SIGINT and
+ * SIGTERM end the server: it accepts no more, and a request that has arrived whole is still
+ * answered. */
 #include <hank.h>
 #include <http_parser.h>
 
@@ -31,7 +32,7 @@ struct server {
 
 struct connection {
     hank_stream *stream;
-    hank_ns patience, deadline; /* deadline: for the whole of the next request */
+    hank_ns patience, deadline; /* deadline: for the answer and the whole of the next request */
     http_parser parser;
     char path[PATH_MAX_BYTES + 1];
     size_t path_bytes, body_bytes;
@@ -44,7 +45,10 @@ struct connection {
 
 static int flush(struct connection *c)
 {
-    int rc = hank_within(HANK_SEC(10), hank_write(c->stream, c->out, c->out_bytes));
+    hank_scope scope;
+    hank_timeout_begin_at(&scope, c->deadline);
+    int rc = hank_write(c->stream, c->out, c->out_bytes);
+    (void)hank_timeout_end(&scope);
     c->out_bytes = 0;
     return rc;
 }
@@ -56,22 +60,29 @@ static void append(struct connection *c, const char *text)
     c->out_bytes += n;
 }
 
+static void append_number(struct connection *c, size_t n)
+{
+    if (n >= 10)
+        append_number(c, n / 10);
+    c->out[c->out_bytes++] = (char)('0' + n % 10);
+}
+
 /* Queue an answer; `body` may have up to 1 KiB. */
 static int answer(struct connection *c, const char *status, const char *body)
 {
-    char length[24];
-    (void)snprintf(length, sizeof length, "%zu", strlen(body));
     append(c, "HTTP/1.1 ");
     append(c, status);
     append(c, "\r\nContent-Type: text/plain\r\nContent-Length: ");
-    append(c, length);
+    append_number(c, strlen(body));
     append(c, c->last ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n");
     if (c->parser.method != HTTP_HEAD)
         append(c, body);
     return c->out_bytes > sizeof c->out / 2 ? flush(c) : 0;
 }
 
-struct primes { int from, to, count; }; /* in, in, out */
+struct primes {
+    int from, to, count;
+}; /* in, in, out */
 
 static int count_primes(void *arg)
 {
@@ -94,10 +105,10 @@ static int pause_a_little(void *arg)
 static int fanout(struct connection *c)
 {
     struct primes p[3] = {{0, 1000, 0}, {1000, 2000, 0}, {2000, 3000, 0}};
-    int rc = hank_within(HANK_MS(500), hank_gather(hank_spawn(count_primes, &p[0]),
-                                                   hank_spawn(count_primes, &p[1]),
-                                                   hank_spawn(count_primes, &p[2]),
-                                                   hank_spawn(pause_a_little, NULL)));
+    int rc =
+        hank_within(HANK_MS(500),
+                    hank_gather(hank_spawn(count_primes, &p[0]), hank_spawn(count_primes, &p[1]),
+                                hank_spawn(count_primes, &p[2]), hank_spawn(pause_a_little, NULL)));
     if (rc == -ETIMEDOUT)
         return answer(c, "504 Gateway Timeout", "Too slow.\n");
     if (rc < 0)
@@ -185,10 +196,10 @@ static int consume(struct connection *c, const char *bytes, size_t n)
         n -= used;
         if (c->complete) {
             http_parser_pause(&c->parser, 0);
+            c->deadline = hank_now() + c->patience;
             rc = respond(c);
             c->complete = false;
             c->path_bytes = c->body_bytes = 0;
-            c->deadline = hank_now() + c->patience;
         } else if (HTTP_PARSER_ERRNO(&c->parser) != HPE_OK) {
             c->last = true;
             rc = answer(c, refusal(c), "Not like this.\n");
@@ -215,7 +226,11 @@ static void part(struct connection *c)
 /* The next bytes, in the time that is left for the request. */
 static ssize_t receive(struct connection *c, char *ret_bytes, size_t n)
 {
-    return hank_within(c->deadline - hank_now(), hank_read(c->stream, ret_bytes, n));
+    hank_scope scope;
+    hank_timeout_begin_at(&scope, c->deadline);
+    ssize_t got = hank_read(c->stream, ret_bytes, n);
+    (void)hank_timeout_end(&scope);
+    return got;
 }
 
 static int serve_client(hank_stream *stream, void *arg)
@@ -241,6 +256,7 @@ static int serve_client(hank_stream *stream, void *arg)
     }
     if (n == -ETIMEDOUT && c.path_bytes > 0) { /* in the middle of a request */
         c.last = true;
+        c.deadline = hank_now() + HANK_SEC(1);
         if (answer(&c, "408 Request Timeout", "Too slow.\n") == 0)
             (void)flush(&c); /* it was slow to send; it may be too slow to listen */
     }
