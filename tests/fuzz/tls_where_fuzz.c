@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "fuzz/fuzz_text.h"
 #include "io/where.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,11 +40,9 @@ static bool is_address(const hk_where *where, const char *host)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = malloc(size + 1); /* exactly as long as it is, so that reading on is seen */
+    char *text = fuzz_text(data, size);
     if (text == NULL)
         return 0;
-    memcpy(text, data, size);
-    text[size] = '\0';
 
     char tcp[HK_TLS_WHERE_MAX], host[HK_TLS_WHERE_MAX];
     hk_where where;
