@@ -54,6 +54,14 @@ static void enlist(hk_group *g, hk_task *t)
     g->count++;
 }
 
+/* The same for a task that is alive: had it come earlier, it would have been stopped. */
+static void enlist_alive(hk_group *g, hk_task *t)
+{
+    enlist(g, t);
+    if (g->cancelled)
+        (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control)));
+}
+
 bool hk_group_leave(hk_group *g, hk_task *t, hk_ticket *ret_waiter)
 {
     hk_lock_take(&g->lock, HK_RANK_GROUP);
@@ -87,9 +95,7 @@ void hk_group_adopt(hk_worker *w, hk_task *t, hank_group *group)
     hk_store_relaxed(&t->parent, (hk_task *)NULL); /* only compared */
     t->group = g;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
-    enlist(g, t);
-    if (g->cancelled)
-        (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control)));
+    enlist_alive(g, t);
     hk_lock_drop(&g->lock);
     struct hk_join *none = HK_JOIN_NONE;
     if (!hk_cas_acqrel(&t->join, &none, HK_JOIN_DETACHED)) /* [task:join] it had ended before */
@@ -102,11 +108,8 @@ bool hk_group_admit(hank_group *group, hk_task *t)
     t->group = g;
     hk_lock_take(&g->lock, HK_RANK_GROUP);
     bool open = !g->closed;
-    if (open) {
-        enlist(g, t);
-    }
-    if (open && g->cancelled)
-        (void)hk_task_cancel(t, HK_GENERATION(hk_load_relaxed(&t->control))); /* it is alive */
+    if (open)
+        enlist_alive(g, t);
     hk_lock_drop(&g->lock);
     return open;
 }

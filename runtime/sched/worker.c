@@ -125,7 +125,7 @@ HK_UNWATCHED static void expect_next(hk_worker *w)
     if (!t || hk_load_relaxed(&t->phase) == HK_PHASE_NEW || !t->fiber)
         return;
     char *sp = t->fiber->sp;
-#pragma GCC unroll 16
+#pragma GCC unroll 16 /* the loop cost more than what it asks for */
     for (int i = 0; i < EXPECTED_LINES; i++)
         HK_PREFETCH(sp + (ptrdiff_t)i * HK_CACHE_LINE);
 }
