@@ -11,13 +11,17 @@
  * socket says OUT; HUP and ERR come unasked.
  *
  * The eventfd is watched like any other. */
+#include <errno.h>
 #include <sys/epoll.h>
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "base/os.h"
 #include "reactor/reactor.h"
 
 enum { EVENTS_MAX = HK_READY_MAX / 2 }; /* an event makes two entries at most */
+
+enum { EVENTS_BYTES = EVENTS_MAX * sizeof(struct epoll_event) };
 
 static int epoll_open(hk_reactor *r)
 {
@@ -28,14 +32,20 @@ static int epoll_open(hk_reactor *r)
     int rc = wake;
     if (rc < 0)
         goto close_epoll;
+    r->events = hk_alloc(EVENTS_BYTES); /* not on a stack: it would cost every parked task a page */
+    rc = -ENOMEM;
+    if (!r->events)
+        goto close_wake;
     struct epoll_event interest = {.events = EPOLLIN | EPOLLET, .data.u64 = HK_KEY_WAKE};
     rc = hk_os_epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &interest);
     if (rc < 0)
-        goto close_wake;
+        goto free_events;
     r->backend_fd = epoll;
     r->wake_fd = wake;
     return 0;
 
+free_events:
+    hk_free(r->events, EVENTS_BYTES);
 close_wake:
     (void)hk_os_close(wake); /* the first error is the one to report */
 close_epoll:
@@ -48,6 +58,8 @@ static void epoll_close(hk_reactor *r)
     (void)hk_os_close(r->backend_fd); /* nothing was written: nothing can be lost */
     (void)hk_os_close(r->wake_fd);
     r->backend_fd = r->wake_fd = -1;
+    hk_free(r->events, EVENTS_BYTES);
+    r->events = NULL;
 }
 
 static int epoll_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
@@ -68,7 +80,7 @@ static void epoll_forget(hk_reactor *r, hk_source *s)
 
 static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
 {
-    struct epoll_event events[EVENTS_MAX];
+    struct epoll_event *events = r->events;
     HK_DCHECK(max >= 2 && max / 2 <= EVENTS_MAX);
     int got = hk_os_epoll_wait(r->backend_fd, events, max / 2, timeout_ns);
     int n = 0;

@@ -138,7 +138,7 @@ typedef struct hk_ready {
 } hk_ready;
 
 enum {
-    HK_READY_MAX = 128,               /* handed out by one call of hk_reactor_wait */
+    HK_READY_MAX = 512,               /* handed out by one call of hk_reactor_wait */
     HK_SOURCES_MAX = 4 * 1024 * 1024, /* open at a time, in this process */
 };
 
@@ -186,6 +186,7 @@ extern const hk_backend hk_backend_kqueue;
  * polling              taken (try only) by whoever polls: the owner, or a helper when the owner
  *                      is busy; so events of one reactor are never handled by two threads at once
  * owner                the thread that waits here; set by it, compared with itself by others
+ * events               a backend's room for what the kernel tells; whoever polls has it
  * pieces, uring        a completion backend's: flow.h, uring.c
  * timers               has its own lock */
 struct hk_reactor {
@@ -195,6 +196,7 @@ struct hk_reactor {
     HK_ATOMIC(bool) wake_pending;
     hk_lock polling;
     HK_ATOMIC(uintptr_t) owner;
+    void *events;
     hk_pieces pieces;
     struct hk_uring *uring;
     hk_timers timers;
