@@ -10,6 +10,10 @@
  * most likely only preempted, and to carry its tasks to another's caches would help nobody: then
  * only for one that has stood still for a while.
  *
+ * Each look preempts somebody if all CPUs are busy, so in quiet times it looks seldom. Once a task
+ * has held up its worker for long, the next such task is expected soon, and for a second it looks
+ * often: a program that computes now and then is helped within a fraction of a millisecond.
+ *
  * It also wakes a worker if one sleeps while new tasks wait in another's deque. Spawning leaves
  * that to it in the one case that it does not see for itself (hk_worker_push_new).
  *
@@ -24,10 +28,11 @@
 #include "sched/worker.h"
 
 enum {
-    NAP_NS = 1000 * 1000,      /* between two looks while nothing is wrong */
-    SHORT_NAP_NS = 200 * 1000, /* while somebody is being held up */
-    PATIENCE = 20,             /* looks at one that stands still while nobody is free */
-    QUIET_NAPS = 3,            /* looks at a sleeping runtime before the monitor sleeps too */
+    NAP_NS = 2500 * 1000,          /* between two looks while nothing is wrong */
+    SHORT_NAP_NS = 200 * 1000,     /* while somebody is held up, or is expected to be */
+    LONG_NS = 20 * 1000 * 1000,    /* of standing still: not only preempted */
+    ALERT_NS = 1000 * 1000 * 1000, /* after one that stood still so long */
+    QUIET_NAPS = 3,                /* looks at a sleeping runtime before the monitor sleeps too */
 };
 
 /* Everybody sleeps? */
@@ -58,8 +63,8 @@ static void help(hk_runtime *rt, hk_worker *w)
         hk_idle_notify(rt);
 }
 
-/* One look at everybody. True: somebody is held up. */
-static bool look(hk_runtime *rt)
+/* One look at everybody, so long after the last. How long to nap before the next. */
+static int64_t look(hk_runtime *rt, int64_t napped)
 {
     bool busy = false, forgotten = false;
     for (unsigned i = 0; i < rt->n; i++) {
@@ -68,15 +73,19 @@ static bool look(hk_runtime *rt)
         bool stands = beat == w->beat_seen && hk_load_relaxed(&w->idle_state) == 0;
         w->beat_seen = beat;
         forgotten = forgotten || hk_deque_size(&w->deque) > 0;
-        w->looks_stood = stands ? w->looks_stood + 1 : 0;
-        if (stands && (somebody_is_free(rt) || w->looks_stood > PATIENCE)) {
+        w->stood_ns = stands ? w->stood_ns + napped : 0;
+        if (stands && (somebody_is_free(rt) || w->stood_ns > LONG_NS)) {
             help(rt, w);
             busy = true;
         }
+        if (w->stood_ns > LONG_NS)
+            rt->monitor_alert_ns = ALERT_NS;
     }
     if (forgotten) /* or its owner is just about to take it */
         hk_idle_notify(rt);
-    return busy;
+    if (rt->monitor_alert_ns > 0)
+        rt->monitor_alert_ns -= napped;
+    return busy || rt->monitor_alert_ns > 0 ? SHORT_NAP_NS : NAP_NS;
 }
 
 static bool stopped(hk_runtime *rt)
@@ -100,14 +109,13 @@ static void sleep_deeply(hk_runtime *rt)
 static void *monitor_main(void *arg)
 {
     hk_runtime *rt = arg;
-    static const int64_t naps[] = {NAP_NS, SHORT_NAP_NS};
     int quiet = 0;
-    bool busy = false;
+    int64_t nap = NAP_NS;
     hk_os_thread_name("hank-monitor");
     while (!stopped(rt)) {
-        hk_os_sleep(naps[busy]);
+        hk_os_sleep(nap);
         quiet = all_sleep(rt) ? quiet + 1 : 0;
-        busy = quiet == 0 && look(rt);
+        nap = quiet == 0 ? look(rt, nap) : NAP_NS;
         if (quiet > QUIET_NAPS) {
             sleep_deeply(rt);
             quiet = 0;

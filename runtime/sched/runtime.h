@@ -71,7 +71,8 @@ typedef struct hk_runtime {
 
     pthread_t monitor;
     HK_ATOMIC(uint32_t) monitor_word;
-    hk_ready monitor_ready[HK_READY_MAX]; /* the monitor's own */
+    int64_t monitor_alert_ns; /* the monitor's own, and the next */
+    hk_ready monitor_ready[HK_READY_MAX];
 
     hank_task main;
     unsigned stop_reasons;

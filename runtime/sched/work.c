@@ -179,6 +179,14 @@ bool hk_worker_has_work(hk_worker *w)
     return hk_deque_size(&w->deque) > 0 || !hk_ring_seems_empty(&w->ring);
 }
 
+bool hk_worker_others_have_work(hk_worker *w)
+{
+    for (unsigned i = 0; i + 1 < w->runtime->n; i++)
+        if (hk_worker_has_work(&w->runtime->workers[w->victims[i]]))
+            return true;
+    return false;
+}
+
 static hk_task *steal_from(hk_worker *w, hk_worker *victim)
 {
     if (hk_ring_steal_half(&victim->ring, &w->ring) > 0)

@@ -230,12 +230,14 @@ static hk_task *next_task(hk_worker *w)
     bool searching = false;
     for (;;) {
         hk_task *t = hk_worker_find(w);
-        /* What has come in here meanwhile goes before what is another's. Alone, or once it is
-         * searching, the sleep below asks first of all. */
-        if (!t && !searching && !w->alone && hk_worker_poll(w) > 0)
-            t = hk_worker_find(w);
-        if (!t && !searching)
-            searching = hk_idle_start_search(w);
+        /* What has come in here meanwhile goes before what is another's. If nobody else has
+         * anything, the sleep below asks first of all. */
+        if (!t && !searching && hk_worker_others_have_work(w)) {
+            if (hk_worker_poll(w) > 0)
+                t = hk_worker_find(w);
+            else
+                searching = hk_idle_start_search(w);
+        }
         if (!t && searching)
             t = hk_worker_steal(w);
         bool stopping = hk_load_acquire(&w->runtime->stopping); /* [runtime:stopping] acquire */

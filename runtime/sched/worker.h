@@ -36,7 +36,7 @@ enum {
     HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
     HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
     HK_QUIET_YIELDS = 8,     /* of so many yields, one wakes a worker to help */
-    HK_POLL_KEEP = 8, /* of one poll's tasks: more than that, and somebody is woken to help */
+    HK_POLL_KEEP = 64, /* of one poll's tasks: more than that, and somebody is woken to help */
 };
 
 typedef struct hk_counters {
@@ -78,7 +78,7 @@ typedef struct hk_worker {
     uint16_t *victims; /* the other workers, nearest first */
     unsigned cpu;
     uint64_t beat_seen;           /* the monitor's */
-    unsigned looks_stood;         /* the same */
+    int64_t stood_ns;             /* the same: how long the beat has stood still */
     hk_sample sample;             /* the keeper's, of this thread */
     hk_ready ready[HK_READY_MAX]; /* not on a stack: it would cost every parked task a page */
 
@@ -159,6 +159,9 @@ struct hk_task *hk_worker_find(hk_worker *w);
 
 /* One round over everybody else, nearest first. NULL: nothing there. */
 struct hk_task *hk_worker_steal(hk_worker *w);
+
+/* Does any other worker seem to have a task that w could take? A guess. */
+bool hk_worker_others_have_work(hk_worker *w);
 
 /* Is there anything in w's queues that another worker could take? */
 bool hk_worker_has_work(hk_worker *w);

@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "model"))
 import mutate  # noqa: E402
 
-SEEDS = 400
+SEEDS = 2000
 # The fault's name in mutations.txt, and the scenario that is to show it.
 FAULTS = [
     ("a sleeper does not look again", "idle"),
