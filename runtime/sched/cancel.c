@@ -29,8 +29,8 @@ static bool is_shielded(const aim *a, hk_task *t)
     return from != t || (t == a->from && hk_load_relaxed(&t->shields) != expected);
 }
 
-/* End the wait of `t`, if it is in one that the stop may end. */
-static void stop_wait(hk_task *t, uint32_t generation, const aim *a)
+/* Claim the wait of `t`, if it is in one that the stop may end. */
+static bool claim_wait(hk_task *t, uint32_t generation, const aim *a)
 {
     uint64_t word = hk_load_seqcst(&t->sleeper.word); /* [task:turn] acquire */
     unsigned state = hk_word_state(word);
@@ -39,8 +39,13 @@ static void stop_wait(hk_task *t, uint32_t generation, const aim *a)
     bool direct = (state == HK_WAITING_SELF || state == HK_WAITING_BODY) && !is_shielded(a, t) &&
                   (state == HK_WAITING_SELF || t == a->from);
     /* The word was read while t was still that task: turns of a later one are larger. */
-    if (HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
-        hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED))
+    return HK_GENERATION(hk_load_seqcst(&t->control)) == generation &&
+           hk_sleeper_claim_stop(&t->sleeper, word, direct, -ECANCELED);
+}
+
+static void stop_wait(hk_task *t, uint32_t generation, const aim *a)
+{
+    if (claim_wait(t, generation, a))
         hk_wake_claimed(&t->sleeper);
 }
 
@@ -85,8 +90,9 @@ void hk_task_stop_inside(hk_task *t, uint32_t shields)
     stop_chain(&(aim){t, shields}, HK_GENERATION(hk_load_relaxed(&t->control))); /* it stays */
 }
 
-int hk_task_cancel_unbegun(hk_task *t, uint32_t generation)
+int hk_task_cancel_unbegun(hk_task *t, uint32_t generation, bool *ret_claimed)
 {
+    *ret_claimed = false;
     uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
     do {
         if (HK_GENERATION(control) != generation || (control & HK_TASK_BEGUN))
@@ -95,7 +101,7 @@ int hk_task_cancel_unbegun(hk_task *t, uint32_t generation)
             return 0;
         /* seq_cst: as in hk_task_cancel. */
     } while (!hk_cas_seqcst(&t->control, &control, control | HK_TASK_CANCELLED));
-    stop_wait(t, generation, &(aim){t, 0});
+    *ret_claimed = claim_wait(t, generation, &(aim){t, 0});
     return 0;
 }
 

@@ -231,8 +231,9 @@ int hk_task_cancel(hk_task *t, uint32_t generation);
  * was begun when so many of its shields were up. `t` stays that task meanwhile. */
 void hk_task_stop_inside(hk_task *t, uint32_t shields);
 
-/* hk_task_cancel for a call, unless it has begun: then -EALREADY, as when its handle is stale. */
-int hk_task_cancel_unbegun(hk_task *t, uint32_t generation);
+/* hk_task_cancel for a call, unless it has begun: then -EALREADY, as when its handle is stale.
+ * *ret_claimed: it was waiting for its time, and the caller has to let it end. */
+int hk_task_cancel_unbegun(hk_task *t, uint32_t generation, bool *ret_claimed);
 
 /* Relaxed: what is asked was written before the task was published, or by the task itself. */
 static inline bool hk_task_has(hk_task *t, unsigned trait)

@@ -400,6 +400,16 @@ bool hk_worker_claim(hk_worker *w, hk_task *t)
     return HK_LIKELY(newest == t) || claim_further(w, t, newest);
 }
 
+void hk_worker_end_unbegun(hk_worker *w, hk_task *t)
+{
+    hk_task *me = w->current;
+    w->current = t; /* for the hooks that are told */
+    int result = hk_task_body(t);
+    HK_DCHECK(hk_worker_self() == w);
+    w->current = me;
+    hk_task_finish(w, t, result);
+}
+
 int hk_worker_call(hk_worker *w, hk_task *t)
 {
     hk_task *parent = w->current;

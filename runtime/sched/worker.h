@@ -130,6 +130,10 @@ void hk_worker_yield(hk_worker *w);
 /* Call a task that has not started and is owned by the caller, on the caller's stack. */
 int hk_worker_call(hk_worker *w, struct hk_task *t);
 
+/* End a task that was cancelled before it began, is in no queue and is the caller's, here and now:
+ * nothing of it is called. The current task goes on. */
+void hk_worker_end_unbegun(hk_worker *w, struct hk_task *t);
+
 /* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, and
  * if the stack that is left will do for it. */
 bool hk_worker_claim(hk_worker *w, struct hk_task *t);

@@ -144,6 +144,8 @@ static int cancel_before(void *arg)
 {
     (void)arg;
     flag called = 0;
+    hank_stats before, after;
+    CHECK(hank_get_stats(&before) == 0);
     for (int i = 0; i < 100; i++) {
         hank_timer t = hank_call_later(HANK_SEC(3600), note, &called);
         CHECK(hank_timer_when(t) > hank_now());
@@ -153,6 +155,7 @@ static int cancel_before(void *arg)
         CHECK(hank_timer_when(t) == -ESTALE);
         CHECK(hank_timer_cancel_wait(t) <= 0);
     }
+    CHECK(hank_get_stats(&after) == 0 && after.tasks_live == before.tasks_live); /* over at once */
     CHECK(!is_set(&called));
     return 0;
 }
