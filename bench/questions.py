@@ -161,5 +161,6 @@ BENCHES = {
                    ["-b", 100], ["epoll", "libuv", "tokio", "go", "boost"]),
     "idle_connections": Idle("9000 connections that are silent: memory of each", 9000, ECHO),
     "echo": Service("64-byte echo: CPU of the server a message", "echo", ECHO),
-    "http": Service("keep-alive GET: CPU of the server a request", "http", [*SERVERS, "nginx"]),
+    "http": Service("keep-alive GET: CPU of the server a request", "http",
+                    [*SERVERS, "epoll-parser", "nginx"]),
 }

@@ -156,6 +156,8 @@ def boost_peer():
 PEERS_BY_NAME = {peer.name: peer for peer in [
     compiled("load", [], C, ["load.c", "histogram.h"]),
     compiled("epoll", [], C, ["peers/floor/epoll_server.c", FLOOR, "peers/floor/server.h"]),
+    compiled("epoll-parser", ["http_parser.h"], [*C, "-DPARSE=1"],
+             ["peers/floor/epoll_server.c", FLOOR, "peers/floor/server.h"], ["-lhttp_parser"]),
     compiled("io_uring", ["liburing.h"], C, ["peers/floor/uring_server.c", FLOOR], ["-luring"]),
     compiled("eventfd", [], C, ["peers/floor/wake.c"]),
     compiled("futex", [], C, ["peers/floor/pingpong.c"]),

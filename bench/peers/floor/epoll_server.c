@@ -3,7 +3,10 @@
  *
  * One edge-triggered epoll a thread; no allocation for a message, no timers, no limits, and no
  * parsing beyond finding the end of a request. Three system calls a message, and epoll_wait is
- * shared by a batch. What hank costs more than this is the price of its comfort. */
+ * shared by a batch. What hank costs more than this is the price of its comfort.
+ *
+ * Compiled with -DPARSE it reads requests with http_parser, as hank's HTTP server does and a server
+ * has to that does more than one thing: the floor of those. */
 #include "server.h"
 
 #include <errno.h>
@@ -13,6 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#if PARSE
+#include <http_parser.h>
+#endif
+
 enum { EVENTS = 512, BUFFER_BYTES = 16384, ANSWERS_MAX = 64 };
 
 /* Both queues are empty, and their memory absent, unless the other side is slow. */
@@ -21,6 +28,9 @@ struct connection {
     size_t held_bytes, unsent_bytes;
     char *held;   /* the beginning of a request whose end has not arrived */
     char *unsent; /* what the socket would not take */
+#if PARSE
+    http_parser parser;
+#endif
 };
 
 static void hang_up(struct connection *c)
@@ -86,6 +96,32 @@ static bool put_answers(struct connection *c, size_t requests)
     return true;
 }
 
+#if PARSE
+static int count_request(http_parser *parser)
+{
+    ++*(size_t *)parser->data;
+    return 0;
+}
+
+static void begin_parsing(struct connection *c)
+{
+    http_parser_init(&c->parser, HTTP_REQUEST);
+}
+
+/* Answer every request that ends in these bytes; the parser keeps the beginning of the next. */
+static bool http(struct connection *c, const char *bytes, size_t n)
+{
+    static const http_parser_settings callbacks = {.on_message_complete = count_request};
+    size_t requests = 0;
+    c->parser.data = &requests;
+    return http_parser_execute(&c->parser, &callbacks, bytes, n) == n && put_answers(c, requests);
+}
+#else
+static void begin_parsing(struct connection *c)
+{
+    (void)c;
+}
+
 /* Answer every request that ends in these bytes and hold the beginning of the next. */
 static bool http(struct connection *c, const char *bytes, size_t n)
 {
@@ -100,6 +136,7 @@ static bool http(struct connection *c, const char *bytes, size_t n)
         return false;
     return put_answers(c, requests);
 }
+#endif
 
 static bool input(struct connection *c, bool speak_http)
 {
@@ -135,6 +172,7 @@ static void accept_all(int epoll, int listener)
             continue;
         }
         c->fd = fd;
+        begin_parsing(c);
         struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
             hang_up(c);
