@@ -312,25 +312,25 @@ int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
     return rc == -EINTR ? -EINPROGRESS : rc;
 }
 
-/* To the C library these two are places where a thread may be cancelled, which none of ours is, and
- * with threads about each costs two locked instructions before and after. The sanitizers want to
- * see who writes where. */
+/* The sanitizers want to see who writes where. */
 #if defined __linux__ && defined SYS_recvfrom && defined SYS_sendto && !HK_ASAN && !HK_TSAN
-#define RECEIVE(fd, buffer, n, flags) syscall(SYS_recvfrom, fd, buffer, n, flags, NULL, NULL)
-#define SEND(fd, buffer, n, flags)    syscall(SYS_sendto, fd, buffer, n, flags, NULL, 0)
+#define RECEIVE(fd, buffer, n, flags)                                                              \
+    hk_kernel_move(SYS_recvfrom, fd, (long)(buffer), (long)(n), flags)
+#define SEND(fd, buffer, n, flags)                                                                 \
+    hk_kernel_move(SYS_sendto, fd, (long)(buffer), (long)(n), flags)
 #else
-#define RECEIVE recv
-#define SEND    send
+#define RECEIVE(fd, buffer, n, flags) HK_SYS_VALUE(recv(fd, buffer, n, flags))
+#define SEND(fd, buffer, n, flags)    HK_SYS_VALUE(send(fd, buffer, n, flags))
 #endif
 
 ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags)
 {
-    return HK_SYS_SHORT(HK_FAULT_RECV, n, RECEIVE(fd, buffer, n, flags));
+    return HK_SYS_MOVE(HK_FAULT_RECV, n, RECEIVE(fd, buffer, n, flags));
 }
 
 ssize_t hk_os_send(int fd, const void *buffer, size_t n)
 {
-    return HK_SYS_SHORT(HK_FAULT_SEND, n, SEND(fd, buffer, n, MSG_NOSIGNAL));
+    return HK_SYS_MOVE(HK_FAULT_SEND, n, SEND(fd, buffer, n, MSG_NOSIGNAL));
 }
 
 ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 
@@ -30,9 +31,16 @@
         again_;                                                                                    \
     })
 
-/* The same for a call that moves at most `n` bytes, a variable: a planned "error" above 0 has it
- * move no more than so many. */
-#define HK_SYS_SHORT(kind, n, call)                                                                \
+/* A failure of the C library's as a value. */
+#define HK_SYS_VALUE(call)                                                                         \
+    __extension__({                                                                                \
+        ssize_t value_ = (ssize_t)(call);                                                          \
+        value_ == -1 ? -(ssize_t)errno : value_;                                                   \
+    })
+
+/* Of a call whose failure is a value and that moves at most `n` bytes, a variable: a planned
+ * "error" above 0 has it move no more than so many. Made again while a signal interrupts it. */
+#define HK_SYS_MOVE(kind, n, call)                                                                 \
     __extension__({                                                                                \
         ssize_t again_;                                                                            \
         do {                                                                                       \
@@ -40,10 +48,44 @@
             if (fault_ > 0 && (size_t)fault_ < (n))                                                \
                 (n) = (__typeof__(n))fault_;                                                       \
             again_ = fault_ < 0 ? (ssize_t)fault_ : (ssize_t)(call);                               \
-            if (fault_ >= 0 && again_ == -1)                                                       \
-                again_ = -(ssize_t)errno;                                                          \
         } while (again_ == -EINTR);                                                                \
         again_;                                                                                    \
     })
+#define HK_SYS_SHORT(kind, n, call) HK_SYS_MOVE(kind, n, HK_SYS_VALUE(call))
+
+#ifdef __linux__
+/* recvfrom or sendto straight into the kernel, whose failures are values; with no address. To the C
+ * library these are places where a thread may be cancelled, which none of ours is, and with threads
+ * about each costs two locked instructions before and after; its syscall() is a function that moves
+ * seven registers, and after a system call little of it is in a cache. */
+static inline long hk_kernel_move(long number, long fd, long memory, long n, long flags)
+{
+#if defined __x86_64__ && defined __LP64__
+    register long r10 __asm__("r10") = flags;
+    register long r8 __asm__("r8") = 0;
+    register long r9 __asm__("r9") = 0;
+    __asm__ volatile("syscall"
+                     : "+a"(number)
+                     : "D"(fd), "S"(memory), "d"(n), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return number;
+#elif defined __aarch64__
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = fd;
+    register long x1 __asm__("x1") = memory;
+    register long x2 __asm__("x2") = n;
+    register long x3 __asm__("x3") = flags;
+    register long x4 __asm__("x4") = 0;
+    register long x5 __asm__("x5") = 0;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+#else
+    return HK_SYS_VALUE(syscall(number, fd, memory, n, flags, 0L, 0L));
+#endif
+}
+#endif
 
 #endif
