@@ -108,7 +108,7 @@ static hank_timer ask(hk_runtime *rt, int64_t due, hank_fn fn, void *arg)
             hk_task_discard_outside(rt, t);
         return failed(-ESHUTDOWN);
     }
-    if (due <= 0 || due <= hk_os_now())
+    if (due <= 0)
         queue(rt, t);
     else
         arm(rt, t, due);

@@ -100,9 +100,29 @@ HK_UNWATCHED hk_envelope *hk_envelope_seen(hk_task *t)
     return fn == hk_envelope_main && same ? e : NULL;
 }
 
+static hk_envelope *take(void)
+{
+    hk_worker *w = hk_worker_self();
+    return w ? hk_slab_get(&envelopes, &w->envelopes) : hk_slab_get_shared(&envelopes);
+}
+
+static void give(hk_envelope *e)
+{
+    hk_worker *w = hk_worker_self();
+    if (w)
+        hk_slab_put(&envelopes, &w->envelopes, e);
+    else
+        hk_slab_put_shared(&envelopes, e);
+}
+
+void hk_envelope_drain(hk_worker *w)
+{
+    hk_slab_drain(&envelopes, &w->envelopes);
+}
+
 bool hk_envelope_add(hk_task *t, const hk_spawn *how, hk_runtime *rt)
 {
-    hk_envelope *e = hk_slab_get_shared(&envelopes);
+    hk_envelope *e = take();
     if (!e)
         return false;
     *e = (hk_envelope){.fn = t->fn,
@@ -131,5 +151,5 @@ void hk_envelope_end(hk_task *t, int result)
         say_finished(t, e->runtime, result);
     t->fn = e->fn;
     t->arg = e->arg;
-    hk_slab_put_shared(&envelopes, e);
+    give(e);
 }

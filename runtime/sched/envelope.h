@@ -67,6 +67,9 @@ static inline void hk_envelope_drop(hk_task *t, int result)
 /* Does a runtime with these options give each task an envelope? */
 bool hk_envelope_for_all(const hank_options *options);
 
+/* Give back the free ones that `w` keeps: it stops. */
+void hk_envelope_drain(struct hk_worker *w);
+
 void hk_envelope_freeze(void);
 void hk_envelope_thaw(void);
 

@@ -55,12 +55,26 @@ static inline struct hk_task *hk_ring_pop(hk_ring *r)
     }
 }
 
-/* Owner. Who will be popped after so many others, unless a thief is faster; NULL: nobody. */
-static inline struct hk_task *hk_ring_peek(hk_ring *r, uint64_t others)
+/* The same of an owner who has no thieves. */
+static inline struct hk_task *hk_ring_pop_alone(hk_ring *r)
 {
-    uint64_t at = hk_load_relaxed(&r->head) + others; /* a guess */
-    if ((int64_t)(hk_load_relaxed(&r->tail) - at) <= 0) /* own index */
+    uint64_t head = hk_load_relaxed(&r->head); /* own index, as is the other */
+    if (head == hk_load_relaxed(&r->tail))
         return NULL;
+    hk_store_relaxed(&r->head, head + 1);                    /* read by nobody else */
+    return hk_load_relaxed(&r->slots[head % HK_RING_SLOTS]); /* own writes */
+}
+
+/* Owner. How many there are, a guess, and where the first is. */
+static inline uint64_t hk_ring_length(hk_ring *r, uint64_t *ret_first)
+{
+    *ret_first = hk_load_relaxed(&r->head);        /* thieves may have moved it on */
+    return hk_load_relaxed(&r->tail) - *ret_first; /* own index */
+}
+
+/* Owner. Who is to be popped there, unless a thief is faster. */
+static inline struct hk_task *hk_ring_peek(hk_ring *r, uint64_t at)
+{
     return hk_load_relaxed(&r->slots[at % HK_RING_SLOTS]); /* own writes */
 }
 

@@ -114,6 +114,7 @@ int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
         queue(w, t);
         queued++;
     }
+    w->cold += (uint32_t)queued;
     if (queued > HK_POLL_KEEP)
         publish(w);
     return queued;
@@ -161,14 +162,17 @@ hk_task *hk_worker_find(hk_worker *w)
 {
     hk_task *t = NULL;
     hk_count(w->beat);
-    if (++w->tick % HK_TICKS_PER_ROUND == 0 && (t = look_around(w)) != NULL)
-        return t;
+    if (--w->turns_left == 0) {
+        w->turns_left = HK_ROUND_TURNS;
+        if ((t = look_around(w)) != NULL)
+            return t;
+    }
     if (w->lifo_run < HK_LIFO_RUN_MAX && (t = hk_worker_take_lifo(w)) != NULL) {
         w->lifo_run++;
         return t;
     }
     w->lifo_run = 0;
-    if ((t = hk_ring_pop(&w->ring)) != NULL || (t = hk_worker_pop_new(w)) != NULL ||
+    if ((t = hk_worker_pop_woken(w)) != NULL || (t = hk_worker_pop_new(w)) != NULL ||
         (t = take_inbox(w)) != NULL)
         return t;
     return hk_worker_take_lifo(w); /* it had had its run, but there is nobody else */

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
@@ -26,6 +27,7 @@ enum {
     CLAIM_DEPTH = 8, /* how far from the end of the deque an awaited child is looked for */
     OFF_STACK_SPINS = 128,
     DEQUE_CAPACITY = 256,
+    COLD_LENGTH = 32,    /* of a ring: more tasks than a cache near the CPU holds */
     EXPECTED_LINES = 16, /* of a stack: from the switch up to who asked for a read */
 };
 
@@ -36,6 +38,7 @@ int hk_worker_init(hk_worker *w, hk_runtime *rt, unsigned index)
     w->runtime = rt;
     w->index = index;
     w->alone = rt->n == 1;
+    w->turns_left = HK_ROUND_TURNS;
     w->stack_class = rt->stack_class;
     w->usual_headroom = hk_stack_class_bytes(rt->stack_class) / 2;
     w->watched = rt->watched;
@@ -101,27 +104,30 @@ static hk_fiber *fresh_loop(hk_worker *w, int size_class)
     return f;
 }
 
-/* The next dispatch is the one that looks around. It is a loop's: the tick is left for
+/* The next dispatch is the one that looks around. It is a loop's: the turn is left for
  * hk_worker_find to count, or tasks that only ever switch to each other would never let the worker
  * look at its timers and descriptors. */
 static bool is_round_over(const hk_worker *w)
 {
-    return (w->tick + 1) % HK_TICKS_PER_ROUND == 0;
+    return w->turns_left == 1;
 }
 
 /* The tasks after this one: have at hand what each will need, a step a turn, because where the top
  * of a stack is stands in its fiber, and where that is in the task. A thousand of them that wait in
- * turn are in no cache, and each step would wait for memory. Unwatched: a thief may have taken one
- * meanwhile, and then the hint is a wrong one. */
+ * turn are in no cache, and each step would wait for memory. A few that wake each other are.
+ * Unwatched: a thief may have taken one meanwhile, and then the hint is a wrong one. */
 HK_UNWATCHED static void expect_next(hk_worker *w)
 {
-    hk_task *third = hk_ring_peek(&w->ring, 2);
-    if (third)
-        hk_task_expect(third);
-    hk_task *second = hk_ring_peek(&w->ring, 1);
-    if (second)
-        hk_task_expect_fiber(second);
-    hk_task *t = hk_ring_peek(&w->ring, 0);
+    uint64_t first, n = hk_ring_length(&w->ring, &first);
+    if (w->cold > 0)
+        w->cold--;
+    else if (n < COLD_LENGTH)
+        return;
+    if (n > 2)
+        hk_task_expect(hk_ring_peek(&w->ring, first + 2));
+    if (n > 1)
+        hk_task_expect_fiber(hk_ring_peek(&w->ring, first + 1));
+    hk_task *t = n > 0 ? hk_ring_peek(&w->ring, first) : NULL;
     if (!t || hk_load_relaxed(&t->phase) == HK_PHASE_NEW || !t->fiber)
         return;
     char *sp = t->fiber->sp;
@@ -137,7 +143,7 @@ static hk_task *pick_quickly(hk_worker *w)
     hk_count(w->beat);
     if (is_round_over(w))
         return NULL;
-    w->tick++;
+    w->turns_left--;
     hk_task *t = NULL;
     if (w->lifo_run < HK_LIFO_RUN_MAX)
         t = hk_worker_take_lifo(w);
@@ -146,7 +152,7 @@ static hk_task *pick_quickly(hk_worker *w)
         return t;
     }
     w->lifo_run = 0;
-    t = hk_ring_pop(&w->ring);
+    t = hk_worker_pop_woken(w);
     if (!t && hk_deque_size(&w->deque) == 0) /* its run is over, but there is nobody else: */
         t = hk_worker_take_lifo(w);          /* spare it the way by a loop */
     expect_next(w);
@@ -191,7 +197,7 @@ void hk_worker_yield(hk_worker *w)
     hk_task *next = hk_deque_size(&w->deque) > 0 ? hk_deque_take_oldest(&w->deque) : NULL;
     if (!next && hk_ring_seems_empty(&w->ring) && hk_load_relaxed(&w->lifo) == NULL &&
         !is_round_over(w)) {
-        w->tick++;
+        w->turns_left--;
         hk_count(w->beat);
         w->budget = HK_BUDGET;
         return; /* nobody else is here */
@@ -362,6 +368,7 @@ void hk_worker_main(hk_worker *w)
     hk_fiber_forget_thread(&w->thread);
     hk_stack_cache_drain(&w->stacks);
     hk_slab_drain(&hk_task_slab, &w->tasks);
+    hk_envelope_drain(w);
     hk_worker_set_self(NULL);
 }
 

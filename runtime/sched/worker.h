@@ -32,7 +32,7 @@ struct hk_task;
 
 enum {
     HK_HOME_NONE = UINT16_MAX, /* no worker's index */
-    HK_TICKS_PER_ROUND = 61, /* dispatches between two looks at the inbox, the clock, the oldest */
+    HK_ROUND_TURNS = 61,     /* dispatches between two looks at the inbox, the clock, the oldest */
     HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
     HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
     HK_QUIET_YIELDS = 8,     /* of so many yields, one wakes a worker to help */
@@ -54,7 +54,8 @@ typedef struct hk_worker {
     hk_fiber *fiber;
     struct hk_runtime *runtime;
     int budget;
-    uint32_t tick;
+    uint32_t turns_left; /* of this round */
+    uint32_t cold;       /* of the tasks in the ring: so many have come from a poll */
     bool alone;   /* the only worker: nobody to publish to */
     bool watched; /* each task that it spawns has an hk_extra */
 
@@ -63,7 +64,7 @@ typedef struct hk_worker {
     hk_fiber *left_fiber;
     struct hk_task *first; /* for a fresh loop: run this before looking around */
 
-    hk_slab_cache tasks;
+    hk_slab_cache tasks, envelopes;
     hk_stack_cache stacks;
     uint8_t stack_class;
     size_t usual_headroom; /* stack that must be left to call a child */
@@ -145,6 +146,12 @@ int hk_worker_poll(hk_worker *w);
 static inline struct hk_task *hk_worker_pop_new(hk_worker *w)
 {
     return w->alone ? hk_deque_pop_alone(&w->deque) : hk_deque_pop(&w->deque);
+}
+
+/* The oldest of its woken tasks; NULL: none. */
+static inline struct hk_task *hk_worker_pop_woken(hk_worker *w)
+{
+    return w->alone ? hk_ring_pop_alone(&w->ring) : hk_ring_pop(&w->ring);
 }
 
 /* What is in w's LIFO slot; NULL: nothing. The owner, and the monitor in its place. */

@@ -35,6 +35,22 @@ static void begin_at(hk_ring *r, uint64_t index)
     hk_store_relaxed(&r->tail, index);
 }
 
+Test(ring, without_thieves_is_first_in_first_out_and_can_be_looked_into)
+{
+    uint64_t first;
+    begin_at(&mine, 3 * HK_RING_SLOTS - 10);
+    cr_expect_null(hk_ring_pop_alone(&mine));
+    fill(&mine, 0, 20);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(hk_ring_length(&mine, &first), 20 - (uint64_t)i);
+        cr_expect_eq(hk_ring_peek(&mine, first), &tasks[i]);
+        cr_expect_eq(hk_ring_peek(&mine, first + 19 - (uint64_t)i), &tasks[19]);
+        cr_expect_eq(hk_ring_pop_alone(&mine), &tasks[i]);
+    }
+    cr_expect_null(hk_ring_pop_alone(&mine));
+    cr_expect_eq(hk_ring_length(&mine, &first), 0);
+}
+
 Test(ring, is_first_in_first_out_on_every_lap)
 {
     for (int lap = 0; lap < 5; lap++) {
