@@ -402,7 +402,7 @@ static int free_with_waiters(void *c)
     end e = {.c = c};
     hank_task t = hank_spawn(recv_it, &e);
     YIELD_UNTIL(waiting_to_recv(c) == 1);
-    (void)hank_await(hank_spawn_with(free_it, c, .name = "culprit"));
+    (void)by_culprit(free_it, c);
     return hank_await(t);
 }
 
@@ -410,6 +410,6 @@ Test(chan, freeing_it_while_somebody_waits_is_a_panic_that_names_channel_and_tas
 {
     hank_chan *c = hank_chan_new(sizeof(int), 1);
     cr_assert(c);
-    must_panic(free_with_waiters, c);
+    must_panic(free_with_waiters, "channel", c);
     hank_chan_free(c);
 }

@@ -301,15 +301,10 @@ static int wait_for_without_mutex(void *c)
     return hank_cond_wait_for(c, &m, is_deep_enough, NULL);
 }
 
-static int never_held(void *c)
-{
-    return hank_await(hank_spawn_with(wait_for_without_mutex, c, .name = "culprit"));
-}
-
 Test(cond, waiting_for_a_predicate_without_the_mutex_is_a_panic)
 {
     hank_cond c = {{0}};
-    must_panic(never_held, &c);
+    culprit_must_panic(wait_for_without_mutex, "condition", &c);
 }
 
 static int wait_with_own_mutex(void *c)
@@ -324,13 +319,13 @@ static int two_mutexes(void *c)
     hank_task first = hank_spawn(wait_with_own_mutex, c);
     YIELD_UNTIL(waiting_at(c) == 1);
     leave(first);
-    return hank_await(hank_spawn_with(wait_with_own_mutex, c, .name = "culprit"));
+    return by_culprit(wait_with_own_mutex, c);
 }
 
 Test(cond, waiting_with_another_mutex_than_the_others_is_a_panic)
 {
     hank_cond c = {{0}};
-    must_panic(two_mutexes, &c);
+    must_panic(two_mutexes, "condition", &c);
 }
 
 /* --- everywhere ------------------------------------------------------------------------------ */

@@ -310,10 +310,10 @@ Test(cond, a_stopped_wait_uses_no_signal_up)
 
 /* --- panics -------------------------------------------------------------------------------- */
 
-static int misuse(hank_fn culprit, void *object)
+static int misuse(hank_fn mistake, void *object)
 {
     hank_mutex_lock(object);
-    return hank_await(hank_spawn_with(culprit, object, .name = "culprit"));
+    return by_culprit(mistake, object);
 }
 
 static int unlock_it(void *m)
@@ -327,21 +327,11 @@ static int unlock_anothers(void *m)
     return misuse(unlock_it, m);
 }
 
-static int unlock_free(void *m)
-{
-    return hank_await(hank_spawn_with(unlock_it, m, .name = "culprit"));
-}
-
 static int lock_twice(void *m)
 {
     hank_mutex_lock(m);
     hank_mutex_lock(m);
     return 0;
-}
-
-static int relock(void *m)
-{
-    return hank_await(hank_spawn_with(lock_twice, m, .name = "culprit"));
 }
 
 static int wait_at(void *m)
@@ -358,18 +348,18 @@ static int wait_without(void *m)
 Test(mutex, unlocking_what_one_does_not_hold_is_a_panic_that_names_mutex_and_task)
 {
     static hank_mutex m;
-    must_panic(unlock_anothers, &m);
-    must_panic(unlock_free, &m);
+    must_panic(unlock_anothers, "mutex", &m);
+    culprit_must_panic(unlock_it, "mutex", &m);
 }
 
 Test(mutex, locking_what_one_holds_is_a_panic)
 {
     static hank_mutex m;
-    must_panic(relock, &m);
+    culprit_must_panic(lock_twice, "mutex", &m);
 }
 
 Test(cond, waiting_without_the_mutex_is_a_panic)
 {
     static hank_mutex m;
-    must_panic(wait_without, &m);
+    must_panic(wait_without, "mutex", &m);
 }

@@ -346,14 +346,14 @@ static int free_while_joined(void *c)
     hank_task t = hank_spawn(join_raw, c);
     YIELD_UNTIL(waiting_to_join(c) == 1);
     leave(t);
-    return hank_await(hank_spawn_with(free_it, c, .name = "culprit"));
+    return by_culprit(free_it, c);
 }
 
 Test(queue, freeing_it_while_somebody_joins_is_a_panic)
 {
     hank_chan *c = hank_chan_new(sizeof(job), 2);
     cr_assert(c);
-    must_panic(free_while_joined, c);
+    must_panic(free_while_joined, "channel", c);
     hank_chan_free(c);
 }
 

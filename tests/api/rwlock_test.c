@@ -328,15 +328,10 @@ static int rdunlock_it(void *l)
     return 0;
 }
 
-static int nobody_reads(void *l)
-{
-    return hank_await(hank_spawn_with(rdunlock_it, l, .name = "culprit"));
-}
-
 Test(rwlock, giving_back_what_nobody_reads_is_a_panic)
 {
     hank_rwlock l = {{0}};
-    must_panic(nobody_reads, &l);
+    culprit_must_panic(rdunlock_it, "rwlock", &l);
 }
 
 static int wrunlock_it(void *l)
@@ -348,13 +343,13 @@ static int wrunlock_it(void *l)
 static int another_writes(void *l)
 {
     hank_rwlock_wrlock(l);
-    return hank_await(hank_spawn_with(wrunlock_it, l, .name = "culprit"));
+    return by_culprit(wrunlock_it, l);
 }
 
 Test(rwlock, giving_back_what_another_writes_is_a_panic)
 {
     hank_rwlock l = {{0}};
-    must_panic(another_writes, &l);
+    must_panic(another_writes, "rwlock", &l);
 }
 
 static int write_and_read(void *l)
@@ -364,15 +359,10 @@ static int write_and_read(void *l)
     return 0;
 }
 
-static int relock(void *l)
-{
-    return hank_await(hank_spawn_with(write_and_read, l, .name = "culprit"));
-}
-
 Test(rwlock, reading_what_one_writes_is_a_panic)
 {
     hank_rwlock l = {{0}};
-    must_panic(relock, &l);
+    culprit_must_panic(write_and_read, "rwlock", &l);
 }
 
 /* --- everywhere ------------------------------------------------------------------------------ */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sync_support.h - what tests of things to wait for share: a look at who waits, threads, and the
- * last words of a program that had to die.
+/* sync_support.h - what tests of things to wait for share: a look at who waits, and threads.
  *
  * A look at the queue takes the object's own lock, so that nobody is counted before he can be
  * served: that is how a test knows, without letting time pass, that somebody waits. */
@@ -9,10 +8,8 @@
 
 #include "api/support.h"
 
-#include <string.h>
-#include <sys/wait.h>
-
 #include "base/os.h"
+#include "last_words.h"
 #include "sync/chan.h"
 
 /* One behaviour, a test and the task that shows it: BEHAVIOUR(lock, is_free_when_zeroed) { ...
@@ -107,44 +104,6 @@ static inline pthread_t start_thread(void *(*body)(void *), void *arg)
 static inline void join_thread(pthread_t thread)
 {
     cr_expect_eq(hk_os_thread_join(thread), 0);
-}
-
-/* --- last words ------------------------------------------------------------------------------ */
-
-/* Run fn(arg) in a process of its own, which must die of a panic; what it wrote to stderr. */
-static inline void last_words(hank_fn fn, void *arg, char *ret_words, size_t size)
-{
-    int fds[2], status = 0;
-    cr_assert_eq(pipe(fds), 0);
-    pid_t child = fork();
-    cr_assert_geq(child, 0);
-    if (child == 0) {
-        (void)sigaction(SIGABRT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-        (void)dup2(fds[1], 2);
-        close(fds[0]);
-        close(fds[1]);
-        (void)hank_run_with(fn, arg, .workers = 2);
-        _exit(0);
-    }
-    close(fds[1]);
-    size_t n = 0;
-    ssize_t got;
-    while (n < size - 1 && (got = read(fds[0], ret_words + n, size - 1 - n)) > 0)
-        n += (size_t)got;
-    ret_words[n] = '\0';
-    close(fds[0]);
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "it lived: %x", (unsigned)status);
-}
-
-/* Its last words must name the object and the task called "culprit". */
-static inline void must_panic(hank_fn fn, void *object)
-{
-    char words[4096], name[40];
-    snprintf(name, sizeof name, "%p", object);
-    last_words(fn, object, words, sizeof words);
-    cr_expect(strstr(words, name) != NULL, "%s is not in: %s", name, words);
-    cr_expect(strstr(words, "in task culprit") != NULL, "no culprit in: %s", words);
 }
 
 #endif
