@@ -53,8 +53,8 @@ HANK_API void *hank_local_get(const hank_local *key);
  *   cost        none; afterwards each spawn in the scope makes a copy of what is set */
 HANK_API void hank_local_begin(hank_local_scope *s, const hank_local *key, void *value);
 
-/* End the innermost local scope of this task, which must be `s`: another is a panic, as is a task
- * that returns inside one.
+/* End the innermost local scope of this task, which must be `s`: another, or one that never began,
+ * is a panic that names the scope and the task, as is a task that returns inside one.
  *
  *   result      none
  *   waits       never

@@ -83,7 +83,8 @@ HANK_API hank_ns hank_timeout_remaining(const hank_scope *s);
  *   since       0.1 */
 HANK_API hank_ns hank_deadline(void);
 
-/* End the innermost scope of this task, which must be `s`: another is a panic.
+/* End the innermost scope of this task, which must be `s`: another is a panic that names the scope
+ * and the task, as is a task that returns inside one.
  *
  *   result      whether it is `s` that ran out: it has stopped something, and neither a timeout
  *               around it has nor is the task cancelled. No call after this one sees its stop

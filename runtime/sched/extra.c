@@ -97,13 +97,19 @@ void hk_extra_free(hk_task *t)
     t->extra = NULL;
 }
 
+HK_NORETURN HK_COLD static void left_open(const char *who, const hk_binding *innermost)
+{
+    hk_panic("a %s returned inside local scope %p, which it had begun", who,
+             (const void *)innermost); /* the first in its scope */
+}
+
 void hk_extra_end(hk_task *t, int result)
 {
     hk_extra *x = t->extra;
     if (!x)
         return;
     if (x->locals != x->inherited)
-        hk_panic("a task returned inside a local that it had begun");
+        left_open("task", x->locals);
     if (x->on_done)
         x->on_done(x->on_done_arg, result);
     hk_extra_free(t);
@@ -132,9 +138,17 @@ int hk_runtime_call_with(hk_binding *locals, hank_fn fn, void *arg)
     self->locals = locals;
     int result = fn(arg);
     if (self->locals != locals)
-        hk_panic("a call returned inside a local that it had begun");
+        left_open("call", self->locals);
     self->locals = before;
     return result;
+}
+
+/* Where the innermost binding of `t`, or of the calling thread, hangs; NULL: it has none. */
+static hk_binding **place_of(hk_task *t)
+{
+    if (!t)
+        return &hk_thread_self()->locals;
+    return t->extra ? &t->extra->locals : NULL;
 }
 
 void *hank_local_get(const hank_local *key)
@@ -152,7 +166,7 @@ void hank_local_begin(hank_local_scope *public, const hank_local *key, void *val
         t->extra = &s->lent;
         hk_task_add_trait(t, HK_TRAIT_EXTRA);
     }
-    hk_binding **place = t ? &t->extra->locals : &hk_thread_self()->locals;
+    hk_binding **place = place_of(t);
     s->binding = (hk_binding){*place, key, value};
     *place = &s->binding;
 }
@@ -161,9 +175,8 @@ void hank_local_end(hank_local_scope *public)
 {
     local_scope *s = (local_scope *)(void *)public;
     hk_task *t = current();
-    HK_CHECK(!t || t->extra);
-    hk_binding **place = t ? &t->extra->locals : &hk_thread_self()->locals;
-    if (*place != &s->binding)
+    hk_binding **place = place_of(t);
+    if (!place || *place != &s->binding)
         hk_panic("local scope %p is ended, which is not the innermost one", (void *)public);
     *place = s->binding.outer;
     if (t && t->extra == &s->lent)

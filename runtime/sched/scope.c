@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/fork.h"
 #include "base/os.h"
+#include "sched/group.h"
 #include "sched/join.h"
 #include "sched/park.h"
 #include "sched/task.h"
@@ -213,12 +214,36 @@ static void begin(hk_scope *s, uint8_t kind, int64_t deadline)
     *place = s;
 }
 
+static const char *const kinds[] = {"none", "timeout", "shield", "completions", "group"};
+
+/* What the user knows a scope by. */
+static const void *object_of(const hk_scope *s, uint8_t kind)
+{
+    return s && kind == HK_SCOPE_BODY ? (const void *)hk_container_of(s, hk_group, scope) : s;
+}
+
+/* `s` is NULL for hank_within(), which has no name for its scope. */
+HK_NORETURN HK_COLD static void wrong_end(const hk_scope *s, uint8_t kind, const hk_scope *inner)
+{
+    uint8_t its = inner ? inner->kind : 0;
+    if (!s)
+        hk_panic("a call of hank_within() returned inside %s %p, which it had begun", kinds[its],
+                 object_of(inner, its));
+    hk_panic("%s %p is ended, which is not the innermost scope: that is %s %p", kinds[kind],
+             object_of(s, kind), kinds[its], object_of(inner, its));
+}
+
+void hk_scope_left_open(const hk_scope *s)
+{
+    hk_panic("a task returned inside %s %p, which it had begun", kinds[s->kind],
+             object_of(s, s->kind));
+}
+
 static bool end(const hk_scope *s, uint8_t kind)
 {
-    static const char *const names[] = {"", "timeout", "shield", "hank_completions", "group"};
     hk_scope **place = hk_scope_place();
-    if (*place == NULL || (s && *place != s) || (*place)->kind != kind)
-        hk_panic("a %s is ended that is not the innermost scope", names[kind]);
+    if (HK_UNLIKELY(*place == NULL || (s && *place != s) || (*place)->kind != kind))
+        wrong_end(s, kind, *place);
     s = *place;
     *place = s->outer;
     if (s->fired)

@@ -40,6 +40,9 @@ void hk_scope_end_body(hk_scope *s);
 /* The group of the body `s`, which `t` is in and stays in meanwhile, has been cancelled. */
 void hk_scope_stop_body(hk_scope *s, struct hk_task *t);
 
+/* Panic: the calling task returns, and `s` is its innermost scope. */
+HK_NORETURN HK_COLD void hk_scope_left_open(const hk_scope *s);
+
 /* The innermost scope of the calling task or thread. */
 hk_scope **hk_scope_place(void);
 

@@ -283,7 +283,7 @@ int hk_task_body(hk_task *t)
         if (HK_UNLIKELY(hk_worker_self() == NULL))
             hk_panic("a task returned in a forked child, where nothing awaits it: use _exit()");
         if (HK_UNLIKELY(t->scopes != NULL))
-            hk_panic("a task returned inside a timeout or shield that it had begun");
+            hk_scope_left_open(t->scopes);
         if (HK_UNLIKELY(!hk_list_empty(&t->children)))
             settle(t, result);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* body_test.c - what <hank/group.h> says of the task that is itself a part of a group. */
 #include "api/compose_support.h"
+#include "last_words.h"
 
 static int fail_at_once(void *arg)
 {
@@ -417,29 +418,28 @@ Test(body, of_a_group_is_one_task_at_a_time_and_only_tasks)
     cr_expect_eq(hank_group_begin(&g), -EPERM);
 }
 
-static int end_before_the_inner(void *arg)
+static int end_before_the_inner(void *g)
+{
+    hank_scope s;
+    MUST(hank_group_begin(g) == 0);
+    hank_timeout_begin(&s, HANK_FOREVER);
+    return hank_group_end(g, 0);
+}
+
+Test(body, that_is_not_the_innermost_scope_cannot_be_ended)
 {
     hank_group g = {0};
-    hank_scope s;
-    (void)arg;
-    MUST(hank_group_begin(&g) == 0);
-    hank_timeout_begin(&s, HANK_FOREVER);
-    return hank_group_end(&g, 0);
+    culprit_must_panic(end_before_the_inner, "group", &g);
 }
 
-Test(body, that_is_not_the_innermost_scope_cannot_be_ended, .signal = SIGABRT)
+static int return_inside(void *g)
 {
-    (void)hank_run_with(end_before_the_inner, NULL, .workers = 1);
-}
-
-static int return_inside(void *arg)
-{
-    (void)hank_group_begin(arg);
+    (void)hank_group_begin(g);
     return 0;
 }
 
-Test(body, must_be_ended_before_its_task_returns, .signal = SIGABRT)
+Test(body, must_be_ended_before_its_task_returns)
 {
     hank_group g = {0};
-    (void)hank_run_with(return_inside, &g, .workers = 1);
+    culprit_must_panic(return_inside, "group", &g);
 }

@@ -2,6 +2,7 @@
 /* completed_test.c - hank_completions: tasks in the order in which they end, asyncio's
  * as_completed. */
 #include "api/compose_support.h"
+#include "last_words.h"
 
 enum { MANY = 6, CROWD = 2000 };
 
@@ -280,33 +281,45 @@ static int two_at_once(void *arg)
 }
 EACH(completions, of_other_tasks_may_be_open_at_the_same_time, two_at_once)
 
-static int leave_it_open(void *arg)
+static int leave_it_open(void *c)
 {
-    static hank_completions c;
-    hank_task t = hank_spawn(give_back, arg);
-    (void)hank_completions_begin(&c, &t, 1);
+    static hank_task t;
+    t = hank_spawn(give_back, NULL);
+    (void)hank_completions_begin(c, &t, 1);
     return 0;
 }
 
-Test(completions, that_a_task_returned_inside_of_are_a_panic, .signal = SIGABRT)
+Test(completions, that_a_task_returned_inside_of_are_a_panic)
 {
-    (void)hank_run_with(leave_it_open, NULL, .workers = 1);
+    hank_completions c;
+    culprit_must_panic(leave_it_open, "completions", &c);
 }
 
-static int end_a_shield_inside(void *arg)
+static int end_a_shield_inside(void *c)
 {
     hank_scope s;
-    hank_completions c;
-    hank_task t = hank_spawn(give_back, arg);
+    hank_task t = hank_spawn(give_back, NULL);
     hank_shield_begin(&s);
-    (void)hank_completions_begin(&c, &t, 1);
+    (void)hank_completions_begin(c, &t, 1);
     hank_shield_end(&s);
     return 0;
 }
 
-Test(completions, that_cross_another_scope_are_a_panic, .signal = SIGABRT)
+static int end_them_inside_a_shield(void *c)
 {
-    (void)hank_run_with(end_a_shield_inside, NULL, .workers = 1);
+    hank_scope s;
+    hank_task t = hank_spawn(give_back, NULL);
+    (void)hank_completions_begin(c, &t, 1);
+    hank_shield_begin(&s);
+    hank_completions_end(c);
+    return 0;
+}
+
+Test(completions, that_cross_another_scope_are_a_panic)
+{
+    hank_completions c;
+    culprit_must_panic(end_a_shield_inside, "completions", &c);
+    culprit_must_panic(end_them_inside_a_shield, "completions", &c);
 }
 
 Test(completions, are_for_tasks)

@@ -2,6 +2,7 @@
 /* local_test.c - task-locals: what a task sees, what its children inherit. asyncio's contextvars.
  */
 #include "api/compose_support.h"
+#include "last_words.h"
 
 enum { KEYS = 40, ROUNDS = 200 };
 
@@ -345,25 +346,6 @@ static int block_with_locals(void *arg)
 }
 EACH(local, is_seen_by_calls_that_block_and_are_waited_for, block_with_locals)
 
-static int leave_a_local_begun(void *arg)
-{
-    hank_local_begin(arg, &color, NULL);
-    return 0;
-}
-
-static int block_and_leave_one(void *arg)
-{
-    hank_local_scope s, left;
-    (void)arg;
-    hank_local_begin(&s, &color, number(3));
-    return hank_blocking(leave_a_local_begun, &left);
-}
-
-Test(local, scope_that_a_call_returned_inside_of_is_a_panic, .signal = SIGABRT)
-{
-    (void)hank_run_with(block_and_leave_one, NULL, .workers = 1);
-}
-
 /* --- threads, and mistakes ------------------------------------------------------------------- */
 
 Test(local, belongs_to_a_thread_outside_of_tasks)
@@ -377,43 +359,75 @@ Test(local, belongs_to_a_thread_outside_of_tasks)
     cr_expect_null(hank_local_get(&color));
 }
 
-static int cross(void *arg)
+static int cross(void *outer)
 {
-    hank_local_scope a, b;
-    (void)arg;
-    hank_local_begin(&a, &color, NULL);
-    hank_local_begin(&b, &color, NULL);
-    hank_local_end(&a);
+    hank_local_scope inner;
+    hank_local_begin(outer, &color, NULL);
+    hank_local_begin(&inner, &color, NULL);
+    hank_local_end(outer);
     return 0;
 }
 
-Test(local, scopes_that_cross_are_a_panic, .signal = SIGABRT)
+Test(local, scopes_that_cross_are_a_panic)
 {
-    (void)hank_run_with(cross, NULL, .workers = 1);
+    hank_local_scope outer;
+    culprit_must_panic(cross, "local scope", &outer);
 }
 
-static int return_inside(void *arg)
+static int return_inside(void *s)
 {
-    static hank_local_scope s;
-    (void)arg;
-    hank_local_begin(&s, &color, NULL);
+    hank_local_begin(s, &color, NULL);
     return 0;
 }
 
-Test(local, scope_that_a_task_returned_inside_of_is_a_panic, .signal = SIGABRT)
+Test(local, scope_that_a_task_returned_inside_of_is_a_panic)
 {
-    (void)hank_run_with(return_inside, NULL, .workers = 1);
+    hank_local_scope s;
+    culprit_must_panic(return_inside, "local scope", &s);
 }
 
-static int end_without_begin(void *arg)
+static int block_and_leave_one(void *left)
+{
+    hank_local_scope s;
+    hank_local_begin(&s, &color, number(3));
+    return hank_blocking(return_inside, left);
+}
+
+/* Which is made by a thread: it is no task's. */
+Test(local, scope_that_a_call_returned_inside_of_is_a_panic)
+{
+    hank_local_scope left;
+    char words[4096], name[40];
+    snprintf(name, sizeof name, "local scope %p", (void *)&left);
+    read_last_words(block_and_leave_one, &left, words, sizeof words);
+    cr_expect(strstr(words, name) != NULL, "%s is not in: %s", name, words);
+}
+
+static int end_it(void *s)
+{
+    hank_local_end(s);
+    return 0;
+}
+
+static int end_it_inside_another(void *s)
+{
+    hank_local_scope other;
+    hank_local_begin(&other, &color, NULL);
+    hank_local_end(s);
+    return 0;
+}
+
+static int end_it_where_one_is_inherited(void *s)
+{
+    hank_local_scope inherited;
+    hank_local_begin(&inherited, &color, NULL);
+    return by_culprit(end_it, s);
+}
+
+Test(local, scope_that_never_began_cannot_be_ended)
 {
     hank_local_scope s = {{0}};
-    (void)arg;
-    hank_local_end(&s);
-    return 0;
-}
-
-Test(local, scope_that_never_began_cannot_be_ended, .signal = SIGABRT)
-{
-    (void)hank_run_with(end_without_begin, NULL, .workers = 1);
+    culprit_must_panic(end_it, "local scope", &s);
+    culprit_must_panic(end_it_inside_another, "local scope", &s);
+    must_panic(end_it_where_one_is_inherited, "local scope", &s);
 }

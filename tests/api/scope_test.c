@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* scope_test.c - what <hank/scope.h> says of timeouts and shields, one sentence a test. */
 #include "api/support.h"
+#include "last_words.h"
 
 /* --- timeouts -------------------------------------------------------------------------------- */
 
@@ -391,75 +392,79 @@ Test(shield, of_a_child_holds_off_its_parents_timeout)
 
 /* --- what is not allowed --------------------------------------------------------------------- */
 
-static int end_in_the_wrong_order(void *arg)
+static int end_in_the_wrong_order(void *outer)
 {
-    (void)arg;
-    hank_scope a, b;
-    hank_timeout_begin(&a, HANK_FOREVER);
-    hank_timeout_begin(&b, HANK_FOREVER);
-    (void)hank_timeout_end(&a);
+    hank_scope inner;
+    hank_timeout_begin(outer, HANK_FOREVER);
+    hank_timeout_begin(&inner, HANK_FOREVER);
+    (void)hank_timeout_end(outer);
     return 0;
 }
 
-Test(scope, that_is_not_the_innermost_cannot_be_ended, .signal = SIGABRT)
+Test(scope, that_is_not_the_innermost_cannot_be_ended)
 {
-    (void)hank_run_with(end_in_the_wrong_order, NULL, .workers = 1);
+    hank_scope outer;
+    culprit_must_panic(end_in_the_wrong_order, "timeout", &outer);
 }
 
-static int end_a_shield_as_a_timeout(void *arg)
+static int end_a_shield_as_a_timeout(void *s)
 {
-    (void)arg;
-    hank_scope a;
-    hank_shield_begin(&a);
-    (void)hank_timeout_end(&a);
+    hank_shield_begin(s);
+    (void)hank_timeout_end(s);
     return 0;
 }
 
-Test(scope, of_another_kind_cannot_be_ended, .signal = SIGABRT)
+Test(scope, of_another_kind_cannot_be_ended)
 {
-    (void)hank_run_with(end_a_shield_as_a_timeout, NULL, .workers = 1);
+    hank_scope s;
+    culprit_must_panic(end_a_shield_as_a_timeout, "shield", &s);
 }
 
-static int end_what_never_began(void *arg)
+static int end_a_timeout(void *s)
 {
-    hank_scope a = {{0}};
-    (void)hank_timeout_end(&a);
-    return give_back(arg);
+    (void)hank_timeout_end(s);
+    return 0;
 }
 
-Test(scope, that_never_began_cannot_be_ended, .signal = SIGABRT)
+static int end_a_shield(void *s)
 {
-    (void)hank_run_with(end_what_never_began, NULL, .workers = 1);
+    hank_shield_end(s);
+    return 0;
 }
 
-static int return_inside(void *arg)
+Test(scope, that_never_began_cannot_be_ended)
 {
-    hank_scope *s = arg;
+    hank_scope s = {{0}};
+    culprit_must_panic(end_a_timeout, "timeout", &s);
+    culprit_must_panic(end_a_shield, "shield", &s);
+}
+
+static int return_inside(void *s)
+{
     hank_timeout_begin(s, HANK_FOREVER);
     return 0;
 }
 
-static int run_one_that_returns_inside(void *arg)
+static int return_inside_a_shield(void *s)
 {
-    return hank_await(hank_spawn_with(return_inside, arg, .name = "forgetful"));
+    hank_shield_begin(s);
+    return 0;
 }
 
-static int error_pipe[2];
-
-static void look_for_its_name(int signo)
-{
-    char words[2048] = {0};
-    ssize_t n = read(error_pipe[0], words, sizeof words - 1);
-    bool named = n > 0 && strstr(words, "returned inside") && strstr(words, "in task forgetful");
-    _exit(named && signo == SIGABRT ? 42 : 1);
-}
-
-Test(scope, that_a_task_returned_from_inside_of_is_a_panic_that_names_it, .exit_code = 42)
+Test(scope, that_a_task_returned_from_inside_of_is_a_panic_that_names_it)
 {
     hank_scope s;
-    struct sigaction action = {.sa_handler = look_for_its_name};
-    cr_assert_eq(pipe(error_pipe), 0);
-    cr_assert_eq(dup2(error_pipe[1], 2), 2);
-    cr_assert_eq(sigaction(SIGABRT, &action, NULL), 0);
-    (void)hank_run_with(run_one_that_returns_inside, &s, .workers = 1);
+    culprit_must_panic(return_inside, "timeout", &s);
+    culprit_must_panic(return_inside_a_shield, "shield", &s);
+}
+
+static int leave_one_open_within(void *s)
+{
+    return hank_within(HANK_FOREVER, return_inside_a_shield(s));
+}
+
+Test(scope, that_a_call_within_a_timeout_left_open_is_a_panic_that_names_it)
+{
+    hank_scope s;
+    culprit_must_panic(leave_one_open_within, "shield", &s);
 }
