@@ -182,8 +182,8 @@ HANK_API bool hank_barrier_is_broken(hank_barrier *b);
  * come does. What `fn` wrote is seen by all who got 0. Once done, this call is one load, and
  * succeeds in a stopped task too.
  *
- *   result      0 done by another, or what `fn` returned, < 0 if it failed; -EDEADLK called from
- *               inside `fn`; -ECANCELED; -ETIMEDOUT
+ *   result      0 done by another, or what `fn` returned, < 0 if it failed; -EINVAL `fn` is NULL;
+ *               -EDEADLK called from inside `fn`; -ECANCELED; -ETIMEDOUT
  *   waits       while another runs it, and whatever `fn` waits for
  *   if stopped  the caller has not run it, or `fn` was stopped and says so
  *   threads     any task or thread, at the same time

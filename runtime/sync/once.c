@@ -71,6 +71,8 @@ static void end(hk_once *o, bool success)
 int hank_once_run(hank_once *public, hank_fn fn, void *arg)
 {
     hk_once *o = once_of(public);
+    if (!fn)
+        return -EINVAL;
     if (HK_LIKELY(hank_once_is_done(public)))
         return 0;
     int rc = hk_checkpoint();

@@ -212,6 +212,15 @@ BEHAVIOUR(once, who_ran_it_gets_its_result_the_others_0)
     return 0;
 }
 
+BEHAVIOUR(once, refuses_no_function_and_is_as_it_was)
+{
+    hank_once o = {{0}};
+    MUST(hank_once_run(&o, NULL, NULL) == -EINVAL && !hank_once_is_done(&o));
+    MUST(hank_once_run(&o, positive, NULL) == 7);
+    MUST(hank_once_run(&o, NULL, NULL) == -EINVAL);
+    return 0;
+}
+
 static void begin_walk(void *state)
 {
     well *w = state;
