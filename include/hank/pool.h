@@ -110,7 +110,8 @@ HANK_API int hank_pool_post(hank_pool *p, hank_fn fn, const void *arg, size_t si
  *   since       0.1 */
 HANK_API int hank_pool_get_stats(hank_pool *p, hank_pool_stats *ret);
 
-/* Let a pool finish what it has, and give it back. Nobody may wait for a call of it any more.
+/* Let a pool finish what it has, and give it back. If somebody waits for a call of it or at its
+ * door, that is a panic which names the pool and the task.
  *
  * Posted calls are made first. After options.linger those that have not begun are dropped, and
  * threads inside posted or abandoned calls are left behind: they end when their call does.

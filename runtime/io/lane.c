@@ -306,6 +306,20 @@ bool hk_lane_stop(hk_lane *lane, int64_t linger)
     return any;
 }
 
+bool hk_lane_is_awaited(hk_lane *lane)
+{
+    lane_lock(lane);
+    bool awaited = !hk_list_empty(&lane->outside);
+    for (hk_node *at = lane->queue.next; !awaited && at != &lane->queue; at = at->next)
+        awaited = !hk_container_of(at, hk_job, link)->posted;
+    for (hk_node *at = lane->live.next; !awaited && at != &lane->live; at = at->next) {
+        const hk_job *job = hk_container_of(at, struct member, link)->job;
+        awaited = job && job->state == HK_JOB_RUNNING;
+    }
+    lane_unlock(lane);
+    return awaited;
+}
+
 void hk_lane_count(hk_lane *lane, hk_lane_counts *ret)
 {
     lane_lock(lane);

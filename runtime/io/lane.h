@@ -100,6 +100,9 @@ HK_MUST_CHECK int hk_lane_post(hk_lane *lane, hk_job *job, bool nowait);
  * no longer than `linger` ns. Those are left behind. True: `released` will be called. */
 bool hk_lane_stop(hk_lane *lane, int64_t linger);
 
+/* Whether anybody waits for a job of it, or for room for one. */
+bool hk_lane_is_awaited(hk_lane *lane);
+
 void hk_lane_count(hk_lane *lane, hk_lane_counts *ret);
 
 #endif

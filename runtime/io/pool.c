@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/check.h"
 #include "base/fork.h"
 #include "io/blocking.h"
 #include "io/lane.h"
@@ -162,6 +163,8 @@ void hank_pool_free(hank_pool *p)
 {
     if (!p || hk_forked()) /* the threads it would wait for are not there */
         return;
+    if (HK_UNLIKELY(hk_lane_is_awaited(&p->lane)))
+        hk_panic("pool %p is freed while somebody waits there", (void *)p);
     struct ending ending = {.job = {.run = end_pool}, .pool = p};
     hk_blocking_run_firmly(&ending.job);
 }
