@@ -133,7 +133,7 @@ HANK_API int hank_server_abort_clients(hank_server *v);
  *   since       0.1 */
 HANK_API int hank_server_clients(hank_server *v);
 
-/* Free a server that does not run, or not any more. Running is a panic.
+/* Free a server that does not run, or not any more. Running is a panic that names it and the task.
  *
  *   v           taken; NULL is fine
  *   result      none

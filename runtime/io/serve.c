@@ -12,6 +12,7 @@
 #include "io/serve.h"
 
 #include <hank/group.h>
+#include <hank/inspect.h>
 #include <hank/scope.h>
 #include <hank/stream.h>
 #include <hank/task.h>
@@ -74,14 +75,16 @@ static int serve_one(hank_listener *l, hank_group *handlers, connection *c)
 
 int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void *arg)
 {
-    if (!handler)
-        return -EINVAL;
+    hank_stats stats;
+    int rc = handler ? hank_get_stats(&stats) : -EINVAL; /* -EPERM outside a task */
+    if (rc < 0)
+        return rc;
     hank_group handlers = {.flags = HANK_KEEP_GOING | HANK_ALWAYS_START}; /* they own a stream */
     connection c = {.handler = handler, .arg = arg};
     int64_t pause_ns = 0;
     /* For the whole loop: whoever closes the listener while we are between two accepts must not
      * free it under us. */
-    int rc = hk_fd_hold(&l->fd);
+    rc = hk_fd_hold(&l->fd);
     if (rc < 0)
         return rc;
     do {

@@ -190,7 +190,8 @@ void hank_server_free(hank_server *v)
 {
     if (!v)
         return;
-    HK_CHECK(v->state != RUNNING); /* freed while it runs */
+    if (HK_UNLIKELY(v->state == RUNNING))
+        hk_panic("server %p is freed while it runs", (void *)v);
     close_doors(v);
     hk_free(v, bytes_of(v->n));
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_test.c - a server that is asked, stopped, starved and closed. */
 #include "io/io_support.h"
+#include "last_words.h"
+
+#include <hank/server.h>
 
 #include <fcntl.h>
 #include <sched.h>
@@ -188,6 +191,61 @@ static int misuse_app(void *arg)
 Test(serve, one_server_a_listener, .timeout = 60)
 {
     run_with_each_size(misuse_app, NULL);
+}
+
+static int run_it(void *v)
+{
+    server ignored = {0};
+    return hank_server_run(v, echo, &ignored);
+}
+
+static void *serve_on_a_thread(void *arg)
+{
+    hank_server *ignored;
+    *(bool *)((server *)arg)->arg =
+        serve(arg) == -EPERM && hank_server_open(TCP, NULL, &ignored) == -EPERM;
+    return NULL;
+}
+
+static int serve_outside_app(void *arg)
+{
+    bool refused = false;
+    server v = {.handler = echo, .arg = &refused};
+    pthread_t thread;
+    (void)arg;
+    MUST_OK(hank_listen(TCP, &v.listener));
+    MUST_OK(hk_os_thread_start(&thread, serve_on_a_thread, &v));
+    MUST_OK(hk_os_thread_join(thread));
+    hank_listener_close(v.listener);
+    return refused ? 0 : -EPROTO;
+}
+
+Test(serve, is_for_tasks, .timeout = 60)
+{
+    run_with_each_size(serve_outside_app, NULL);
+}
+
+static int free_it(void *v)
+{
+    hank_server_free(v);
+    return 0;
+}
+
+static int free_what_runs(void *arg)
+{
+    hank_server *v;
+    server client = {0};
+    (void)arg;
+    MUST_OK(hank_server_open(TCP, NULL, &v));
+    MUST_OK(hank_server_name(v, client.name, sizeof client.name));
+    client.task = hank_spawn(run_it, v);
+    MUST_OK(ask_echo(&client));
+    return by_culprit(free_it, v);
+}
+
+Test(serve, a_server_freed_while_it_runs_is_a_panic_that_names_it_and_the_task)
+{
+    must_say(free_what_runs, NULL, "server 0x");
 }
 
 static int fail_or_echo(hank_stream *s, void *arg)

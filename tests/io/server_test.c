@@ -225,6 +225,7 @@ SITES(stop, misuse_is_refused)
     MUST(hank_server_open(other, &(hank_server_options){.socket = bad}, &v) == -EINVAL);
     MUST(hank_server_adopt(NULL, NULL, &v) == -EINVAL);
     MUST(hank_header_begin(s) == -ENOTSUP && hank_header_end(s) == -ENOTSUP);
+    MUST(hank_server_name(w.v, other, strlen(w.name)) == -ENOSPC);
     hank_close(s);
     return close_site(&w, 0);
 }
