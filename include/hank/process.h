@@ -58,7 +58,7 @@ HANK_API int hank_signal_next(hank_signal *s);
 /* Forget `s`. The last one to end for a signal gives back what the signal did before, unless
  * somebody has changed that meanwhile.
  *
- *   s           nobody may be waiting with it: that is a panic
+ *   s           nobody may be waiting with it: that is a panic that names it and the task
  *   result      none
  *   waits       never
  *   threads     any task or thread, once

@@ -304,7 +304,8 @@ int hank_signal_next(hank_signal *opaque)
 void hank_signal_end(hank_signal *opaque)
 {
     signal_wish *s = (signal_wish *)opaque;
-    HK_CHECK(!s->waiting); /* somebody waits with it */
+    if (HK_UNLIKELY(s->waiting))
+        hk_panic("signal %p is ended while somebody waits with it", (void *)opaque);
     hk_signal_watch_end(&s->watch);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* signal_test.c - from a signal to those who wait for it, and what is left of it afterwards. */
 #include "api/support.h"
+#include "last_words.h"
 
 #include <hank/process.h>
 
@@ -397,6 +398,26 @@ static int second_waiter(void *arg)
 Test(signal, a_second_task_with_the_same_wish_is_refused)
 {
     with_each_size(second_waiter, NULL);
+}
+
+static int end_it(void *s)
+{
+    hank_signal_end(s);
+    return 0;
+}
+
+static int end_under_who_waits(void *s)
+{
+    MUST(hank_signal_begin(s, SIGUSR1) == 0);
+    hank_task t[2] = {hank_spawn(next_of, s), hank_spawn(next_of, s)};
+    MUST(hank_wait_n(t, 2, HANK_FIRST_DONE, NULL) == 1); /* refused: so the other one waits */
+    return by_culprit(end_it, s);
+}
+
+Test(signal, ended_while_somebody_waits_is_a_panic_that_names_it_and_the_task)
+{
+    hank_signal s;
+    must_panic(end_under_who_waits, "signal", &s);
 }
 
 static void *wait_outside(void *arg)
