@@ -255,7 +255,7 @@ static completions *of(hank_completions *c)
 int hank_completions_begin(hank_completions *public, const hank_task *tasks, size_t n)
 {
     completions *c = of(public);
-    int rc = n == 0 ? 0 : check(n);
+    int rc = check(n > 0 ? n : 1); /* of no tasks is fine: it has come to its end */
     if (rc < 0)
         return rc;
     uint32_t *order = hk_alloc(n * sizeof *order);

@@ -327,7 +327,17 @@ Test(completions, are_for_tasks)
     hank_completions c;
     hank_task t = {0};
     cr_assert_eq(hank_completions_begin(&c, &t, 1), -EPERM);
+    cr_assert_eq(hank_completions_begin(&c, &t, 0), -EPERM);
 }
+
+static int too_many(void *arg)
+{
+    hank_completions c;
+    hank_task t = hank_spawn(give_back, arg);
+    MUST(hank_completions_begin(&c, &t, 1000 * 1000 + 1) == -E2BIG);
+    return hank_await(t);
+}
+EACH(completions, of_more_than_a_million_are_refused, too_many)
 
 typedef struct walked {
     hank_task tasks[MANY];

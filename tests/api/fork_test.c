@@ -3,6 +3,7 @@
  * own works. A child that hangs is killed by its alarm, and then its test fails. */
 #include "api/thread_support.h"
 
+#include <hank/pool.h>
 #include <hank/process.h>
 
 #include <errno.h>
@@ -39,6 +40,7 @@ typedef struct belongings {
     hank_event event;
     hank_sem sem;
     hank_timer timer;
+    hank_pool *pool;
 } belongings;
 
 /* What a program might call, with objects of the parent. */
@@ -47,6 +49,7 @@ static int call_everything(void *arg)
     belongings *b = arg;
     int n = 1;
     hank_stats stats;
+    hank_pool *p;
     hank_group g = {0};
     WANT(hank_await(hank_spawn(give_back, NULL)) == -ESHUTDOWN);
     WANT(hank_await(b->task) == -ESHUTDOWN);
@@ -64,6 +67,11 @@ static int call_everything(void *arg)
     WANT(hank_event_wait(&b->event) == -ESHUTDOWN);
     WANT(hank_sem_acquire(&b->sem) == -ESHUTDOWN);
     WANT(hank_blocking(give_back, NULL) == -ESHUTDOWN);
+    WANT(hank_pool_call(b->pool, give_back, NULL) == -ESHUTDOWN);
+    WANT(hank_pool_call_with(b->pool, give_back, &n, .copy = sizeof n) == -ESHUTDOWN);
+    WANT(hank_pool_post(b->pool, give_back, NULL, 0) == -ESHUTDOWN);
+    WANT(hank_pool_new(NULL, &p) == -ESHUTDOWN);
+    hank_pool_free(b->pool);
     WANT(hank_fd_wait(0, HANK_READABLE) == -ESHUTDOWN);
     WANT(hank_await(hank_spawn_into(b->rt, give_back, NULL, NULL)) == -ESHUTDOWN);
     WANT(hank_runtime_stop(b->rt) == -ESHUTDOWN);
@@ -84,6 +92,8 @@ static void own_some(belongings *b, hank_runtime *rt)
 {
     *b = (belongings){.rt = rt, .chan = hank_chan_new(sizeof(int), 0)};
     b->task = into(rt, sleep_forever, NULL);
+    cr_assert_eq(hank_pool_new(NULL, &b->pool), 0);
+    cr_assert_eq(hank_pool_call(b->pool, give_back, number(2)), 2); /* it has a thread */
 }
 
 static void disown(belongings *b)
@@ -91,6 +101,7 @@ static void disown(belongings *b)
     (void)hank_cancel(b->task);
     cr_expect_eq(hank_await(b->task), -ECANCELED);
     hank_chan_free(b->chan);
+    hank_pool_free(b->pool);
 }
 
 static void fork_in_thread(hank_runtime *rt)

@@ -63,6 +63,7 @@ DATAGRAMS(datagram, 0, 4, one_arrives_whole_and_says_from_whom)
     MUST(hank_endpoint_send(t->a, "hello", 5) == 0);
     MUST(hank_endpoint_recv(t->b, buf, sizeof buf, &from) == 5 && memcmp(buf, "hello", 5) == 0);
     MUST(hank_endpoint_name(t->a, want, sizeof want) == 0);
+    MUST(hank_endpoint_name(t->a, buf, strlen(want) > sizeof buf ? sizeof buf : 1) == -ENOSPC);
     MUST(hank_address_format(&from, name, sizeof name) == 0 && strcmp(name, want) == 0);
     MUST(hank_address_parse(name, &parsed) == 0 && hank_address_equal(&parsed, &from));
     MUST(hank_endpoint_send_to(t->b, "back", 4, &from) == 0);

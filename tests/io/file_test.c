@@ -4,6 +4,8 @@
 
 #include <hank/file.h>
 
+#include <sys/stat.h>
+
 #include "base/fault.h"
 
 /* A name of its own in a directory of this process's; removed by the test. */
@@ -79,6 +81,26 @@ ALONE(file, bad_paths_and_flags_say_what_is_wrong)
     MUST(hank_file_open(NULL, O_RDONLY, 0, &f) == -EINVAL);
     MUST(hank_file_open("/dev/null", O_RDWR | O_CREAT | O_EXCL, 0600, &f) == -EEXIST);
     return 0;
+}
+
+ALONE(file, what_the_system_says_of_a_path_is_passed_on)
+{
+    hank_file *f;
+    struct stat st;
+    char loop[100], pipe[100], longer[5000];
+    (void)arg;
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    MUST(symlink(path_of(loop, "loop"), loop) == 0);
+    MUST(hank_file_open(loop, O_RDONLY, 0, &f) == -ELOOP && hank_stat(loop, &st) == -ELOOP);
+    MUST(unlink(loop) == 0);
+    MUST(hank_stat("/dev/null/x", &st) == -ENOTDIR && hank_stat(longer, &st) == -ENAMETOOLONG);
+    MUST(mkfifo(path_of(pipe, "pipe"), 0600) == 0);
+    MUST(hank_file_open(pipe, O_RDWR, 0, &f) == 0);
+    MUST(hank_pread(f, loop, 1, 0) == -ESPIPE && hank_pwrite(f, loop, 1, 0) == -ESPIPE);
+    MUST(hank_fsync(f, false) == -EINVAL);
+    hank_file_close(f);
+    return unlink(pipe);
 }
 
 ALONE(file, positions_and_directions_are_checked)
