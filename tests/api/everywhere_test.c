@@ -358,3 +358,107 @@ static int walk_over_a_join(void *arg)
     return 0;
 }
 EACH(everywhere, a_join_of_a_channel_may_be_given_up, walk_over_a_join)
+
+/* --- signals and timers ---------------------------------------------------------------------- */
+
+typedef struct watch_post {
+    hank_signal s;
+    bool raised;
+} watch_post;
+
+static void begin_to_watch(void *state)
+{
+    watch_post *w = state;
+    w->raised = false;
+    CHECK(hank_signal_begin(&w->s, SIGUSR1) == 0);
+}
+
+static int wait_for_signal(void *state)
+{
+    return hank_signal_next(&((watch_post *)state)->s);
+}
+
+static int raise_it(void *state)
+{
+    ((watch_post *)state)->raised = kill(getpid(), SIGUSR1) == 0;
+    return 0;
+}
+
+/* One that nobody was told of is told afterwards: it is not lost with who was stopped. */
+static bool is_told_once(void *state, int rc, bool stopped)
+{
+    watch_post *w = state;
+    if (rc < 0 && w->raised)
+        CHECK(hank_within(HANK_SEC(10), hank_signal_next(&w->s)) == 1);
+    hank_signal_end(&w->s);
+    return rc < 0 ? stopped : rc == 1 && w->raised;
+}
+
+static int walk_over_a_signal(void *arg)
+{
+    watch_post w;
+    (void)arg;
+    everywhere_scenario s = {begin_to_watch, wait_for_signal, raise_it, is_told_once, &w};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+EACH(everywhere, a_signal_is_told_once_though_who_waits_is_stopped, walk_over_a_signal)
+
+typedef struct long_call {
+    hank_timer t;
+    hank_event go;
+    flag begun, over;
+    bool was_over;
+} long_call;
+
+static int last_until_told(void *state)
+{
+    long_call *c = state;
+    set(&c->begun);
+    CHECK(hank_event_wait(&c->go) == 0); /* a stop of who waits for the call is not the call's */
+    set(&c->over);
+    return 0;
+}
+
+static void begin_call(void *state)
+{
+    long_call *c = state;
+    *c = (long_call){.was_over = false};
+    c->t = hank_call_soon(last_until_told, c);
+    while (!is_set(&c->begun))
+        (void)hank_yield();
+}
+
+static int wait_for_call(void *state)
+{
+    long_call *c = state;
+    int rc = hank_timer_cancel_wait(c->t);
+    c->was_over = is_set(&c->over);
+    return rc == -EALREADY ? 0 : rc;
+}
+
+static int let_it_end(void *state)
+{
+    hank_event_set(&((long_call *)state)->go);
+    return 0;
+}
+
+static bool call_has_ended(void *state, int rc, bool stopped)
+{
+    long_call *c = state;
+    hank_event_set(&c->go);
+    CHECK(hank_timer_cancel_wait(c->t) == -EALREADY && is_set(&c->over));
+    return rc == 0 ? c->was_over : stopped;
+}
+
+static int walk_over_a_timer(void *arg)
+{
+    long_call c;
+    (void)arg;
+    everywhere_scenario s = {begin_call, wait_for_call, let_it_end, call_has_ended, &c};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+EACH(everywhere, the_call_of_a_timer_goes_on_though_who_waits_is_stopped, walk_over_a_timer)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* io_everywhere_test.c - the calls of this room, stopped at each of their waits in turn: connecting
- * by address and by name, reading, writing, serving, blocking. Whatever was stopped has happened or
- * has not, and no descriptor, task or thread is left of it. */
+ * by address and by name, reading, writing, serving, blocking, pools. Whatever was stopped has
+ * happened or has not, and no descriptor, task or thread is left of it. */
 #include "api/everywhere.h"
 #include "io/io_support.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 
 #include "base/atomic.h"
@@ -199,6 +200,103 @@ static bool called(void *state, int rc, bool stopped)
     return ended_as_it_should(r, rc, stopped, 2) && r->calls >= r->done && r->calls <= r->done + 1;
 }
 
+/* --- pools ------------------------------------------------------------------------------------ */
+
+/* A pool whose only thread is held up and whose queue is full: whoever calls waits at the door. */
+typedef struct full_pool {
+    hank_pool *pool;
+    sem_t gate;
+    HK_ATOMIC(int) calls;
+    HK_ATOMIC(int) posted;
+} full_pool;
+
+static int count_posted(void *arg)
+{
+    (void)hk_add_acqrel(&(*(full_pool **)arg)->posted, 1);
+    return 0;
+}
+
+static int hold_up(void *arg)
+{
+    full_pool *f = *(full_pool **)arg;
+    while (sem_wait(&f->gate) != 0)
+        continue;
+    return count_posted(arg);
+}
+
+static int count_call(void *arg)
+{
+    return hk_add_acqrel(&(*(full_pool **)arg)->calls, 1) + 1;
+}
+
+static void fill_pool(void *state)
+{
+    full_pool *f = state;
+    hank_pool_options options = {.threads = 1, .queue = 1};
+    int rc = hank_pool_new(&options, &f->pool);
+    hk_store_relaxed(&f->calls, 0);
+    hk_store_relaxed(&f->posted, 0);
+    (void)sem_init(&f->gate, 0, 0);
+    if (rc == 0)
+        rc = hank_pool_post(f->pool, hold_up, &f, sizeof f);
+    if (rc == 0)
+        rc = hank_pool_post(f->pool, count_posted, &f, sizeof f);
+    cr_expect_eq(rc, 0);
+}
+
+static int open_gate(void *state)
+{
+    (void)sem_post(&((full_pool *)state)->gate);
+    return 0;
+}
+
+/* What was let in is done by the end, whatever became of the caller; the calls that were made. */
+static int calls_in_the_end(full_pool *f)
+{
+    (void)open_gate(f);
+    hank_pool_free(f->pool);
+    bool served = hk_load_acquire(&f->posted) == 2;
+    (void)sem_destroy(&f->gate);
+    return served ? hk_load_acquire(&f->calls) : -1;
+}
+
+static int call_at_the_door(void *state)
+{
+    full_pool *f = state;
+    return hank_pool_call(f->pool, count_call, &f);
+}
+
+static bool was_called_or_stopped(void *state, int rc, bool stopped)
+{
+    int calls = calls_in_the_end(state);
+    return rc == 1 ? calls == 1 : calls == 0 && stopped && is_stop(rc);
+}
+
+static int post_at_the_door(void *state)
+{
+    full_pool *f = state;
+    return hank_pool_post(f->pool, count_call, &f, sizeof f);
+}
+
+static bool was_posted_or_stopped(void *state, int rc, bool stopped)
+{
+    int calls = calls_in_the_end(state);
+    return rc == 0 ? calls == 1 : calls == 0 && stopped && is_stop(rc);
+}
+
+static int call_and_abandon(void *state)
+{
+    full_pool *f = state;
+    return hank_pool_call_with(f->pool, count_call, &f, .copy = sizeof f, .abandon = true);
+}
+
+/* Who is stopped is not told whether it has begun. */
+static bool was_called_once_at_most(void *state, int rc, bool stopped)
+{
+    int calls = calls_in_the_end(state);
+    return rc == 1 ? calls == 1 : (calls == 0 || calls == 1) && stopped && is_stop(rc);
+}
+
 /* --- walks ------------------------------------------------------------------------------------ */
 
 /* With a listener that stays: what is opened once is open before we count. */
@@ -275,4 +373,45 @@ static int walk_blocking(void *arg)
 Test(io_everywhere, a_blocking_call_may_be_stopped_at_any_wait, .timeout = 120)
 {
     run_with_each_size(walk_blocking, NULL);
+}
+
+static int walk_pool(hank_fn body, bool (*holds)(void *state, int rc, bool stopped))
+{
+    full_pool f;
+    everywhere_scenario s = {fill_pool, body, open_gate, holds, &f};
+    MUST(everywhere(&s) == 0 && everywhere_stops() > 0);
+    return 0;
+}
+
+static int walk_pool_call(void *arg)
+{
+    (void)arg;
+    return walk_pool(call_at_the_door, was_called_or_stopped);
+}
+
+Test(io_everywhere, a_call_of_a_pool_may_be_stopped_at_any_wait_and_was_made_or_not, .timeout = 120)
+{
+    run_with_each_size(walk_pool_call, NULL);
+}
+
+static int walk_pool_post(void *arg)
+{
+    (void)arg;
+    return walk_pool(post_at_the_door, was_posted_or_stopped);
+}
+
+Test(io_everywhere, a_post_may_be_stopped_at_any_wait_and_was_made_or_not, .timeout = 120)
+{
+    run_with_each_size(walk_pool_post, NULL);
+}
+
+static int walk_abandoned_call(void *arg)
+{
+    (void)arg;
+    return walk_pool(call_and_abandon, was_called_once_at_most);
+}
+
+Test(io_everywhere, a_call_that_may_be_abandoned_is_made_once_at_most, .timeout = 120)
+{
+    run_with_each_size(walk_abandoned_call, NULL);
 }
