@@ -18,14 +18,14 @@ def names():
     found = set()
     for path in TESTS.glob("*/*_test.c"):
         text = path.read_text()
-        for macro, arguments in re.findall(r"^(Test|PAIR_TEST|APP_TEST|ON_EACH_BACKEND)\(([^)]*)",
-                                           text, re.M):
+        for _, arguments in re.findall(r"^(Test|EACH|SITES|ALONE|BEHAVIOUR|DATAGRAMS|ON_[A-Z_]+|"
+                                       r"[A-Z]+_TEST)\(([^)]*)", text, re.M):
             parts = [part.strip() for part in arguments.split(",")]
             found.update(parts[:2])
             found.add(".".join(parts[:2]))
     for path in (TESTS / "model").glob("*_model.c"):
         found.update(re.findall(r'\.name = "([^"]+)"', path.read_text()))
-    calls = re.compile(r"^\s*hank_(tests|stress|fuzz|canary|house|judge)\(([^)$]*)", re.M)
+    calls = re.compile(r"^\s*hank_(tests|stress|fuzz|canary|house|judge|sim)\(([^)$]*)", re.M)
     for call in calls.finditer((TESTS / "CMakeLists.txt").read_text()):
         words = call[2].split()
         kind, words = (words[0], words[1:]) if call[1] == "tests" else (call[1], words)

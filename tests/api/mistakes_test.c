@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 /* --- runtimes --------------------------------------------------------------------------------- */
@@ -196,4 +198,144 @@ static int beside_a_pair(void *arg)
 Test(mistakes, two_that_wake_each_other_for_ever_starve_nobody, .timeout = 60)
 {
     with_each_size(beside_a_pair, NULL);
+}
+
+/* --- nearby ----------------------------------------------------------------------------------- */
+
+typedef struct house {
+    hank_listener *l;
+    char where[80];
+    flag computing;
+    flag over;
+} house;
+
+static int open_house(house *h, const char *name)
+{
+    char bound[64];
+    *h = (house){.l = NULL};
+    MUST(hank_listen("tcp://127.0.0.1:0", &h->l) == 0);
+    MUST(hank_listener_name(h->l, bound, sizeof bound) == 0);
+    snprintf(h->where, sizeof h->where, "tcp://%s%s", name, strrchr(bound, ':'));
+    return 0;
+}
+
+static int answer_the_door(void *arg)
+{
+    house *h = arg;
+    hank_stream *s;
+    int rc;
+    while ((rc = hank_accept(h->l, &s)) == 0) {
+        char byte;
+        if (hank_read(s, &byte, 1) == 1)
+            (void)hank_write(s, &byte, 1);
+        hank_close(s);
+    }
+    return rc == -EBADF || rc == -ECANCELED ? 0 : rc;
+}
+
+static int compute(void *arg)
+{
+    house *h = arg;
+    set(&h->computing);
+    while (!is_set(&h->over))
+        continue;
+    return 0;
+}
+
+static int by_length(const void *a, const void *b)
+{
+    hank_ns x = *(const hank_ns *)a, y = *(const hank_ns *)b;
+    return (x > y) - (x < y);
+}
+
+enum { TRIPS = 40 };
+
+/* Beside one who keeps a worker busy. Where only a monitor looked now and then, nearly all trips
+ * would take until it comes by; we look at a quarter, as the machine may have others to serve. */
+static int ring_the_bell(void *arg)
+{
+    house h;
+    hank_ns took[TRIPS];
+    (void)arg;
+    MUST(open_house(&h, "127.0.0.1") == 0);
+    hank_task door = hank_spawn(answer_the_door, &h), busy = hank_spawn(compute, &h);
+    YIELD_UNTIL(is_set(&h.computing));
+    for (int i = 0; i < TRIPS; i++) {
+        hank_stream *s;
+        char byte = 'x';
+        took[i] = hank_now();
+        MUST(hank_connect(h.where, &s) == 0);
+        MUST(hank_write(s, &byte, 1) == 0 && hank_read(s, &byte, 1) == 1);
+        took[i] = hank_now() - took[i];
+        hank_close(s);
+    }
+    set(&h.over);
+    MUST(hank_await(busy) == 0 && hank_cancel(door) == 0);
+    (void)hank_await(door);
+    hank_listener_close(h.l);
+    qsort(took, TRIPS, sizeof took[0], by_length);
+    CHECK(took[TRIPS / 4] < HANK_MS(HK_EMULATED ? 100 : 4));
+    return 0;
+}
+
+Test(mistakes, a_connection_to_oneself_does_not_wait_for_the_next_look, .timeout = 60)
+{
+    with_workers(2, ring_the_bell, NULL);
+}
+
+/* --- numbers that are used again -------------------------------------------------------------- */
+
+static int look_up_and_give_up(void *arg)
+{
+    house *h = arg;
+    for (int i = 0; i < 60; i++) {
+        hank_stream *s;
+        if (hank_within(HANK_US(i % 10 * 60), hank_connect(h->where, &s)) == 0)
+            hank_close(s);
+    }
+    return 0;
+}
+
+static int talk_to_oneself(void *arg)
+{
+    house *h = arg;
+    for (uint64_t i = 0; !is_set(&h->over); i++) {
+        uint64_t said = i << 16 | (uintptr_t)&said >> 4, heard = 0;
+        hank_stream *from, *to;
+        MUST(hank_pipe(&from, &to) == 0);
+        MUST(hank_write(to, &said, sizeof said) == 0);
+        hank_close(to);
+        MUST(hank_read_exact(from, &heard, sizeof heard) == 0 && heard == said);
+        MUST(hank_read(from, &heard, 1) == 0); /* and nothing that was not for us */
+        hank_close(from);
+    }
+    return 0;
+}
+
+static int look_up_beside_pipes(void *arg)
+{
+    enum { EACH = 4 };
+    house h;
+    hank_task lookups[EACH], talks[EACH];
+    (void)arg;
+    MUST(open_house(&h, "localhost") == 0);
+    hank_task door = hank_spawn(answer_the_door, &h);
+    for (int i = 0; i < EACH; i++) {
+        lookups[i] = hank_spawn(look_up_and_give_up, &h);
+        talks[i] = hank_spawn(talk_to_oneself, &h);
+    }
+    MUST(hank_gather_n(lookups, EACH, NULL) == 0);
+    set(&h.over);
+    MUST(hank_gather_n(talks, EACH, NULL) == 0);
+    (void)hank_cancel(door);
+    (void)hank_await(door);
+    hank_listener_close(h.l);
+    return 0;
+}
+
+Test(mistakes, lookups_that_are_given_up_leave_the_descriptors_of_others_alone, .timeout = 120)
+{
+    for (EACH_SIZE(i))
+        cr_assert_eq(hank_run_with(look_up_beside_pipes, NULL, .workers = sizes[i]), 0);
+    cr_expect_eq(hk_load_acquire(&failed_checks), 0);
 }

@@ -4,6 +4,7 @@
  * Each death happens in a child, which writes to a pipe instead of its standard error. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <hank.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "base/os.h"
 #include "fiber/stack.h"
 
-enum { PREVIOUS_WAS_HERE = 7 };
+enum { PREVIOUS_WAS_HERE = 7, PAINT = 0xa5 };
 
 #if HK_ASAN
 /* We want to see the signal itself. */
@@ -195,6 +196,43 @@ Test(overflow, the_handler_that_was_there_before_gets_the_signal)
     int status = watch(overflow_with_a_handler_before_ours);
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == PREVIOUS_WAS_HERE, "status %x", status);
     cr_expect_not_null(strstr(said, "task Gilgamesh"), "%s", said);
+}
+
+static stack_t painted;
+
+static void half_of_it_is_left(int signo, siginfo_t *info, void *context)
+{
+    const unsigned char *low = painted.ss_sp;
+    size_t untouched = 0;
+    (void)signo, (void)info, (void)context;
+    while (untouched < painted.ss_size && low[untouched] == PAINT)
+        untouched++;
+    _exit(untouched >= painted.ss_size / 2 ? PREVIOUS_WAS_HERE : 95);
+}
+
+static int paint_and_overflow(void *arg)
+{
+    (void)arg;
+    if (sigaltstack(NULL, &painted) < 0 || painted.ss_flags & SS_DISABLE)
+        return 94;
+    memset(painted.ss_sp, PAINT, painted.ss_size);
+    return recurse(0);
+}
+
+static void overflow_in_a_task(void)
+{
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+    action.sa_sigaction = half_of_it_is_left;
+    (void)sigaction(SIGSEGV, &action, NULL);
+    _exit(hank_run_with(paint_and_overflow, NULL, .workers = 1));
+}
+
+/* All that a program says when a task of it overflows, and its own handler after that. */
+Test(overflow, leaves_half_of_the_alternate_stack_untouched)
+{
+    int status = watch(overflow_in_a_task);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == PREVIOUS_WAS_HERE, "status %x", status);
+    cr_expect_not_null(strstr(said, "hank: stack overflow: 0x"), "%s", said);
 }
 
 static char *volatile nowhere = (char *)8;

@@ -310,6 +310,35 @@ Test(stack, without_memory_nothing_is_taken_and_nothing_is_lost)
 #endif
 }
 
+/* Whether the kernel says `flag` of the mapping around `address`; -1: it says nothing of flags. */
+static int has_flag(const char *address, const char *flag)
+{
+    char line[512];
+    unsigned long first, end;
+    bool inside = false;
+    int answer = -1;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+            inside = first <= (unsigned long)address && (unsigned long)address < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            answer = strstr(line, flag) != NULL;
+    }
+    if (maps)
+        (void)fclose(maps);
+    return answer;
+}
+
+/* Whatever this machine's setting is: "always" would make each stack 2 MiB. */
+Test(stack, no_huge_page_is_ever_made_of_them)
+{
+    hk_fiber *f = take(2);
+    if (has_flag(f->stack_low, "") < 0)
+        cr_skip_test("no flags of mappings here");
+    cr_expect_eq(has_flag(f->stack_low, " nh"), 1);
+    hk_stack_give(&cache, f);
+}
+
 Test(stack, an_address_leads_to_its_fiber)
 {
     bool is_guard = true;

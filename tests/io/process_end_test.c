@@ -95,6 +95,41 @@ PROCESS_TEST(that_has_ended_can_be_sent_nothing)
     return 0;
 }
 
+/* Start another process with the number `wanted`; false: somebody was faster, or we may not. */
+static bool reuse(pid_t wanted, hank_process **ret)
+{
+    FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+    bool may = last && fprintf(last, "%d", (int)wanted - 1) > 0;
+    may = last && fclose(last) == 0 && may;
+    if (!may || start_opt(ret, "read x; exit 3", (hank_process_options){.in = -1}) < 0)
+        return false;
+    if (hank_process_id(*ret) == wanted)
+        return true;
+    hank_process_close(*ret);
+    return false;
+}
+
+PROCESS_TEST(that_has_ended_is_not_taken_for_another_with_its_number)
+{
+    hank_process *gone, *other;
+    int status, tries = 100;
+    START(&gone, "exit 0", .in = 0);
+    MUST(hank_process_wait(gone, NULL) == 0);
+    while (tries > 0 && !reuse(hank_process_id(gone), &other))
+        tries--;
+    if (tries > 0) { /* else it cannot be shown here */
+        CHECK(hank_process_signal(gone, SIGKILL) == -ESRCH);
+        hank_process_close(gone);
+        hank_close(hank_process_take(other, 0));
+        MUST(hank_process_wait(other, &status) == 0 && status == 3);
+        hank_process_close(other);
+    } else {
+        cr_log_warn("no number of a process is used again here");
+        hank_process_close(gone);
+    }
+    return 0;
+}
+
 PROCESS_TEST(that_runs_is_killed_and_reaped_by_close)
 {
     hank_process *p;

@@ -98,6 +98,42 @@ Test(idle, wakes_one_who_searches_then_and_nobody_while_somebody_searches)
         cr_assert_eq(hk_os_thread_join(threads[i]), 0);
 }
 
+/* Tasks that one poll found ready; taken by worker 0. */
+static void take_ready(int n)
+{
+    static hk_task found[2 * HK_POLL_KEEP];
+    hk_ready ready[2 * HK_POLL_KEEP];
+    for (int i = 0; i < n; i++) {
+        found[i] = (hk_task){.fn = NULL};
+        ready[i] = (hk_ready){hk_sleeper_begin(&found[i].sleeper, HK_WAITING), 0};
+    }
+    cr_assert_eq(hk_worker_take_ready(&workers[0], ready, n), n);
+    while (n-- > 0)
+        cr_assert_not_null(hk_ring_pop(&workers[0].ring));
+}
+
+Test(idle, wakes_one_to_help_with_a_large_batch_of_one_poll_and_nobody_for_a_small_one)
+{
+    pthread_t thread;
+    cr_assert_eq(hk_os_thread_start(&thread, sleep_until_woken, &workers[1]), 0);
+    wait_for_sleepers(1);
+    take_ready(HK_POLL_KEEP);
+    cr_expect_eq(hk_load_relaxed(&rt.idle.wakes), 0);
+    take_ready(HK_POLL_KEEP + 1);
+    cr_expect_eq(hk_load_relaxed(&rt.idle.wakes), 1);
+    cr_assert_eq(hk_os_thread_join(thread), 0);
+}
+
+Test(idle, does_not_mind_that_the_count_of_pushes_comes_round)
+{
+    hk_store_relaxed(&workers[1].published, UINT64_MAX);
+    hk_worker_push_ready(&workers[1], &task, false);
+    cr_expect_eq(hk_load_relaxed(&workers[1].published), 0);
+    cr_expect_not(hk_idle_sleep(&workers[0], false));
+    cr_expect_eq(hk_load_relaxed(&workers[0].counters.parks), 0);
+    cr_assert_eq(hk_ring_pop(&workers[1].ring), &task);
+}
+
 Test(idle, notifies_nobody_when_nobody_sleeps)
 {
     hk_idle_notify(&rt);
