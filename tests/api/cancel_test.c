@@ -80,6 +80,45 @@ Test(cancel, lasts_until_the_task_ends_and_its_result_stands)
     with_each_size(cancel_the_running, NULL);
 }
 
+typedef struct own_handle {
+    hank_task t;
+    flag written;
+} own_handle;
+
+static int cancel_self_and_return(void *arg)
+{
+    own_handle *own = arg;
+    YIELD_UNTIL(is_set(&own->written));
+    CHECK(hank_cancel(own->t) == 0);
+    CHECK(hank_stopped() == -ECANCELED);
+    return 5; /* it has not waited since: nothing was taken from it */
+}
+
+static int cancel_self_and_wait(void *arg)
+{
+    int rc = cancel_self_and_return(arg);
+    return rc == 5 ? hank_sleep(HANK_FOREVER) : rc;
+}
+
+static int let_two_cancel_themselves(void *arg)
+{
+    own_handle one = {.written = 0}, other = {.written = 0};
+    (void)arg;
+    one.t = hank_spawn(cancel_self_and_return, &one);
+    other.t = hank_spawn(cancel_self_and_wait, &other);
+    hank_task first = one.t, second = other.t; /* await is not to read what they read */
+    set(&one.written);
+    set(&other.written);
+    CHECK(hank_await(first) == 5);
+    CHECK(hank_await(second) == -ECANCELED);
+    return 0;
+}
+
+Test(cancel, of_oneself_stops_the_next_wait_and_takes_no_result)
+{
+    with_each_size(let_two_cancel_themselves, NULL);
+}
+
 /* --- down the tree --------------------------------------------------------------------------- */
 
 typedef struct tower {

@@ -310,6 +310,32 @@ static int within_within(void *arg)
 }
 EACH(within, inside_another_gives_the_one_that_ended_first, within_within)
 
+static int await_in_no_time(void *arg)
+{
+    flag begun = 0;
+    hank_task done = hank_spawn(give_back, number(3)), other = hank_spawn(start_and_wait, &begun);
+    (void)arg;
+    YIELD_UNTIL(hank_is_done(done) == 1 && is_set(&begun));
+    CHECK(hank_within(0, hank_await(done)) == 3); /* there is nothing to wait for */
+    CHECK(hank_within(0, hank_await(other)) == -ETIMEDOUT && hank_is_done(other) == -ESTALE);
+    return 0;
+}
+EACH(within, no_time_a_result_that_is_there_is_taken_and_what_runs_is_joined, await_in_no_time)
+
+static int await_what_has_not_begun(void *arg)
+{
+    flag begun = 0;
+    (void)arg;
+    CHECK(hank_within(0, hank_await(hank_spawn(start_and_wait, &begun))) == -ETIMEDOUT);
+    CHECK(!is_set(&begun));
+    return 0;
+}
+
+Test(within, no_time_nothing_begins)
+{
+    with_workers(1, await_what_has_not_begun, NULL);
+}
+
 static int sleep_within(void *arg)
 {
     set(arg);
