@@ -406,10 +406,37 @@ static int free_with_waiters(void *c)
     return hank_await(t);
 }
 
+static int free_with_a_sender(void *c)
+{
+    end e = {.c = c};
+    MUST(hank_chan_trysend(c, &e.value) == 0);
+    hank_task t = hank_spawn(send_it, &e);
+    YIELD_UNTIL(waiting_to_send(c) == 1);
+    (void)by_culprit(free_it, c);
+    return hank_await(t);
+}
+
+static int select_it(void *c)
+{
+    int value;
+    hank_case one = {.chan = c, .recv = &value};
+    return hank_select(&one, 1);
+}
+
+static int free_with_who_selects(void *c)
+{
+    hank_task t = hank_spawn(select_it, c);
+    YIELD_UNTIL(waiting_to_recv(c) == 1);
+    (void)by_culprit(free_it, c);
+    return hank_await(t);
+}
+
 Test(chan, freeing_it_while_somebody_waits_is_a_panic_that_names_channel_and_task)
 {
     hank_chan *c = hank_chan_new(sizeof(int), 1);
     cr_assert(c);
     must_panic(free_with_waiters, "channel", c);
+    must_panic(free_with_a_sender, "channel", c);
+    must_panic(free_with_who_selects, "channel", c);
     hank_chan_free(c);
 }

@@ -350,6 +350,7 @@ Test(rwlock, giving_back_what_another_writes_is_a_panic)
 {
     hank_rwlock l = {{0}};
     must_panic(another_writes, "rwlock", &l);
+    culprit_must_panic(wrunlock_it, "rwlock", &l); /* nobody does */
 }
 
 static int write_and_read(void *l)
@@ -359,9 +360,17 @@ static int write_and_read(void *l)
     return 0;
 }
 
-Test(rwlock, reading_what_one_writes_is_a_panic)
+static int write_twice(void *l)
+{
+    hank_rwlock_wrlock(l);
+    hank_rwlock_wrlock(l);
+    return 0;
+}
+
+Test(rwlock, taking_what_one_writes_is_a_panic)
 {
     hank_rwlock l = {{0}};
+    culprit_must_panic(write_twice, "rwlock", &l);
     culprit_must_panic(write_and_read, "rwlock", &l);
 }
 
