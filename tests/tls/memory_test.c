@@ -7,7 +7,7 @@
  * hank asked OpenSSL's allocator for must have been given back, whatever failed, and so must every
  * connection and context.
  *
- *     HANK_TEST_STEP=1     each of them, which takes minutes */
+ *     HANK_TEST_STEP=1     each of them, which takes an hour */
 #include "tls/tls_support.h"
 
 #include <limits.h>
@@ -138,9 +138,12 @@ static int connect_both(tls_pair *p)
     return hank_await(server);
 }
 
+/* `trusting_all`: with all whom the system trusts, a long list that OpenSSL is content to have in
+ * part, and says nothing then: whoever is missing is not trusted. */
 typedef struct walking {
     bool only_ours;
     bool later;
+    bool trusting_all;
     long step;
 } walking;
 
@@ -181,7 +184,8 @@ static void fail_at(long nth)
 static int run_once(const walking *plan, long nth, outcome *ret)
 {
     tls_pair p = {.client.options = {.ca_file = files.ca},
-                  .server.options = {.certificate = files.good}};
+                  .server.options = {.ca_file = plan->trusting_all ? NULL : files.ca,
+                                     .certificate = files.good}};
     hk_store_relaxed(&only_ours, plan->only_ours);
     fail_at(plan->later ? 0 : nth);
     int result = make_both(&p);
@@ -195,34 +199,46 @@ static int run_once(const walking *plan, long nth, outcome *ret)
     return rc;
 }
 
+/* One step of the walk: what failed is told, and nothing is left of it. */
+static int step_once(const walking *plan, long nth, outcome *ret)
+{
+    long ours = hk_load_relaxed(&live[HANK]), connections = hk_load_relaxed(&live[CONNECTION]);
+    MUST(run_once(plan, nth, ret) == 0);
+    MUST(ret->result == 0 || is_documented(ret->result));
+    MUST(hk_load_relaxed(&live[HANK]) == ours);
+    MUST(hk_load_relaxed(&live[CONNECTION]) == connections);
+    return 0;
+}
+
 static int walk(void *arg)
 {
     const walking *plan = arg;
     const char *said = getenv("HANK_TEST_STEP");
-    long step = said ? strtol(said, NULL, 10) : plan->step, failed = 0, lacked = 0;
+    long step = said ? strtol(said, NULL, 10) : plan->step, failed = 0, lacked = 0, wrong = 0;
     outcome o = {.hit = true};
     for (int i = 0; i < 3; i++) { /* what is made once, is */
         MUST(run_once(plan, LONG_MAX, &o) == 0);
         MUST(o.result == 0);
     }
-    long ours = hk_load_relaxed(&live[HANK]), connections = hk_load_relaxed(&live[CONNECTION]);
     long n = 1;
     for (o.hit = true; o.hit; n += step) {
-        MUST(run_once(plan, n, &o) == 0);
-        MUST(o.result == 0 || is_documented(o.result));
+        if (step_once(plan, n, &o) < 0) {
+            cr_log_error("when allocation %ld failed: %s", n, hank_strerror(o.result));
+            wrong++;
+        }
         failed += o.result < 0;
         lacked += o.result == -ENOMEM;
-        MUST(hk_load_relaxed(&live[HANK]) == ours);
-        MUST(hk_load_relaxed(&live[CONNECTION]) == connections);
     }
-    MUST(lacked > 0 && lacked * 2 > failed);
+    cr_log_info("%ld allocations, %ld failures, %ld of them -ENOMEM", n - step, failed, lacked);
+    MUST(wrong == 0);
+    MUST(plan->trusting_all || (lacked > 0 && lacked * 2 > failed));
     MUST(run_once(plan, LONG_MAX, &o) == 0); /* as if nothing had been */
     MUST(o.result == 0);
     return 0;
 }
 
 #define WALK(name, ...)                                                                            \
-    Test(memory, name, .init = make_files, .fini = remove_files, .timeout = 170)                   \
+    Test(memory, name, .init = make_files, .fini = remove_files, .timeout = 7200)                  \
     {                                                                                              \
         walking p = {__VA_ARGS__};                                                                 \
         cr_assert_eq(hank_run_with(walk, &p, .workers = 2), 0);                                    \
@@ -230,4 +246,5 @@ static int walk(void *arg)
 
 WALK(that_hank_lacks_is_told_and_nothing_is_lost, .only_ours = true, .step = 1)
 WALK(that_connections_lack_is_told_and_nothing_is_lost, .later = true, .step = 41)
-WALK(that_contexts_lack_is_told_and_nothing_is_lost, .step = 2003)
+WALK(that_contexts_lack_is_told_and_nothing_is_lost, .step = 41)
+WALK(that_a_list_of_the_trusted_lacks_loses_nothing, .trusting_all = true, .step = 2003)
