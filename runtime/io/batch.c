@@ -138,16 +138,18 @@ static void deliver(batch *b, hank_datagram *list, size_t n)
     }
 }
 
-static void make_room(batch *b, const hank_datagram *list, size_t n)
+/* Room for what the kernel joined, but not for descriptors: without it, they are closed. */
+static void make_room(batch *b, hank_endpoint *e, const hank_datagram *list, size_t n)
 {
     b->n = n < BATCH ? (unsigned)n : BATCH;
     for (unsigned i = 0; i < b->n; i++) {
         struct msghdr *m = &b->messages[i].msg_hdr;
         b->parts[i] = (struct iovec){list[i].data, list[i].size};
-        *m = (struct msghdr){.msg_iov = &b->parts[i],
-                             .msg_iovlen = 1,
-                             .msg_control = b->controls[i].bytes,
-                             .msg_controllen = sizeof b->controls[i].bytes};
+        *m = (struct msghdr){.msg_iov = &b->parts[i], .msg_iovlen = 1};
+        if (e->family != AF_UNIX) {
+            m->msg_control = b->controls[i].bytes;
+            m->msg_controllen = sizeof b->controls[i].bytes;
+        }
         if (list[i].address)
             hk_message_from(m, list[i].address);
     }
@@ -160,7 +162,7 @@ ssize_t hank_endpoint_recv_batch(hank_endpoint *e, hank_datagram *list, size_t n
     bool more = n > 0;
     while (more) {
         batch b;
-        make_room(&b, list + done, n - done);
+        make_room(&b, e, list + done, n - done);
         got = hk_endpoint_do(e, HK_IN, done == 0, try_receive_batch, &b);
         if (got > 0) {
             deliver(&b, list + done, (size_t)got);

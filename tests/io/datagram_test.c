@@ -327,6 +327,45 @@ DATAGRAMS(batch, 0, 4, an_entry_can_be_cut_into_segments)
     return 0;
 }
 
+/* Send `b` a datagram that carries a descriptor, past hank. */
+static int smuggle(two *t, char byte)
+{
+    hank_address to;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    struct iovec part = {&byte, 1};
+    MUST(hank_address_parse(t->b_name, &to) == 0);
+    const hk_address *a = (const hk_address *)(const void *)&to;
+    struct msghdr m = {.msg_name = (void *)(uintptr_t)&a->socket,
+                       .msg_namelen = a->length,
+                       .msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof control.bytes};
+    control.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ssize_t put = sendmsg(socket_fd, &m, 0);
+    close(socket_fd);
+    close(fd);
+    MUST(put == 1);
+    return 0;
+}
+
+DATAGRAMS(batch, 2, 4, descriptors_that_nobody_asked_for_are_closed)
+{
+    char byte;
+    hank_datagram one = {.data = &byte, .size = 1};
+    MUST(smuggle(t, 'x') == 0);
+    MUST(hank_endpoint_recv_batch(t->b, &one, 1) == 1 && byte == 'x');
+    MUST(smuggle(t, 'y') == 0);
+    MUST(hank_endpoint_recv(t->b, &byte, 1, NULL) == 1 && byte == 'y');
+    return 0; /* the runner counts what is left */
+}
+
 /* The kernel may join what came from one sender; either way nothing is lost. */
 ALONE(batch, segments_may_come_joined)
 {
