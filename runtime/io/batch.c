@@ -92,7 +92,7 @@ ssize_t hank_endpoint_send_batch(hank_endpoint *e, const hank_datagram *list, si
     while (put >= 0 && done < n) {
         batch b;
         unsigned tried = fill(e, list + done, n - done, &b);
-        put = tried > 0 ? hk_endpoint_do(e, HK_OUT, true, try_send_batch, &b)
+        put = tried > 0 ? hk_endpoint_send(e, list[done].address, try_send_batch, &b)
                         : send_cut(e, &list[done]);
         if (put == -EIO && list[done].segment > 0 && hk_load_relaxed(&e->cuts)) {
             hk_store_relaxed(&e->cuts, false); /* the way there cannot do it */
@@ -163,7 +163,7 @@ ssize_t hank_endpoint_recv_batch(hank_endpoint *e, hank_datagram *list, size_t n
     while (more) {
         batch b;
         make_room(&b, e, list + done, n - done);
-        got = hk_endpoint_do(e, HK_IN, done == 0, try_receive_batch, &b);
+        got = hk_endpoint_receive(e, done == 0, try_receive_batch, &b);
         if (got > 0) {
             deliver(&b, list + done, (size_t)got);
             done += (size_t)got;

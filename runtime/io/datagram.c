@@ -175,22 +175,44 @@ void hank_endpoint_close(hank_endpoint *e)
 
 /* --- trying and waiting ---------------------------------------------------------------------- */
 
-/* `once` until it does not answer -EAGAIN; e is held. */
-static ssize_t wait_in_turn(hank_endpoint *e, hk_direction d, hk_attempt *once, void *what)
+typedef enum waiting { FOR_DATAGRAM, FOR_ROOM, FOR_ROOM_ELSEWHERE, NOT_AT_ALL } waiting;
+
+/* The system tells of room where a Unix socket is connected to, not where else it sends to: there
+ * each failed attempt looks like news. */
+static ssize_t attempt_patiently(hk_fd *f, hk_attempt *once, void *what)
 {
+    int64_t pause_ns = 0;
+    for (;;) {
+        ssize_t n = hk_fd_try(f, HK_OUT, once, what);
+        if (n != -EAGAIN)
+            return n;
+        int rc = hk_pause(&pause_ns);
+        if (rc == 0)
+            rc = hk_fd_hold(f); /* no close has come meanwhile */
+        if (rc < 0)
+            return rc;
+        hk_fd_release(f);
+    }
+}
+
+/* `once` until it does not answer -EAGAIN; e is held. */
+static ssize_t wait_in_turn(hank_endpoint *e, waiting w, hk_attempt *once, void *what)
+{
+    hk_direction d = w == FOR_DATAGRAM ? HK_IN : HK_OUT;
     int rc = hank_sem_acquire(&e->turn[d]);
     if (rc < 0)
         return rc;
     ssize_t done = hk_fd_begin(&e->fd, d);
     if (done == 0) {
-        done = hk_fd_attempt(&e->fd, d, once, what);
+        done = w == FOR_ROOM_ELSEWHERE ? attempt_patiently(&e->fd, once, what)
+                                       : hk_fd_attempt(&e->fd, d, once, what);
         hk_fd_end(&e->fd, d); /* not the last: e is held */
     }
     (void)hank_sem_release(&e->turn[d]); /* at most one permit: cannot overflow */
     return done;
 }
 
-ssize_t hk_endpoint_do(hank_endpoint *e, hk_direction d, bool wait, hk_attempt *once, void *what)
+static ssize_t do_or_wait(hank_endpoint *e, waiting w, hk_attempt *once, void *what)
 {
     int rc = hk_checkpoint();
     if (rc == 0)
@@ -198,10 +220,21 @@ ssize_t hk_endpoint_do(hank_endpoint *e, hk_direction d, bool wait, hk_attempt *
     if (rc < 0)
         return rc;
     ssize_t done = once(e->fd.fd, what);
-    if (done == -EAGAIN && wait)
-        done = wait_in_turn(e, d, once, what);
+    if (done == -EAGAIN && w != NOT_AT_ALL)
+        done = wait_in_turn(e, w, once, what);
     hk_fd_release(&e->fd);
     return done;
+}
+
+ssize_t hk_endpoint_receive(hank_endpoint *e, bool wait, hk_attempt *once, void *what)
+{
+    return do_or_wait(e, wait ? FOR_DATAGRAM : NOT_AT_ALL, once, what);
+}
+
+ssize_t hk_endpoint_send(hank_endpoint *e, const hank_address *to, hk_attempt *once, void *what)
+{
+    bool elsewhere = to && e->family == AF_UNIX;
+    return do_or_wait(e, elsewhere ? FOR_ROOM_ELSEWHERE : FOR_ROOM, once, what);
 }
 
 /* --- one by one ------------------------------------------------------------------------------ */
@@ -220,7 +253,7 @@ static int send_one(hank_endpoint *e, struct iovec part, const hank_address *to)
 {
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     hk_message_to(&message, to);
-    ssize_t put = hk_endpoint_do(e, HK_OUT, true, try_send, &message);
+    ssize_t put = hk_endpoint_send(e, to, try_send, &message);
     return put < 0 ? (int)put : 0;
 }
 
@@ -242,7 +275,7 @@ ssize_t hank_endpoint_recv(hank_endpoint *e, void *ret_buf, size_t n, hank_addre
     hank_address from;
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     hk_message_from(&message, &from);
-    ssize_t got = hk_endpoint_do(e, HK_IN, true, try_receive, &message);
+    ssize_t got = hk_endpoint_receive(e, true, try_receive, &message);
     if (got < 0)
         return got;
     hk_address_inside(&from)->length = message.msg_namelen;

@@ -59,8 +59,12 @@ static inline void hk_message_from(struct msghdr *m, hank_address *a)
     m->msg_namelen = sizeof hk_address_inside(a)->socket;
 }
 
-/* What can be done at once, or -EAGAIN; with `wait`, what can be done then. */
-HK_MUST_CHECK ssize_t hk_endpoint_do(hank_endpoint *e, hk_direction d, bool wait, hk_attempt *once,
-                                     void *what);
+/* What can be received at once, or -EAGAIN; with `wait`, what can be then. */
+HK_MUST_CHECK ssize_t hk_endpoint_receive(hank_endpoint *e, bool wait, hk_attempt *once,
+                                          void *what);
+
+/* Send when there is room. `to` is where, NULL if where e is connected to. */
+HK_MUST_CHECK ssize_t hk_endpoint_send(hank_endpoint *e, const hank_address *to, hk_attempt *once,
+                                       void *what);
 
 #endif

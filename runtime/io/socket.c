@@ -93,21 +93,28 @@ void hk_socket_adopt(hank_stream *s, int fd, int family)
 
 /* --- connecting ---------------------------------------------------------------------------- */
 
-enum { CROWDED_MIN_NS = 1000 * 1000, CROWDED_MAX_NS = 100 * 1000 * 1000 };
+enum { PAUSE_MIN_NS = 50 * 1000, PAUSE_MAX_NS = 100 * 1000 * 1000 };
+
+int hk_pause(int64_t *pause_ns)
+{
+    if (*pause_ns == 0)
+        *pause_ns = PAUSE_MIN_NS;
+    else if (*pause_ns < PAUSE_MAX_NS)
+        *pause_ns *= 2;
+    return hank_sleep(*pause_ns);
+}
 
 /* A Unix listener whose line is full answers EAGAIN, and nothing tells when it has room. */
 static int connect_patiently(hk_fd *f, const hk_address *address)
 {
-    int64_t pause_ns = CROWDED_MIN_NS;
+    int64_t pause_ns = 0;
     for (;;) {
         int rc = hk_fd_connect(f, address);
         if (rc != -EAGAIN)
             return rc;
-        rc = hank_sleep(pause_ns);
+        rc = hk_pause(&pause_ns);
         if (rc < 0)
             return rc;
-        if (pause_ns < CROWDED_MAX_NS)
-            pause_ns *= 2;
     }
 }
 

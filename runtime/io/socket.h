@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "io/stream.h"
 #include "io/where.h"
@@ -18,5 +19,9 @@ HK_MUST_CHECK int hk_socket_set_options(int fd, int family, const hank_socket_op
 
 /* Turn an option on; what the system says. */
 int hk_socket_enable(int fd, int level, int option);
+
+/* Wait for something that nothing tells of: each time twice as long, up to a limit. `pause_ns` is 0
+ * before the first. 0; -ECANCELED; -ETIMEDOUT. */
+HK_MUST_CHECK int hk_pause(int64_t *pause_ns);
 
 #endif

@@ -165,6 +165,80 @@ DATAGRAMS(datagram, 2, 4, a_sender_waits_while_the_receiver_is_full)
     return 0;
 }
 
+typedef struct letter {
+    hank_endpoint *from;
+    hank_address to;
+    HK_ATOMIC(bool) begun;
+} letter;
+
+static int send_letter(void *arg)
+{
+    letter *l = arg;
+    hk_store_relaxed(&l->begun, true);
+    return hank_endpoint_send_to(l->from, "z", 1, &l->to);
+}
+
+/* The system tells who is connected to the receiver, and who has something lying there. */
+DATAGRAMS(datagram, 2, 4, a_sender_that_is_not_connected_waits_for_room_that_others_took)
+{
+    char byte = 0, name[64];
+    int sent = 0;
+    letter l = {0};
+    snprintf(name, sizeof name, "unix://@hank-dg-c-%d", (int)getpid());
+    MUST(hank_endpoint_open(name, NULL, NULL, &l.from) == 0);
+    MUST(hank_address_parse(t->b_name, &l.to) == 0);
+    while (hank_within(HANK_MS(20), hank_endpoint_send(t->a, "x", 1)) == 0)
+        sent++;
+    MUST(hank_within(HANK_MS(20), hank_endpoint_send_to(l.from, "y", 1, &l.to)) == -ETIMEDOUT);
+    hank_task sender = hank_spawn(send_letter, &l);
+    YIELD_UNTIL(hk_load_relaxed(&l.begun) && users(l.from) == 2);
+    for (int i = 0; i < sent; i++)
+        MUST(hank_endpoint_recv(t->b, &byte, 1, NULL) == 1 && byte == 'x');
+    MUST(hank_within(HANK_SEC(10), hank_endpoint_recv(t->b, &byte, 1, NULL)) == 1 && byte == 'z');
+    MUST(hank_await(sender) == 0);
+    hank_endpoint_close(l.from);
+    return 0;
+}
+
+DATAGRAMS(datagram, 2, 4, a_close_wakes_a_sender_that_waits_for_room_others_took)
+{
+    char name[64];
+    letter l = {0};
+    snprintf(name, sizeof name, "unix://@hank-dg-c-%d", (int)getpid());
+    MUST(hank_endpoint_open(name, NULL, NULL, &l.from) == 0);
+    MUST(hank_address_parse(t->b_name, &l.to) == 0);
+    while (hank_within(HANK_MS(20), hank_endpoint_send(t->a, "x", 1)) == 0)
+        continue;
+    hank_task sender = hank_spawn(send_letter, &l);
+    YIELD_UNTIL(users(l.from) == 2);
+    hank_endpoint_close(l.from);
+    MUST(hank_await(sender) == -EBADF);
+    return 0;
+}
+
+#if HK_FAULTS
+DATAGRAMS(datagram, 2, 4, who_waits_for_room_that_others_took_does_not_ask_all_the_time)
+{
+    char name[64];
+    hank_endpoint *from;
+    hank_address to;
+    snprintf(name, sizeof name, "unix://@hank-dg-c-%d", (int)getpid());
+    hank_datagram one = {.data = (char[]){'y'}, .size = 1, .address = &to};
+    MUST(hank_endpoint_open(name, NULL, NULL, &from) == 0);
+    MUST(hank_address_parse(t->b_name, &to) == 0);
+    while (hank_within(HANK_MS(20), hank_endpoint_send(t->a, "x", 1)) == 0)
+        continue;
+    hk_fault_plan(HK_FAULT_SEND, UINT64_MAX, -EIO);
+    MUST(hank_within(HANK_MS(100), hank_endpoint_send_to(from, "y", 1, &to)) == -ETIMEDOUT);
+    MUST(hank_within(HANK_MS(100), hank_endpoint_send_batch(from, &one, 1)) == -ETIMEDOUT);
+    uint64_t asked = hk_fault_count(HK_FAULT_SEND);
+    hk_fault_clear();
+    MUST(asked >= 4 && asked < 100);
+    hank_endpoint_close(from);
+    return 0;
+}
+#endif
+
 DATAGRAMS(datagram, 0, 2, one_to_nobody_is_refused_and_the_endpoint_lives_on)
 {
     char byte;
