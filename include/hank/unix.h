@@ -5,6 +5,7 @@
 #define HANK_UNIX_H
 
 #include <hank/base.h>
+#include <hank/datagram.h>
 #include <hank/stream.h>
 
 #ifdef __cplusplus
@@ -58,6 +59,38 @@ HANK_API int hank_send_fds(hank_stream *s, const void *buf, size_t n, const int 
  *   since       0.1 */
 HANK_API ssize_t hank_recv_fds(hank_stream *s, void *ret_buf, size_t n, int *ret_fds,
                                size_t *count);
+
+/* Send a datagram, and descriptors with it.
+ *
+ *   d           data, size, which may be 0, and address; segment is 0
+ *   fds         stay the caller's: the other end gets copies; 1 to HANK_FDS_MAX
+ *   result      0; -EINVAL count is out of its limits, or `d` has a segment or an empty address;
+ *               -EBADF one is not open, or `e` was closed meanwhile; -ENOTSUP not a Unix socket;
+ *               -ETOOMANYREFS too many are on their way; else as hank_endpoint_send_to()
+ *   waits       while the receiver or the kernel has no room for it
+ *   if stopped  nothing was sent
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_endpoint_send_fds(hank_endpoint *e, const hank_datagram *d, const int *fds,
+                                    size_t count);
+
+/* Receive a datagram, and the descriptors that came with it.
+ *
+ * Other ways to receive close what comes with a datagram. One that is cut to its room keeps its
+ * descriptors.
+ *
+ *   d           as for hank_endpoint_recv_batch(): data, size and address are set before; if the
+ *               result is 0, size is the bytes the datagram had, which may be more than the room
+ *   ret_fds     *count descriptors, closed on exec, the caller's to close
+ *   count       room in ret_fds; set to how many were put there. What has no room is closed
+ *   result      0; -ENOTSUP not a Unix socket; -EMFILE there were no numbers for the descriptors:
+ *               they and the datagram are lost; else as hank_endpoint_recv()
+ *   waits       for a datagram
+ *   if stopped  none was taken
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_endpoint_recv_fds(hank_endpoint *e, hank_datagram *d, int *ret_fds,
+                                    size_t *count);
 
 /* Who connected, or who listened: the process, user and group of the other end.
  *

@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* unix.c - descriptors that travel over Unix sockets, and who is at the other end.
- *
- * Received descriptors come into memory that has room for the most the kernel passes in one
- * message, so that none is ever cut off unseen; what the caller has no room for is closed. */
+/* unix.c - descriptors that travel over Unix sockets, and who is at the other end. */
 #include <hank/unix.h>
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/os.h"
+#include "io/datagram.h"
+#include "io/rights.h"
 #include "io/stream.h"
 #include "sched/park.h"
-
-/* Memory for the control data of one message, aligned as CMSG_* want it. */
-typedef struct control {
-    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(HANK_FDS_MAX * sizeof(int))];
-} control;
 
 static bool is_unix(hank_stream *s)
 {
@@ -35,16 +28,9 @@ static ssize_t try_sendmsg(int fd, void *what)
 /* The first bytes, which the descriptors travel with: how many have gone. */
 static ssize_t send_with_fds(hank_stream *s, struct iovec *part, const int *fds, size_t count)
 {
-    control memory = {.bytes = {0}};
-    struct msghdr message = {.msg_iov = part,
-                             .msg_iovlen = 1,
-                             .msg_control = memory.bytes,
-                             .msg_controllen = CMSG_SPACE(count * sizeof *fds)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(count * sizeof *fds);
-    memcpy(CMSG_DATA(c), fds, count * sizeof *fds);
+    hk_rights memory;
+    struct msghdr message = {.msg_iov = part, .msg_iovlen = 1};
+    hk_rights_put(&message, &memory, fds, count);
     return hk_fd_attempt(&s->fd, HK_OUT, try_sendmsg, &message);
 }
 
@@ -89,21 +75,6 @@ static ssize_t try_recvmsg(int fd, void *what)
     return hk_os_recvmsg(fd, what, 0);
 }
 
-/* Give the caller what has room, close the rest; the number given. */
-static size_t hand_out_fds(const struct cmsghdr *c, int *ret_fds, size_t room)
-{
-    size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < n; i++) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-        if (i < room)
-            ret_fds[i] = fd;
-        else
-            (void)hk_os_close(fd); /* nobody asked for it */
-    }
-    return n < room ? n : room;
-}
-
 /* The direction is taken. */
 static ssize_t recv_fds(hank_stream *s, struct iovec part, int *ret_fds, size_t *count)
 {
@@ -117,20 +88,16 @@ static ssize_t recv_fds(hank_stream *s, struct iovec part, int *ret_fds, size_t 
         hk_unread_take(&s->unread, part.iov_base, n);
         return (ssize_t)n;
     }
-    control memory;
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = memory.bytes,
-                             .msg_controllen = sizeof memory.bytes};
+    hk_rights memory;
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    hk_rights_expect(&message, &memory);
     ssize_t got = hk_fd_attempt(&s->fd, HK_IN, try_recvmsg, &message);
     if (got < 0)
         return got;
     hk_stream_touch(s);
-    bool cut = message.msg_flags & MSG_CTRUNC;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            *count += hand_out_fds(c, ret_fds + *count, cut ? 0 : room - *count);
-    return cut ? -EMFILE : got;
+    *count = room;
+    int rc = hk_rights_take(&message, ret_fds, count);
+    return rc < 0 ? rc : got;
 }
 
 ssize_t hank_recv_fds(hank_stream *s, void *ret_buf, size_t n, int *ret_fds, size_t *count)
@@ -143,6 +110,55 @@ ssize_t hank_recv_fds(hank_stream *s, void *ret_buf, size_t n, int *ret_fds, siz
     ssize_t got = recv_fds(s, (struct iovec){ret_buf, n}, ret_fds, count);
     hk_fd_end(&s->fd, HK_IN);
     return got;
+}
+
+/* --- datagrams ------------------------------------------------------------------------------ */
+
+int hank_endpoint_send_fds(hank_endpoint *e, const hank_datagram *d, const int *fds, size_t count)
+{
+    hk_rights memory;
+    struct iovec part = {d->data, d->size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (d->segment != 0 || count == 0 || count > HANK_FDS_MAX ||
+        (d->address && hk_address_inside_const(d->address)->length == 0))
+        return -EINVAL;
+    if (e->family != AF_UNIX)
+        return -ENOTSUP;
+    hk_message_to(&message, d->address);
+    hk_rights_put(&message, &memory, fds, count);
+    ssize_t put = hk_endpoint_send(e, d->address, try_sendmsg, &message);
+    return put < 0 ? (int)put : 0;
+}
+
+static ssize_t try_recvmsg_whole(int fd, void *what)
+{
+    return hk_os_recvmsg(fd, what, MSG_TRUNC); /* its length, even if it is cut */
+}
+
+int hank_endpoint_recv_fds(hank_endpoint *e, hank_datagram *d, int *ret_fds, size_t *count)
+{
+    hk_rights memory;
+    size_t room = *count;
+    struct iovec part = {d->data, d->size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    *count = 0;
+    if (e->family != AF_UNIX)
+        return -ENOTSUP;
+    if (d->address)
+        hk_message_from(&message, d->address);
+    hk_rights_expect(&message, &memory);
+    ssize_t got = hk_endpoint_receive(e, true, try_recvmsg_whole, &message);
+    if (got < 0)
+        return (int)got;
+    *count = room;
+    int rc = hk_rights_take(&message, ret_fds, count);
+    if (rc < 0)
+        return rc;
+    d->size = (size_t)got;
+    d->segment = 0;
+    if (d->address)
+        hk_address_inside(d->address)->length = message.msg_namelen;
+    return 0;
 }
 
 /* --- who ------------------------------------------------------------------------------------ */

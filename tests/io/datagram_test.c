@@ -1,60 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* datagram_test.c - endpoints of UDP and Unix datagrams, alone and in batches. */
-#include "io/net_support.h"
-
-#include <hank/datagram.h>
-
-#include "base/fault.h"
-
-/* A connected pair of endpoints of that family, which a test runs over. */
-typedef struct two {
-    hank_endpoint *a; /* connected to b */
-    hank_endpoint *b; /* not connected */
-    char b_name[128];
-} two;
-
-static const char *const locals[] = {"udp://127.0.0.1:0", "udp://[::1]:0", "unix://@hank-dg-%s-%d",
-                                     "unix:///tmp/hank-dg-%s-%d"};
-
-static int open_two(const char *form, two *t)
-{
-    char a[64], b[64];
-    snprintf(a, sizeof a, form, "a", (int)getpid());
-    snprintf(b, sizeof b, form, "b", (int)getpid());
-    int rc = hank_endpoint_open(b, NULL, NULL, &t->b);
-    if (rc == 0)
-        rc = hank_endpoint_name(t->b, t->b_name, sizeof t->b_name);
-    return rc == 0 ? hank_endpoint_open(a, t->b_name, NULL, &t->a) : rc;
-}
-
-typedef struct attempt {
-    const char *form;
-    int (*body)(two *t);
-} attempt;
-
-static int run_attempt(void *arg)
-{
-    attempt *at = arg;
-    two t = {0};
-    int rc = open_two(at->form, &t);
-    if (rc == 0)
-        rc = at->body(&t);
-    hank_endpoint_close(t.a);
-    hank_endpoint_close(t.b);
-    return rc;
-}
-
-#define DATAGRAMS(suite, from, to, name)                                                           \
-    static int suite##_##name(two *t);                                                             \
-    Test(suite, name, .timeout = 170)                                                              \
-    {                                                                                              \
-        warm_up();                                                                                 \
-        for (int i = from; i < to; i++) {                                                          \
-            attempt at = {locals[i], suite##_##name};                                              \
-            with_each_size(run_attempt, &at);                                                      \
-        }                                                                                          \
-    }                                                                                              \
-    static int suite##_##name(two *t)
+#include "io/datagram_support.h"
 
 DATAGRAMS(datagram, 0, 4, one_arrives_whole_and_says_from_whom)
 {
@@ -121,13 +67,6 @@ DATAGRAMS(datagram, 0, 4, many_tasks_may_wait_and_each_gets_one)
         sum += results[i];
     MUST(sum == 36);
     return 0;
-}
-
-/* How many calls are inside `e`: it begins with its descriptor, whose word counts them above the
- * three flags, and the owner. */
-static uint64_t users(hank_endpoint *e)
-{
-    return (hk_load_relaxed(&((hk_fd *)(void *)e)->word) >> 3) - 1;
 }
 
 DATAGRAMS(datagram, 0, 4, a_close_wakes_all_who_wait)
@@ -399,45 +338,6 @@ DATAGRAMS(batch, 0, 4, an_entry_can_be_cut_into_segments)
     one.segment = 70000;
     MUST(hank_endpoint_send_batch(t->a, &one, 1) == -EINVAL);
     return 0;
-}
-
-/* Send `b` a datagram that carries a descriptor, past hank. */
-static int smuggle(two *t, char byte)
-{
-    hank_address to;
-    union {
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
-    struct iovec part = {&byte, 1};
-    MUST(hank_address_parse(t->b_name, &to) == 0);
-    const hk_address *a = (const hk_address *)(const void *)&to;
-    struct msghdr m = {.msg_name = (void *)(uintptr_t)&a->socket,
-                       .msg_namelen = a->length,
-                       .msg_iov = &part,
-                       .msg_iovlen = 1,
-                       .msg_control = control.bytes,
-                       .msg_controllen = sizeof control.bytes};
-    control.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-    int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ssize_t put = sendmsg(socket_fd, &m, 0);
-    close(socket_fd);
-    close(fd);
-    MUST(put == 1);
-    return 0;
-}
-
-DATAGRAMS(batch, 2, 4, descriptors_that_nobody_asked_for_are_closed)
-{
-    char byte;
-    hank_datagram one = {.data = &byte, .size = 1};
-    MUST(smuggle(t, 'x') == 0);
-    MUST(hank_endpoint_recv_batch(t->b, &one, 1) == 1 && byte == 'x');
-    MUST(smuggle(t, 'y') == 0);
-    MUST(hank_endpoint_recv(t->b, &byte, 1, NULL) == 1 && byte == 'y');
-    return 0; /* the runner counts what is left */
 }
 
 /* The kernel may join what came from one sender; either way nothing is lost. */

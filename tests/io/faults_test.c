@@ -199,6 +199,29 @@ static int pass_descriptors(void *arg)
     return (int)n;
 }
 
+static int pass_descriptors_with_datagrams(void *arg)
+{
+    hank_endpoint *a = NULL, *b = NULL;
+    int fd = 0, got[1] = {-1};
+    size_t count = 1;
+    char byte, where[64];
+    (void)arg;
+    snprintf(where, sizeof where, "unix://@hank-fault-dg-%d", (int)getpid());
+    hank_datagram d = {.data = &byte, .size = 1};
+    int rc = hank_endpoint_open(where, NULL, NULL, &b);
+    if (rc == 0)
+        rc = hank_endpoint_open(NULL, where, NULL, &a);
+    if (rc == 0)
+        rc = hank_endpoint_send_fds(a, &(hank_datagram){.data = "x", .size = 1}, &fd, 1);
+    if (rc == 0)
+        rc = hank_endpoint_recv_fds(b, &d, got, &count);
+    if (rc == 0 && count == 1)
+        close(got[0]);
+    hank_endpoint_close(a);
+    hank_endpoint_close(b);
+    return rc;
+}
+
 static int answer(hank_stream *s, void *arg)
 {
     char line[16];
@@ -346,6 +369,7 @@ WALK(talk, 3)
 WALK(datagrams, 8)
 WALK(files, 8)
 WALK(pass_descriptors, 6)
+WALK(pass_descriptors_with_datagrams, 6)
 WALK(server, 3)
 
 #endif
