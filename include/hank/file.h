@@ -160,16 +160,19 @@ HANK_API void hank_dir_close(hank_dir *d);
  *   since       0.1 */
 HANK_API ssize_t hank_sendfile(hank_stream *s, hank_file *f, int64_t offset, size_t n);
 
-/* Move n bytes from one stream to another, without copying if one of them is a pipe and `from` is
- * no TCP connection under HANK_URING.
+/* Move n bytes from one stream to another. They need not pass through the program if neither is a
+ * layer over another and `from` is no TCP connection under HANK_URING.
  *
  *   result      bytes moved: n, or less if `from` ends before; else as hank_read() and
- *               hank_write(). After a failure bytes may have been lost between the two
+ *               hank_write(). If bytes have been lost between the two, `to` is good only for
+ *               reading and closing: to write is -EPIPE then
  *   waits       for bytes, and while the kernel has no room
- *   if stopped  bytes may have been lost between the two
+ *   if stopped  the same
  *   threads     any task, one reader of `from` and one writer of `to` at a time
  *   since       0.1
- *   cost        allocates 64 KiB while it runs, if it copies */
+ *   cost        allocates 64 KiB while it runs, if it copies; between two sockets it also has a
+ *               pipe of 256 KiB, two descriptors, from the time that 64 KiB have come at once,
+ *               and copies if there is none to be had */
 HANK_API ssize_t hank_splice(hank_stream *from, hank_stream *to, size_t n);
 
 /* Copy n bytes from one file to another, or into another place of the same file.

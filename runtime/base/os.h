@@ -137,6 +137,7 @@ ssize_t hk_os_sendmsg(int fd, const struct msghdr *message);                 /* 
 int hk_os_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags); /* Linux */
 int hk_os_sendmmsg(int fd, struct mmsghdr *messages, unsigned n);            /* Linux */
 ssize_t hk_os_splice(int from, int to, size_t n); /* one is a pipe; never SIGPIPE */
+int hk_os_pipe_with(int ret_fds[2], int bytes);   /* with so much room, or not at all */
 
 /* Of a descriptor somebody else opened. */
 int hk_os_reopen(int fd, int flags); /* the same file, with flags of its own; not for sockets */

@@ -204,6 +204,19 @@ ssize_t hk_os_splice(int from, int to, size_t n)
     return done;
 }
 
+int hk_os_pipe_with(int ret_fds[2], int bytes)
+{
+    int rc = hk_os_pipe(ret_fds);
+    if (rc < 0)
+        return rc;
+    rc = (int)HK_SYS(HK_FAULT_SOCKOPT, fcntl(ret_fds[1], F_SETPIPE_SZ, bytes));
+    if (rc < 0) {
+        (void)hk_os_close(ret_fds[0]); /* nothing is in it */
+        (void)hk_os_close(ret_fds[1]);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 ssize_t hk_os_copy_range(int from, int64_t from_offset, int to, int64_t to_offset, size_t n)
 {
     off_t in = (off_t)from_offset, out = (off_t)to_offset;
@@ -219,6 +232,12 @@ ssize_t hk_os_sendfile(int to, int from, int64_t offset, size_t n)
 ssize_t hk_os_splice(int from, int to, size_t n)
 {
     (void)from, (void)to, (void)n;
+    return -ENOSYS;
+}
+
+int hk_os_pipe_with(int ret_fds[2], int bytes)
+{
+    (void)ret_fds, (void)bytes;
     return -ENOSYS;
 }
 

@@ -1,40 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer.c - bytes from one descriptor to another, through the program only if need be.
+/* transfer.c - bytes from a file to a stream or a file, through the program only if need be.
  *
  * sendfile(2) reads the disk, so a thread that may block makes the call; it says how far it got
  * when the socket is full, and the task waits for room. What the system cannot do by itself for
  * these two (a layer over a stream, a file without pages, two file systems) is read and written. */
+#include "io/transfer.h"
+
 #include <hank/file.h>
 #include <hank/system.h>
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdint.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
 #include "io/file.h"
-#include "io/stream.h"
-#include "reactor/flow.h"
 #include "sched/park.h"
-#include "sched/runtime.h"
 
-enum { CHUNK_BYTES = 64 * 1024, ROUND_BYTES = 4 * 1024 * 1024 };
-
-/* It cannot be done that way, and nothing has been. */
-static bool is_unsuited(ssize_t rc)
+bool hk_is_unsuited(ssize_t rc)
 {
     return rc == -EINVAL || rc == -ENOSYS || rc == -EOPNOTSUPP || rc == -EXDEV || rc == -EOVERFLOW;
 }
 
-static size_t at_most(size_t n, size_t limit)
-{
-    return n < limit ? n : limit;
-}
-
-/* All of it to `s`, whose direction is taken. */
-static int write_all(hank_stream *s, const char *buf, size_t n)
+int hk_stream_write_all(hank_stream *s, const char *buf, size_t n)
 {
     int rc = 0;
     for (size_t done = 0; rc >= 0 && done < n;) {
@@ -100,14 +89,14 @@ static ssize_t sendfile_once(hank_stream *s, transfer *t)
 static ssize_t copy_once(hank_stream *s, transfer *t)
 {
     if (!t->buffer)
-        t->buffer = hk_alloc(CHUNK_BYTES);
+        t->buffer = hk_alloc(HK_CHUNK_BYTES);
     if (!t->buffer)
         return -ENOMEM;
-    t->n = at_most(t->n, CHUNK_BYTES);
+    t->n = hk_at_most(t->n, HK_CHUNK_BYTES);
     int rc = hank_blocking(do_read, t);
     if (rc < 0 || t->result <= 0)
         return rc < 0 ? rc : t->result;
-    rc = write_all(s, t->buffer, (size_t)t->result);
+    rc = hk_stream_write_all(s, t->buffer, (size_t)t->result);
     if (rc < 0)
         s->torn = true; /* what followed would be read as the rest of this */
     return rc < 0 ? rc : t->result;
@@ -123,9 +112,9 @@ static ssize_t send_file(hank_stream *s, hank_file *f, int64_t offset, size_t n)
     s->fd.wait_first[HK_OUT] = false; /* what others have seen is old */
     while (done < n) {
         t.offset = offset + (int64_t)done;
-        t.n = at_most(n - done, ROUND_BYTES);
+        t.n = hk_at_most(n - done, HK_ROUND_BYTES);
         put = directly ? sendfile_once(s, &t) : copy_once(s, &t);
-        if (directly && is_unsuited(put)) {
+        if (directly && hk_is_unsuited(put)) {
             directly = false;
             put = 0;
             continue;
@@ -134,7 +123,7 @@ static ssize_t send_file(hank_stream *s, hank_file *f, int64_t offset, size_t n)
             break;
         done += (size_t)put;
     }
-    hk_free(t.buffer, CHUNK_BYTES);
+    hk_free(t.buffer, HK_CHUNK_BYTES);
     if (put < 0 && done > 0)
         s->torn = true;
     return put < 0 ? put : (ssize_t)done;
@@ -158,138 +147,16 @@ ssize_t hank_sendfile(hank_stream *s, hank_file *f, int64_t offset, size_t n)
     return put;
 }
 
-/* --- from a stream to a stream --------------------------------------------------------------- */
-
-/* splice(2) says that it would have to wait, not for which of the two. */
-static int wait_for_either(hank_stream *from, hank_stream *to)
-{
-    struct pollfd both[2] = {{.fd = from->fd.fd, .events = POLLIN},
-                             {.fd = to->fd.fd, .events = POLLOUT}};
-    int rc = hk_os_poll(both, 2, 0);
-    if (rc < 0 && rc != -EINTR)
-        return rc;
-    if (rc >= 0 && both[0].revents == 0)
-        return hk_fd_wait(&from->fd, HK_IN, "splice");
-    if (rc >= 0 && both[1].revents == 0)
-        return hk_fd_wait(&to->fd, HK_OUT, "splice");
-    return hk_checkpoint(); /* both are, by now */
-}
-
-typedef struct splicing {
-    int from, to;
-    size_t n;
-} splicing;
-
-static ssize_t try_splice(int fd, void *arg)
-{
-    const splicing *p = arg;
-    (void)fd; /* one of the two */
-    return hk_os_splice(p->from, p->to, p->n);
-}
-
-/* One of the two is a pipe, so a connection that is lost is the other. */
-static ssize_t splice_once(hank_stream *from, hank_stream *to, size_t n)
-{
-    splicing all = {from->fd.fd, to->fd.fd, n};
-    bool reads = to->kind == &hk_stream_pipe;
-    /* What others have seen is old. */
-    from->fd.wait_first[HK_IN] = to->fd.wait_first[HK_OUT] = false;
-    for (;;) {
-        ssize_t moved = reads ? hk_fd_try(&from->fd, HK_IN, try_splice, &all)
-                              : hk_fd_try(&to->fd, HK_OUT, try_splice, &all);
-        if (moved > 0) {
-            hk_stream_touch(from);
-            hk_stream_touch(to);
-        }
-        if (moved != -EAGAIN)
-            return moved;
-        int rc = wait_for_either(from, to);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-/* Through the program: what was read too far, then what comes. */
-static ssize_t pass_once(hank_stream *from, hank_stream *to, char *buffer, size_t n)
-{
-    size_t unread = hk_unread_count(&from->unread);
-    ssize_t got = (ssize_t)at_most(at_most(n, CHUNK_BYTES), unread);
-    if (unread > 0)
-        hk_unread_take(&from->unread, buffer, (size_t)got);
-    else
-        got = from->kind->read(from, buffer, at_most(n, CHUNK_BYTES));
-    if (got <= 0)
-        return got;
-    int rc = write_all(to, buffer, (size_t)got);
-    if (rc < 0)
-        to->torn = true;
-    return rc < 0 ? rc : got;
-}
-
-/* May the reactor have taken bytes ahead of being asked, or take some while we wait? */
-static bool is_taken_ahead(const hank_stream *s)
-{
-    const hk_reactor *r = hk_runtime_reactor();
-    return s->fd.source->input != HK_INPUT_EVENTS &&
-           (!r || r->backend->arm || hk_flow_answers(s->fd.source));
-}
-
-/* Both directions are taken. */
-static ssize_t splice_all(hank_stream *from, hank_stream *to, size_t n)
-{
-    bool directly = from->kind->direct && to->kind->direct && !is_taken_ahead(from) &&
-                    (from->kind == &hk_stream_pipe || to->kind == &hk_stream_pipe);
-    char *buffer = NULL;
-    size_t done = 0;
-    ssize_t moved = 1;
-    while (moved > 0 && done < n) {
-        bool splice = directly && hk_unread_count(&from->unread) == 0;
-        if (!splice && !buffer && !(buffer = hk_alloc(CHUNK_BYTES)))
-            return -ENOMEM;
-        moved = splice ? splice_once(from, to, at_most(n - done, ROUND_BYTES))
-                       : pass_once(from, to, buffer, n - done);
-        if (splice && is_unsuited(moved)) {
-            directly = false;
-            moved = 1;
-            continue;
-        }
-        if (moved > 0)
-            done += (size_t)moved;
-        int rc = moved > 0 && done < n ? hk_checkpoint() : 0;
-        moved = rc < 0 ? rc : moved;
-    }
-    hk_free(buffer, CHUNK_BYTES);
-    return moved < 0 ? moved : (ssize_t)done;
-}
-
-ssize_t hank_splice(hank_stream *from, hank_stream *to, size_t n)
-{
-    if (n > (size_t)SSIZE_MAX)
-        return -EINVAL;
-    ssize_t moved = hk_stream_begin(from, HK_IN);
-    if (moved < 0)
-        return moved;
-    moved = hk_fd_begin(&to->fd, HK_OUT);
-    if (moved == 0) {
-        moved = to->torn ? -EPIPE : hk_cork_flush(to);
-        if (moved == 0)
-            moved = splice_all(from, to, n);
-        hk_fd_end(&to->fd, HK_OUT);
-    }
-    hk_fd_end(&from->fd, HK_IN);
-    return moved;
-}
-
 /* --- from a file to a file ------------------------------------------------------------------- */
 
 /* Through memory of the pool's thread. */
 static ssize_t copy_chunk(transfer *t, size_t done)
 {
     if (!t->buffer)
-        t->buffer = hk_alloc(CHUNK_BYTES);
+        t->buffer = hk_alloc(HK_CHUNK_BYTES);
     if (!t->buffer)
         return -ENOMEM;
-    size_t n = at_most(t->n - done, CHUNK_BYTES);
+    size_t n = hk_at_most(t->n - done, HK_CHUNK_BYTES);
     ssize_t got = hk_file_read_all(t->from, t->buffer, n, t->offset + (int64_t)done);
     if (got <= 0)
         return got;
@@ -305,10 +172,11 @@ static int do_copy(void *arg)
     size_t done = 0;
     while (got > 0 && done < t->n) {
         size_t n = t->n - done;
-        got = directly ? hk_os_copy_range(t->from, t->offset + (int64_t)done, t->to,
-                                          t->to_offset + (int64_t)done, at_most(n, ROUND_BYTES))
-                       : copy_chunk(t, done);
-        if (directly && (is_unsuited(got) || (got == 0 && done == 0))) {
+        got = directly
+                  ? hk_os_copy_range(t->from, t->offset + (int64_t)done, t->to,
+                                     t->to_offset + (int64_t)done, hk_at_most(n, HK_ROUND_BYTES))
+                  : copy_chunk(t, done);
+        if (directly && (hk_is_unsuited(got) || (got == 0 && done == 0))) {
             directly =
                 false; /* 0: files without a size, as in /proc, are copied as they are read */
             got = 1;
@@ -316,7 +184,7 @@ static int do_copy(void *arg)
             done += (size_t)got;
         }
     }
-    hk_free(t->buffer, CHUNK_BYTES);
+    hk_free(t->buffer, HK_CHUNK_BYTES);
     t->result = got < 0 ? got : (ssize_t)done;
     return 0;
 }

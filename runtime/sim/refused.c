@@ -84,6 +84,12 @@ ssize_t hk_os_sendfile(int to, int from, int64_t offset, size_t n)
     return -ENOSYS;
 }
 
+int hk_os_pipe_with(int ret_fds[2], int bytes)
+{
+    (void)ret_fds, (void)bytes;
+    return -ENOSYS;
+}
+
 ssize_t hk_os_splice(int from, int to, size_t n)
 {
     (void)from, (void)to, (void)n;
