@@ -1,30 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /* net_churn.c - everything that has a descriptor, made and ended by many at once, over and over:
- * connections that ask, hang up, break and idle, datagrams, pipes, passed descriptors and files.
+ * connections that ask, hang up, break and idle, with TLS and without, datagrams, pipes, passed
+ * descriptors, files and other processes.
  *
- * After each round descriptors, tasks, stacks and (after the first rounds, when all caches have
- * been filled) memory must be where they were. Then a crowd of idle connections, as many as there
- * may be descriptors, of which each still answers.
+ * After each round no child is left, and descriptors, tasks, stacks and (after the first rounds,
+ * when all caches have been filled) memory must be where they were. Then a crowd of idle
+ * connections, as many as there may be descriptors, of which each still answers.
  *
  *     net_churn [SECONDS [IDLE]]      10 seconds and 9000 connections, if descriptors permit */
 #include <hank.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/os.h"
 #include "leftovers.h"
 #include "say_back.h"
+#include "stress/churn_tls.h"
 
 enum { WORKERS = 4, CHURNERS = 24, TURNS = 12, WARM_ROUNDS = 5, KEPT_BACK = 200 };
 
 static HK_ATOMIC(int) wrong;
 static char tcp_name[64], unix_name[128];
+static churn_tls secrets;
 static double seconds = 10;
 static int idle_wanted = 9000;
 
@@ -68,13 +74,8 @@ static void ask(hank_stream *s, uint64_t *dice)
     CHECK(memcmp(line, question, (size_t)n) == 0);
 }
 
-static void converse(uint64_t *dice)
+static void converse(uint64_t *dice, hank_stream *s)
 {
-    hank_stream *s;
-    int rc = hank_connect(roll(dice) % 2 ? tcp_name : unix_name, &s);
-    CHECK(rc == 0);
-    if (rc < 0)
-        return;
     for (uint64_t i = roll(dice) % 4; i > 0; i--)
         ask(s, dice);
     char byte;
@@ -84,6 +85,24 @@ static void converse(uint64_t *dice)
         hank_abort(s);
     else
         hank_close(s);
+}
+
+static void connect_and_converse(uint64_t *dice)
+{
+    hank_stream *s;
+    int rc = hank_connect(roll(dice) % 2 ? tcp_name : unix_name, &s);
+    CHECK(rc == 0);
+    if (rc == 0)
+        converse(dice, s);
+}
+
+static void converse_in_secret(uint64_t *dice)
+{
+    hank_stream *s;
+    bool rudely = roll(dice) % 4 == 0;
+    CHECK(churn_tls_connect(&secrets, rudely, &s) == 0);
+    if (s)
+        converse(dice, s);
 }
 
 static void exchange_datagrams(uint64_t *dice)
@@ -121,6 +140,59 @@ static void pass_a_pipe(void)
     hank_close(b);
 }
 
+/* The same with a datagram. No name twice: a child has our sockets, too, until it is another
+ * program. */
+static void mail_a_pipe(uint64_t *dice)
+{
+    static HK_ATOMIC(unsigned) mails;
+    hank_endpoint *a, *b;
+    char where[64], byte;
+    int fds[2], got[2];
+    size_t count = roll(dice) % 3; /* what has no room is closed */
+    hank_datagram in = {.data = &byte, .size = 1};
+    snprintf(where, sizeof where, "unix://@hank-mail-%d-%u", (int)getpid(),
+             hk_add_relaxed(&mails, 1u));
+    CHECK(hank_endpoint_open(where, NULL, NULL, &b) == 0);
+    CHECK(hank_endpoint_open(NULL, where, NULL, &a) == 0);
+    CHECK(pipe2(fds, O_CLOEXEC) == 0);
+    hank_datagram out = {.data = (char[]){'x'}, .size = 1};
+    CHECK(hank_endpoint_send_fds(a, &out, fds, 2) == 0);
+    CHECK(hank_endpoint_recv_fds(b, &in, got, &count) == 0 && byte == 'x');
+    close(fds[0]);
+    close(fds[1]);
+    for (size_t i = 0; i < count; i++)
+        close(got[i]);
+    hank_endpoint_close(a);
+    hank_endpoint_close(b);
+}
+
+/* One that answers and ends, one that is asked to end, one that is closed while it runs. */
+static void run_a_process(uint64_t *dice)
+{
+    hank_process *p;
+    int status = 0;
+    hank_process_talk talk = {.in = "said\n", .in_size = 5};
+    hank_process_options pipes = {.in = HANK_STDIO_PIPE, .out = HANK_STDIO_PIPE};
+    int rc = hank_process_spawn((const char *const[]){"cat", NULL}, &pipes, &p);
+    CHECK(rc == 0);
+    if (rc < 0)
+        return;
+    switch (roll(dice) % 3) {
+    case 0:
+        CHECK(hank_process_communicate(p, &talk) == 0 && talk.status == 0);
+        CHECK(talk.out_size == 5 && memcmp(talk.out, "said\n", 5) == 0);
+        hank_process_talk_done(&talk);
+        break;
+    case 1:
+        CHECK(hank_within(HANK_US(50), hank_process_wait(p, &status)) == -ETIMEDOUT);
+        CHECK(hank_process_signal(p, SIGTERM) == 0);
+        CHECK(hank_process_wait(p, &status) == 0 && status == -SIGTERM);
+        break;
+    default: break;
+    }
+    hank_process_close(p);
+}
+
 static void read_a_file(void)
 {
     hank_file *f;
@@ -135,11 +207,16 @@ static int churn(void *arg)
 {
     uint64_t *dice = arg;
     for (int i = 0; i < TURNS; i++) {
-        switch (roll(dice) % 6) {
-        case 0: exchange_datagrams(dice); break;
-        case 1: pass_a_pipe(); break;
-        case 2: read_a_file(); break;
-        default: converse(dice); break;
+        switch (roll(dice) % 12) {
+        case 0:
+        case 1: exchange_datagrams(dice); break;
+        case 2: pass_a_pipe(); break;
+        case 3: mail_a_pipe(dice); break;
+        case 4: read_a_file(); break;
+        case 5: run_a_process(dice); break;
+        case 6:
+        case 7: converse_in_secret(dice); break;
+        default: connect_and_converse(dice); break;
         }
     }
     return 0;
@@ -150,17 +227,32 @@ static int run_server(void *v)
     return hank_server_run(v, say_back, NULL);
 }
 
-static hank_task start(const char *where, char *ret_name, size_t n, hank_server **ret)
+static const hank_server_options serving = {.idle_timeout = HANK_SEC(1000), .acceptors = 2};
+
+static hank_server *open_server(const char *where, char *ret_name, size_t n)
 {
-    hank_server_options o = {.idle_timeout = HANK_SEC(1000), .acceptors = 2};
-    CHECK(hank_server_open(where, &o, ret) == 0);
-    CHECK(hank_server_name(*ret, ret_name, n) == 0);
-    return hank_spawn(run_server, *ret);
+    hank_server *v;
+    CHECK(hank_server_open(where, &serving, &v) == 0);
+    CHECK(hank_server_name(v, ret_name, n) == 0);
+    return v;
+}
+
+/* NULL: this program has no TLS. */
+static hank_server *open_secret_server(void)
+{
+    hank_listener *l = NULL;
+    hank_server *v = NULL;
+    CHECK(churn_tls_begin(&secrets, &l) == 0);
+    if (l)
+        CHECK(hank_server_adopt(l, &serving, &v) == 0);
+    return v;
 }
 
 /* --- rounds ---------------------------------------------------------------------------------- */
 
-static void one_round(uint64_t *dice, hank_server *tcp, hank_server *local)
+enum { TCP, LOCAL, SECRET, SERVERS };
+
+static void one_round(uint64_t *dice, hank_server *const servers[SERVERS])
 {
     uint64_t own[CHURNERS];
     hank_group g = {0};
@@ -169,11 +261,13 @@ static void one_round(uint64_t *dice, hank_server *tcp, hank_server *local)
         CHECK(hank_group_spawn(&g, churn, &own[i]) == 0);
     }
     CHECK(hank_group_wait(&g) == 0);
-    while (hank_server_clients(tcp) + hank_server_clients(local) > 0)
-        (void)hank_yield();
+    for (int i = 0; i < SERVERS; i++)
+        while (servers[i] && hank_server_clients(servers[i]) > 0)
+            (void)hank_yield();
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
 }
 
-static int churn_rounds(hank_server *tcp, hank_server *local)
+static int churn_rounds(hank_server *const servers[SERVERS])
 {
     uint64_t dice = hk_os_random();
     hank_stats before, after;
@@ -181,7 +275,7 @@ static int churn_rounds(hank_server *tcp, hank_server *local)
     long pages = 0;
     hank_ns end = hank_now() + HANK_SEC(seconds);
     for (; rounds < 2 * WARM_ROUNDS || hank_now() < end; rounds++) {
-        one_round(&dice, tcp, local);
+        one_round(&dice, servers);
         if (rounds == WARM_ROUNDS) {
             fds = open_fds();
             pages = resident_pages();
@@ -229,18 +323,25 @@ static int crowd(hank_server *tcp)
 static int app(void *arg)
 {
     char where[64];
-    hank_server *tcp, *local;
+    hank_server *servers[SERVERS];
+    hank_group g = {0};
     (void)arg;
     snprintf(where, sizeof where, "unix://@hank-churn-%d", (int)getpid());
-    hank_task one = start("tcp://127.0.0.1:0", tcp_name, sizeof tcp_name, &tcp);
-    hank_task two = start(where, unix_name, sizeof unix_name, &local);
-    int rc = churn_rounds(tcp, local);
+    servers[TCP] = open_server("tcp://127.0.0.1:0", tcp_name, sizeof tcp_name);
+    servers[LOCAL] = open_server(where, unix_name, sizeof unix_name);
+    servers[SECRET] = open_secret_server();
+    for (int i = 0; i < SERVERS; i++)
+        CHECK(!servers[i] || hank_group_spawn(&g, run_server, servers[i]) == 0);
+    int rc = churn_rounds(servers);
     if (rc == 0)
-        rc = crowd(tcp);
-    CHECK(hank_server_stop(tcp, HANK_SEC(60)) == 0 && hank_server_stop(local, HANK_SEC(60)) == 0);
-    CHECK(hank_await(one) == 0 && hank_await(two) == 0);
-    hank_server_free(tcp);
-    hank_server_free(local);
+        rc = crowd(servers[TCP]);
+    for (int i = 0; i < SERVERS; i++)
+        CHECK(!servers[i] || hank_server_stop(servers[i], HANK_SEC(60)) == 0);
+    CHECK(hank_group_wait(&g) == 0);
+    for (int i = 0; i < SERVERS; i++)
+        if (servers[i])
+            hank_server_free(servers[i]);
+    churn_tls_end(&secrets);
     return rc;
 }
 
