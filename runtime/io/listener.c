@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
-#include "io/layer.h"
 #include "io/resolve.h"
 #include "io/serve.h"
 #include "io/socket.h"
@@ -97,25 +96,18 @@ close:
 int hank_listen_opt(const char *where, const hank_listen_options *options, hank_listener **ret)
 {
     static const hank_listen_options defaults;
-    hk_where place;
+    const hank_scheme *other;
     hk_address list[HK_ADDRESSES_MAX];
     if (!options)
         options = &defaults;
     if (options->reserved_[0] != 0 || options->reserved_[1] != 0)
         return -EINVAL;
-    int rc = hk_where_parse(where, true, &place);
-    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
-    if (other)
+    int n = hk_resolve_text(where, true, &other, list);
+    if (n == 0)
         return other->listen(where, options, ret);
-    if (rc < 0)
-        return rc;
-    rc = hk_checkpoint();
-    if (rc < 0)
-        return rc;
-    int n = hk_resolve(&place, list);
     if (n < 0)
         return n;
-    rc = -EADDRNOTAVAIL;
+    int rc = -EADDRNOTAVAIL;
     for (int i = 0; i < n && rc != 0; i++)
         rc = listen_at(&list[i], options, ret);
     return rc;

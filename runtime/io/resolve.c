@@ -15,6 +15,8 @@
 #include "base/os.h"
 #include "io/blocking.h"
 #include "io/dns.h"
+#include "io/layer.h"
+#include "sched/park.h"
 
 typedef struct lookup {
     hk_job job;
@@ -81,4 +83,19 @@ int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
         memcpy(ret_list, l->found, (size_t)rc * sizeof l->found[0]);
     lookup_free(&l->job);
     return rc;
+}
+
+int hk_resolve_text(const char *where, bool listening, const hank_scheme **ret_other,
+                    hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    hk_where place;
+    int rc = hk_where_parse(where, listening, &place);
+    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
+    if (other) {
+        *ret_other = other;
+        return 0;
+    }
+    if (rc == 0)
+        rc = hk_checkpoint();
+    return rc < 0 ? rc : hk_resolve(&place, ret_list);
 }

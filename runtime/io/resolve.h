@@ -3,6 +3,8 @@
 #ifndef HK_IO_RESOLVE_H
 #define HK_IO_RESOLVE_H
 
+#include <hank/layer.h>
+
 #include "io/where.h"
 
 enum { HK_ADDRESSES_MAX = 8 }; /* tried for one name */
@@ -11,5 +13,10 @@ enum { HK_ADDRESSES_MAX = 8 }; /* tried for one name */
  * -EAGAIN, a resolver's code (base/error.h), -ECANCELED, -ETIMEDOUT. Waits only if there is a name
  * to look up, and a stop ends that wait at once, whatever the name servers do. */
 HK_MUST_CHECK int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX]);
+
+/* What a `where` of streams means: the number of its addresses, as hk_resolve(); 0 if it is of a
+ * scheme of somebody else's, *ret_other; -EINVAL malformed; -EPROTONOSUPPORT nobody knows it. */
+HK_MUST_CHECK int hk_resolve_text(const char *where, bool listening, const hank_scheme **ret_other,
+                                  hk_address ret_list[HK_ADDRESSES_MAX]);
 
 #endif

@@ -11,7 +11,6 @@
 
 #include "base/os.h"
 #include "io/eyeballs.h"
-#include "io/layer.h"
 #include "io/resolve.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
@@ -169,21 +168,14 @@ int hank_connect(const char *where, hank_stream **ret)
 
 int hank_connect_opt(const char *where, const hank_connect_options *options, hank_stream **ret)
 {
-    hk_where place;
+    const hank_scheme *other;
     hk_address list[HK_ADDRESSES_MAX];
     for (int i = 0; options && i < 4; i++)
         if (options->reserved_[i] != 0)
             return -EINVAL;
-    int rc = hk_where_parse(where, false, &place);
-    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
-    if (other)
+    int n = hk_resolve_text(where, false, &other, list);
+    if (n == 0)
         return other->connect(where, options, ret);
-    if (rc < 0)
-        return rc;
-    rc = hk_checkpoint();
-    if (rc < 0)
-        return rc;
-    int n = hk_resolve(&place, list);
     if (n < 0)
         return n;
     return hk_connect_any(list, n, connect_to, options, ret);
