@@ -367,6 +367,18 @@ HANK_API int hank_write_end(hank_stream *s);
  *   since       0.1 */
 HANK_API int hank_stream_set_options(hank_stream *s, const hank_socket_options *options);
 
+/* The descriptor of a stream, or of the one it is a layer over: for what hank has no call for, as
+ * other options of sockets.
+ *
+ * It stays the stream's. To close it, or to read, write or poll it, is to be in hank's way: bytes
+ * may have been taken out of it already. Nobody may close the stream while it is used.
+ *
+ *   result      >= 0; -EBADF there is none, or it was closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_stream_fd(hank_stream *s);
+
 /* Make a stream of a descriptor: a connected stream socket, a pipe, a FIFO, a terminal or another
  * character device.
  *

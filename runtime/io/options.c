@@ -73,6 +73,16 @@ int hank_stream_set_options(hank_stream *s, const hank_socket_options *options)
     return rc;
 }
 
+int hank_stream_fd(hank_stream *s)
+{
+    int rc = hk_fd_hold(&s->fd);
+    if (rc < 0)
+        return rc;
+    int fd = hk_stream_bottom(s)->fd.fd;
+    hk_fd_release(&s->fd);
+    return fd < 0 ? -EBADF : fd;
+}
+
 void hank_abort(hank_stream *s)
 {
     if (!s)

@@ -187,6 +187,16 @@ static int option_of(hank_stream *s, int level, int name)
     return getsockopt(s->fd.fd, level, name, &value, &length) == 0 ? value : -1;
 }
 
+OVER(descriptor, ANY, of_a_stream_is_told)
+{
+    int fd = hank_stream_fd(e->a), other = hank_stream_fd(e->b);
+    MUST(fd >= 0 && other >= 0 && fd != other);
+    MUST(fcntl(fd, F_GETFD) == FD_CLOEXEC && (fcntl(fd, F_GETFL) & O_NONBLOCK));
+    char byte;
+    MUST(write(fd, "x", 1) == 1 && hank_read(e->b, &byte, 1) == 1 && byte == 'x');
+    return 0;
+}
+
 OVER(options, IS_TCP, are_set)
 {
     hank_socket_options o = {.delay = true,

@@ -168,9 +168,10 @@ LAYER_TEST(knows_its_own_streams)
     return 0;
 }
 
-LAYER_TEST(is_told_the_names_of_the_stream_below)
+LAYER_TEST(is_told_the_names_and_the_descriptor_of_the_stream_below)
 {
     char name[64];
+    MUST(hank_stream_fd(l->top) == hank_stream_fd(l->self.under));
     MUST(hank_stream_peer(l->top, name, sizeof name) == 0);
     MUST(strcmp(name, "unix://") == 0);
     return 0;
@@ -207,6 +208,7 @@ LAYER_TEST(may_be_over_nothing)
     MUST(hank_write_end(s) == -ENOTSUP);
     MUST(hank_trywrite(s, buf, 1) == -ENOTSUP);
     MUST(hank_stream_peer(s, name, sizeof name) == -EBADF);
+    MUST(hank_stream_fd(s) == -EBADF);
     hank_close(s);
     return 0;
 }
