@@ -88,6 +88,18 @@ void hk_uring_nudge(hk_reactor *r);
 uint32_t hk_uring_pending(hk_uring *u);
 int hk_uring_submit(hk_reactor *r);
 
+/* Between lock and unlock, for who fills entries. A zeroed one, after which push must follow, or a
+ * negative errno if the ring is full and the kernel takes none. */
+void hk_uring_lock(hk_uring *u);
+void hk_uring_unlock(hk_uring *u);
+HK_MUST_CHECK int hk_uring_entry(hk_reactor *r, struct io_uring_sqe **ret_entry);
+void hk_uring_push(hk_uring *u);
+
+/* The same: have this entry taken at once, or take it back; and ask that the request of that name
+ * be ended, without waiting for it. */
+int hk_uring_ask(hk_reactor *r, const struct io_uring_sqe *wanted);
+void hk_uring_ask_to_cancel(hk_reactor *r, uint64_t name);
+
 /* Ask for what other threads have left word of. The poller's; those that fail are events. */
 void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n);
 

@@ -41,7 +41,7 @@ static struct io_uring_sqe *next_entry(hk_uring *u)
     return entry;
 }
 
-static void push(hk_uring *u)
+void hk_uring_push(hk_uring *u)
 {
     /* [uring:sq] release, to the kernel: the entry is complete. */
     hk_store_release(u->sq_tail, hk_load_relaxed(u->sq_tail) + 1);
@@ -63,19 +63,28 @@ static int submit(hk_reactor *r)
     return 0;
 }
 
-/* Fill an entry and have it taken at once, or take it back. */
-static int ask(hk_reactor *r, const struct io_uring_sqe *wanted)
+int hk_uring_entry(hk_reactor *r, struct io_uring_sqe **ret_entry)
+{
+    struct io_uring_sqe *entry = next_entry(r->uring);
+    if (!entry) {
+        int rc = submit(r);
+        if (rc < 0)
+            return rc;
+        entry = next_entry(r->uring); /* all of them were taken */
+    }
+    *ret_entry = entry;
+    return 0;
+}
+
+int hk_uring_ask(hk_reactor *r, const struct io_uring_sqe *wanted)
 {
     hk_uring *u = r->uring;
-    int rc;
-    struct io_uring_sqe *entry = next_entry(u);
-    if (!entry) {
-        if ((rc = submit(r)) < 0)
-            return rc;
-        entry = next_entry(u);
-    }
+    struct io_uring_sqe *entry;
+    int rc = hk_uring_entry(r, &entry);
+    if (rc < 0)
+        return rc;
     *entry = *wanted;
-    push(u);
+    hk_uring_push(u);
     do
         rc = submit(r);
     while (rc == -EINTR);
@@ -86,21 +95,21 @@ static int ask(hk_reactor *r, const struct io_uring_sqe *wanted)
     return rc;
 }
 
-static void lock(hk_uring *u)
+void hk_uring_lock(hk_uring *u)
 {
     hk_lock_take(&u->submitting, HK_RANK_SUBMIT);
 }
 
-static void unlock(hk_uring *u)
+void hk_uring_unlock(hk_uring *u)
 {
     hk_lock_drop(&u->submitting);
 }
 
 int hk_uring_submit(hk_reactor *r)
 {
-    lock(r->uring);
+    hk_uring_lock(r->uring);
     int rc = submit(r);
-    unlock(r->uring);
+    hk_uring_unlock(r->uring);
     return rc;
 }
 
@@ -157,7 +166,7 @@ static int ask_to_go_on(hk_reactor *r, hk_source *s, hk_direction d, bool briefl
     default: describe_poll(&entry, POLLOUT, false); break;
     }
     s->asked[d] = (uint8_t)what;
-    return ask(r, &entry);
+    return hk_uring_ask(r, &entry);
 }
 
 static bool is_owner(hk_reactor *r)
@@ -168,14 +177,14 @@ static bool is_owner(hk_reactor *r)
 
 static bool leave_word(hk_uring *u, const hk_source *s, hk_direction d)
 {
-    lock(u);
+    hk_uring_lock(u);
     uint32_t n = hk_load_relaxed(&u->wanted_n); /* written under our lock */
     bool has_room = n < HK_URING_WANTED;
     if (has_room) {
         u->wanted[n] = label(s, d);
         hk_store_relaxed(&u->wanted_n, n + 1);
     }
-    unlock(u);
+    hk_uring_unlock(u);
     return has_room;
 }
 
@@ -189,9 +198,9 @@ int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d)
         hk_reactor_interrupt(r);
         return 0;
     }
-    lock(u);
+    hk_uring_lock(u);
     rc = ask_to_go_on(r, s, d, false);
-    unlock(u);
+    hk_uring_unlock(u);
     if (rc < 0)
         hk_flow_ended(hk_source_key(s), d, 0);
     return rc;
@@ -217,21 +226,21 @@ void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n)
     hk_uring *u = r->uring;
     if (hk_load_relaxed(&u->wanted_n) == 0) /* relaxed: an interrupt follows the word */
         return;
-    lock(u);
+    hk_uring_lock(u);
     uint32_t left = hk_load_relaxed(&u->wanted_n); /* written under our lock */
     while (left > 0 && *n < max)
         ask_as_wanted(r, u->wanted[--left], ready, n);
     hk_store_relaxed(&u->wanted_n, left);
-    unlock(u);
+    hk_uring_unlock(u);
 }
 
 int hk_uring_watch_wake(hk_reactor *r)
 {
     struct io_uring_sqe entry = {.fd = r->wake_fd, .user_data = HK_WHAT_WAKE};
     describe_poll(&entry, POLLIN, true);
-    lock(r->uring);
-    int rc = ask(r, &entry);
-    unlock(r->uring);
+    hk_uring_lock(r->uring);
+    int rc = hk_uring_ask(r, &entry);
+    hk_uring_unlock(r->uring);
     return rc;
 }
 
@@ -240,7 +249,7 @@ int hk_uring_watch_wake(hk_reactor *r)
 bool hk_uring_send(hk_reactor *r, hk_send *send)
 {
     hk_uring *u = r->uring;
-    lock(u);
+    hk_uring_lock(u);
     struct io_uring_sqe *entry = next_entry(u);
     if (entry) {
         entry->opcode = IORING_OP_SEND;
@@ -249,9 +258,9 @@ bool hk_uring_send(hk_reactor *r, hk_send *send)
         entry->len = (uint32_t)send->n;
         entry->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
         entry->user_data = (uint64_t)(uintptr_t)send;
-        push(u);
+        hk_uring_push(u);
     }
-    unlock(u);
+    hk_uring_unlock(u);
     return entry != NULL;
 }
 
@@ -265,6 +274,15 @@ void hk_uring_nudge(hk_reactor *r)
         hk_os_interrupt_threads();
 }
 
+void hk_uring_ask_to_cancel(hk_reactor *r, uint64_t name)
+{
+    struct io_uring_sqe entry = {.opcode = IORING_OP_ASYNC_CANCEL,
+                                 .flags = IOSQE_CQE_SKIP_SUCCESS,
+                                 .addr = name,
+                                 .user_data = HK_WHAT_NOTHING};
+    (void)hk_uring_ask(r, &entry); /* refused: then it ends by itself */
+}
+
 /* Cancelled is what is found; what is not has ended, and its completion is on its way. Then the
  * owner's thread lets go of the file, the next time it enters the kernel. */
 void hk_uring_cancel(hk_reactor *r, uint64_t name)
@@ -276,13 +294,9 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
         return;
     /* Not to be had at the moment: the long way. If that fails too, the request lives until there
      * is something for it or its ring is closed, and its completion is thrown away. */
-    struct io_uring_sqe entry = {.opcode = IORING_OP_ASYNC_CANCEL,
-                                 .flags = IOSQE_CQE_SKIP_SUCCESS,
-                                 .addr = name,
-                                 .user_data = HK_WHAT_NOTHING};
-    lock(r->uring);
-    (void)ask(r, &entry);
-    unlock(r->uring);
+    hk_uring_lock(r->uring);
+    hk_uring_ask_to_cancel(r, name);
+    hk_uring_unlock(r->uring);
 }
 
 /* A request holds the file: until it ends a peer does not see us go, and the port of a listener
@@ -290,9 +304,10 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
 static void stop_direction(hk_source *s, hk_direction d)
 {
     hk_reactor *r = s->flow[d].at;
-    lock(r->uring); /* whoever was about to submit it has done so, or sees that it is over */
+    hk_uring_lock(
+        r->uring); /* whoever was about to submit it has done so, or sees that it is over */
     uint64_t name = label(s, s->asked[d]);
-    unlock(r->uring);
+    hk_uring_unlock(r->uring);
     if (s->asked[d] == HK_WHAT_CONNECTIONS)
         (void)hk_os_shutdown(s->fd, SHUT_RDWR); /* at once; what it says changes nothing */
     hk_uring_cancel(r, name);
