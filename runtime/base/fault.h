@@ -62,6 +62,7 @@ typedef enum hk_fault {
     HK_FAULT_URING_SETUP,
     HK_FAULT_URING_ENTER,
     HK_FAULT_URING_REGISTER,
+    HK_FAULT_URING_REQUEST, /* not taken by the ring */
     HK_FAULT_KQUEUE,
     HK_FAULT_KEVENT,
     HK_FAULT_KINDS

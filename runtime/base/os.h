@@ -143,6 +143,7 @@ int hk_os_pipe_with(int ret_fds[2], int bytes);   /* with so much room, or not a
 int hk_os_reopen(int fd, int flags); /* the same file, with flags of its own; not for sockets */
 int hk_os_access_mode(int fd);       /* O_RDONLY, O_WRONLY, O_RDWR */
 int hk_os_set_cloexec(int fd);
+bool hk_os_has_positions(int fd); /* no pipe, socket or terminal */
 
 /* Files. These block for as long as disks do: only for threads that may. */
 int hk_os_open_mode(const char *path, int flags, unsigned mode);
@@ -178,6 +179,13 @@ int hk_os_uring_setup(unsigned entries, struct io_uring_params *params);
 int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base);
 int hk_os_uring_enter(int ring, unsigned submit, unsigned wait_for, int64_t timeout_ns);
 int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n);
+
+/* What a test has planned for a request, of `operation`, which makes some other call: 0, and *n may
+ * be less; the error it is to end with; 1: it is not to be taken. */
+int hk_os_uring_planned(unsigned operation, uint32_t *n);
+
+/* What the kernel says of a file there, as stat(2) says it. */
+void hk_os_uring_stat(const void *answer, struct stat *ret_stat);
 
 /* errno itself, for who must carry it from one thread to another. */
 int hk_os_errno(void);

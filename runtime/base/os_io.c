@@ -156,6 +156,11 @@ int hk_os_set_cloexec(int fd)
     return (int)HK_SYS(HK_FAULT_OPEN, fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
+bool hk_os_has_positions(int fd)
+{
+    return lseek(fd, 0, SEEK_CUR) >= 0;
+}
+
 ssize_t hk_os_pread(int fd, void *buffer, size_t n, int64_t offset)
 {
     return HK_SYS_SHORT(HK_FAULT_FILE_READ, n, pread(fd, buffer, n, (off_t)offset));

@@ -12,7 +12,9 @@
 #include <linux/membarrier.h>
 #include <linux/time_types.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -63,6 +65,53 @@ int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n)
         return fault;
     long rc = syscall(SYS_io_uring_register, ring, what, arg, n);
     return rc < 0 ? -errno : (int)rc;
+}
+
+static hk_fault fault_of(unsigned operation)
+{
+    switch (operation) {
+    case IORING_OP_OPENAT: return HK_FAULT_OPEN;
+    case IORING_OP_READ: return HK_FAULT_FILE_READ;
+    case IORING_OP_WRITE: return HK_FAULT_FILE_WRITE;
+    case IORING_OP_FSYNC: return HK_FAULT_SYNC;
+    default: return HK_FAULT_STAT;
+    }
+}
+
+/* The same answers as HK_SYS_SHORT gives in base/os_call.h. */
+int hk_os_uring_planned(unsigned operation, uint32_t *n)
+{
+    hk_fault kind = fault_of(operation);
+    (void)kind; /* without faults */
+    if (hk_fault_check(HK_FAULT_URING_REQUEST) != 0)
+        return 1;
+    int fault;
+    do
+        fault = hk_fault_check(kind);
+    while (fault == -EINTR);
+    if (fault > 0 && (uint32_t)fault < *n)
+        *n = (uint32_t)fault;
+    return fault < 0 ? fault : 0;
+}
+
+void hk_os_uring_stat(const void *answer, struct stat *ret_stat)
+{
+    const struct statx *a = answer;
+    *ret_stat = (struct stat){
+        .st_dev = makedev(a->stx_dev_major, a->stx_dev_minor),
+        .st_ino = (ino_t)a->stx_ino,
+        .st_mode = (mode_t)a->stx_mode,
+        .st_nlink = (nlink_t)a->stx_nlink,
+        .st_uid = a->stx_uid,
+        .st_gid = a->stx_gid,
+        .st_rdev = makedev(a->stx_rdev_major, a->stx_rdev_minor),
+        .st_size = (off_t)a->stx_size,
+        .st_blksize = (blksize_t)a->stx_blksize,
+        .st_blocks = (blkcnt_t)a->stx_blocks,
+        .st_atim = {.tv_sec = a->stx_atime.tv_sec, .tv_nsec = a->stx_atime.tv_nsec},
+        .st_mtim = {.tv_sec = a->stx_mtime.tv_sec, .tv_nsec = a->stx_mtime.tv_nsec},
+        .st_ctim = {.tv_sec = a->stx_ctime.tv_sec, .tv_nsec = a->stx_ctime.tv_nsec},
+    };
 }
 
 /* A private expedited barrier interrupts every CPU that runs one of our threads. */

@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
@@ -151,6 +152,47 @@ typedef struct hk_send {
     int result; /* as of send(2) */
 } hk_send;
 
+typedef enum hk_request_kind {
+    HK_REQUEST_OPEN,  /* path, flags, mode */
+    HK_REQUEST_READ,  /* fd, memory, n, offset */
+    HK_REQUEST_WRITE, /* the same */
+    HK_REQUEST_SYNC,  /* fd, data_only */
+    HK_REQUEST_STAT,  /* path or, if that is NULL, fd; memory, ret_stat */
+    HK_REQUESTS,
+} hk_request_kind;
+
+enum { HK_STAT_BYTES = 256 }; /* of memory for HK_REQUEST_STAT: what the kernel has to say */
+
+/* A system call that the kernel makes while the task waits in whose frame this is. What it reads
+ * and writes is the kernel's until the request has ended: a stop asks for that, and waits on.
+ *
+ *       PENDING --moved: a stop ended the first wait, the task waits firmly--> MOVED
+ *       PENDING, MOVED --ended: the ticket of that wait is handed out--> ENDED
+ *
+ * first, second  tickets of these waits; the second is written before the state says so
+ * state          the poller, and the task once it was stopped (request.c)
+ * planned        instead of the call, a test wants this to be its result; 0: it does not
+ * place          of its entry: the backend's, from then on constant
+ * result         as of the system call; written by the poller before it has ended */
+typedef struct hk_request {
+    _Alignas(8) hk_ticket first; /* its address has low bits to spare, uring.h */
+    hk_ticket second;
+    const char *path;
+    void *memory;
+    struct stat *ret_stat;
+    int64_t offset;
+    HK_ATOMIC(uint32_t) state;
+    hk_request_kind kind;
+    int fd;
+    int flags;
+    unsigned mode;
+    uint32_t n;
+    bool data_only;
+    uint32_t place;
+    int planned;
+    int result;
+} hk_request;
+
 /* What a backend provides. `start` and `stop` are the shared word protocol; what differs between
  * backends is how they come to know of a descriptor, wait, and are interrupted. */
 struct hk_backend {
@@ -172,6 +214,12 @@ struct hk_backend {
      * in `send` when its ticket is handed out, which happens soon and cannot be prevented. False:
      * there is no room in the batch. */
     bool (*send)(hk_reactor *r, hk_send *send);
+    /* The owner's thread, or NULL: have the kernel make this call, which goes with the next batch.
+     * False: it does not, or not now. */
+    bool (*request)(hk_reactor *r, hk_request *q);
+    /* With request: who waits for it was stopped. True: it had not begun and never will, and no
+     * ticket is handed out. False: the kernel was asked to end it soon. */
+    bool (*recall)(hk_reactor *r, hk_request *q);
     /* Or NULL: what it takes to let a helper see what has happened while the owner's thread is
      * busy. */
     void (*nudge)(hk_reactor *r);
@@ -223,6 +271,18 @@ int hk_reactor_help(hk_reactor *r, hk_ready *ready);
 /* Make the wait that is under way return, or else the next one, at once. What the caller wrote
  * before is seen after that wait. Any thread, until hk_reactor_close begins. */
 void hk_reactor_interrupt(hk_reactor *r);
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+/* The wait for `first` has begun, and q's own is what happens to it from here on. */
+void hk_request_begin(hk_request *q, hk_ticket first);
+
+/* That wait was stopped: hand out `second` instead. False: the request has ended, nothing will be
+ * handed out any more. */
+HK_MUST_CHECK bool hk_request_move(hk_request *q, hk_ticket second);
+
+/* The poller's: it has ended. The ticket to hand out; q may be gone. */
+hk_ticket hk_request_end(hk_request *q, int result);
 
 /* --- sources ------------------------------------------------------------------------------- */
 

@@ -9,14 +9,15 @@
  *
  * What the kernel owns:
  *   buffers      only these are ever written to behind our back; from the ring to the completion
+ *   a call's     what hk_request names, from the entry to the completion (uring_request.c)
  *   a request    names its source by index and generation. After a close a late completion meets
  *                another generation, and its buffer or connection is given back or closed
  *
  * Who may touch the rings:
  *   completions  whoever polls (hk_reactor.polling)
  *   submissions  under `submitting`, which is held from the entry to the system call that takes it,
- *                except for sends, which wait for the next one. So an entry that the kernel refused
- *                can be taken back
+ *                except for sends and calls, which wait for the next one. So an entry that the
+ * kernel refused can be taken back
  *
  * Requests belong to the thread that submits them, and are carried on by it, whenever it enters the
  * kernel (COOP_TASKRUN). The deferred mode of a single issuer would forbid helping and saves no
@@ -133,6 +134,9 @@ static void complete(hk_reactor *r, const struct io_uring_cqe *done, hk_ready *r
         ready[(*n)++] = (hk_ready){send->ticket, 0};
         return;
     }
+    case HK_WHAT_REQUEST:
+        ready[(*n)++] = (hk_ready){hk_uring_request_done(name, done->res), 0};
+        return;
     case HK_WHAT_BYTES: bytes_came(r, done); break;
     case HK_WHAT_CONNECTIONS: connection_came(r, done); break;
     case HK_WHAT_WAKE: r->uring->wake_watched = goes_on; return;
@@ -159,7 +163,8 @@ static bool have_completions(hk_uring *u)
 /* What comes of this completion is in memory that nobody has looked at for a while. */
 static void expect(const struct io_uring_cqe *done)
 {
-    if ((done->user_data & HK_WHAT_MASK) == HK_WHAT_SEND)
+    unsigned what = done->user_data & HK_WHAT_MASK;
+    if (what == HK_WHAT_SEND || what == HK_WHAT_REQUEST)
         HK_PREFETCH((const char *)(uintptr_t)done->user_data);
     else
         hk_source_expect(hk_uring_key(done->user_data));
@@ -194,7 +199,7 @@ static int watch_wake(hk_reactor *r)
 static int enter(hk_reactor *r, int64_t timeout_ns)
 {
     hk_uring *u = r->uring;
-    int rc = hk_uring_pending(u) > 0 ? hk_uring_submit(r) : 0; /* sends: they complete at once */
+    int rc = hk_uring_pending(u) > 0 ? hk_uring_submit(r) : 0; /* sends complete at once */
     if (rc < 0 || have_completions(u))
         return rc;
     if (timeout_ns != 0)
@@ -229,5 +234,7 @@ const hk_backend hk_backend_uring = {
     .wait = uring_wait,
     .interrupt = hk_reactor_write_eventfd,
     .send = hk_uring_send,
+    .request = hk_uring_request,
+    .recall = hk_uring_recall,
     .nudge = hk_uring_nudge,
 };

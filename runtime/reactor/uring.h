@@ -22,7 +22,8 @@ enum {
     HK_URING_BUFFERS = 1024,     /* a power of two; HK_PIECE_BYTES each: 2 MiB a worker */
 };
 
-/* What a request is, in the low bits of its user_data: the address of an hk_send, or
+/* What a request is, in the low bits of its user_data: the address of an hk_send or, with all of
+ * them set, an hk_request; or
  * [ generation : 32 | 0 : 7 | index : 22 | what : 3 ]. */
 enum {
     HK_WHAT_SEND = 0, /* aligned, so its low bits are free */
@@ -32,6 +33,7 @@ enum {
     HK_WHAT_POLL_OUT,
     HK_WHAT_WAKE,
     HK_WHAT_NOTHING,
+    HK_WHAT_REQUEST,
     HK_WHAT_BITS = 3,
     HK_WHAT_MASK = (1 << HK_WHAT_BITS) - 1,
 };
@@ -48,6 +50,7 @@ static inline uint64_t hk_uring_key(uint64_t name)
  *                      count
  * wanted, wanted_n     guarded by submitting; wanted_n also read without: uring_ask.c
  * wake_watched         the poller's: the kernel tells of wake_fd
+ * requests             constant: the kinds of hk_request that this kernel knows, bits
  * rings, rings_bytes, entries_bytes, buffers   mappings, constant */
 typedef struct hk_uring {
     HK_ATOMIC(uint32_t) * sq_head;
@@ -64,6 +67,7 @@ typedef struct hk_uring {
     HK_ATOMIC(uint16_t) * buffers_end;
     uint16_t buffers_tail;
     bool wake_watched;
+    uint32_t requests;
     HK_ATOMIC(uint32_t) filled;
     hk_lock submitting;
     HK_ATOMIC(uint32_t) wanted_n;
@@ -83,6 +87,14 @@ int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d);
 void hk_uring_forget(hk_reactor *unused, hk_source *s);
 bool hk_uring_send(hk_reactor *r, hk_send *send);
 void hk_uring_nudge(hk_reactor *r);
+bool hk_uring_request(hk_reactor *r, hk_request *q);
+bool hk_uring_recall(hk_reactor *r, hk_request *q);
+
+/* The operation that makes a call of this kind. */
+unsigned hk_uring_operation(hk_request_kind kind);
+
+/* What has come of the request of that user_data. The poller's. */
+hk_ticket hk_uring_request_done(uint64_t name, int result);
 
 /* Entries that the kernel has not taken yet, and having it take them. */
 uint32_t hk_uring_pending(hk_uring *u);

@@ -28,7 +28,19 @@ static size_t memory_bytes(void)
     return (size_t)HK_URING_BUFFERS * HK_PIECE_BYTES;
 }
 
-static int probe(int ring)
+/* The kinds of hk_request that this kernel makes, bits. */
+static uint32_t requests_of(const struct io_uring_probe *answer)
+{
+    uint32_t kinds = 0;
+    for (unsigned kind = 0; kind < HK_REQUESTS; kind++) {
+        unsigned operation = hk_uring_operation((hk_request_kind)kind);
+        if (answer->ops[operation].flags & IO_URING_OP_SUPPORTED)
+            kinds |= 1u << kind;
+    }
+    return kinds;
+}
+
+static int probe(int ring, uint32_t *ret_requests)
 {
     enum { OPS = IORING_OP_SEND_ZC + 1 };
     _Alignas(struct io_uring_probe) char
@@ -39,7 +51,10 @@ static int probe(int ring)
         return rc;
     bool knows = answer->last_op >= IORING_OP_SEND_ZC &&
                  answer->ops[IORING_OP_SEND_ZC].flags & IO_URING_OP_SUPPORTED;
-    return knows ? 0 : -ENOSYS;
+    if (!knows)
+        return -ENOSYS;
+    *ret_requests = requests_of(answer); /* all, but for what may be forbidden here */
+    return 0;
 }
 
 static HK_ATOMIC(uint32_t) * word_at(hk_uring *u, uint32_t offset)
@@ -141,7 +156,7 @@ static int open_ring(hk_reactor *r)
     if (rc < 0)
         return rc == -EINVAL ? -ENOSYS : rc; /* a flag that it does not know */
     r->backend_fd = rc;
-    rc = (p.features & NEEDED) == NEEDED ? probe(r->backend_fd) : -ENOSYS;
+    rc = (p.features & NEEDED) == NEEDED ? probe(r->backend_fd, &r->uring->requests) : -ENOSYS;
     if (rc == 0)
         rc = map_rings(r->uring, r->backend_fd, &p);
     if (rc < 0)

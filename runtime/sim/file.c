@@ -249,6 +249,12 @@ ssize_t hk_os_pwrite(int fd, const void *buffer, size_t n, int64_t offset)
     return rc;
 }
 
+bool hk_os_has_positions(int fd)
+{
+    int error;
+    return regular_of(fd, &error) != NULL;
+}
+
 int hk_os_sync(int fd, bool data_only)
 {
     int error;

@@ -125,3 +125,14 @@ int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n)
     (void)ring, (void)what, (void)arg, (void)n;
     return -ENOSYS;
 }
+
+int hk_os_uring_planned(unsigned operation, uint32_t *n)
+{
+    (void)operation, (void)n;
+    return 1;
+}
+
+void hk_os_uring_stat(const void *answer, struct stat *ret_stat)
+{
+    (void)answer, (void)ret_stat;
+}

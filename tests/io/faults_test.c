@@ -332,6 +332,7 @@ static const struct {
     {"poll", HK_FAULT_POLL, {-EINTR, -ENOMEM}},
     {"close", HK_FAULT_CLOSE, {-EIO}},
     {"thread", HK_FAULT_THREAD, {-EAGAIN}},
+    {"request", HK_FAULT_URING_REQUEST, {-EAGAIN}},
 };
 
 /* Every error of one kind of call, for each occurrence up to `most`, or until nothing is left. */

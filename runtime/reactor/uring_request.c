@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* uring_request.c - system calls that the kernel makes: on files, where no readiness tells when one
+ * would not wait.
+ *
+ * A request lies in the batch until the worker's next look, as a send does. What is in memory the
+ * kernel does there and then, on the worker's thread; for the rest it has threads of its own, of
+ * which it limits the number (four a CPU and worker). A copy that would hold the worker up goes to
+ * them at once. So does an open: tried on the worker's thread it would be made as if with
+ * O_NONBLOCK, which for a FIFO and some devices means something else.
+ *
+ * Nothing here waits for a request to end; who made it does. So when a ring is closed, which
+ * happens after the last task, none is under way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+
+#include "base/check.h"
+#include "base/os.h"
+#include "reactor/uring.h"
+
+enum { INLINE_MAX_BYTES = 128 * 1024 }; /* to copy more takes longer than to hand it over */
+
+/* What the kernel has for a call that is to be made again, and shows to nobody else. */
+enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
+
+_Static_assert(HK_WHAT_REQUEST == HK_WHAT_MASK, "all bits set: taken off by a subtraction");
+_Static_assert(_Alignof(hk_request) > HK_WHAT_MASK, "its low bits are free");
+_Static_assert(sizeof(struct statx) == HK_STAT_BYTES, "there is room for the answer");
+
+static uint64_t name_of(const hk_request *q)
+{
+    return (uint64_t)(uintptr_t)q | HK_WHAT_REQUEST;
+}
+
+unsigned hk_uring_operation(hk_request_kind kind)
+{
+    static const uint8_t operations[HK_REQUESTS] = {
+        [HK_REQUEST_OPEN] = IORING_OP_OPENAT, [HK_REQUEST_READ] = IORING_OP_READ,
+        [HK_REQUEST_WRITE] = IORING_OP_WRITE, [HK_REQUEST_SYNC] = IORING_OP_FSYNC,
+        [HK_REQUEST_STAT] = IORING_OP_STATX,
+    };
+    return operations[kind];
+}
+
+static void describe(struct io_uring_sqe *entry, const hk_request *q)
+{
+    uint64_t memory = (uint64_t)(uintptr_t)q->memory;
+    entry->opcode = (uint8_t)hk_uring_operation(q->kind);
+    entry->fd = q->path ? AT_FDCWD : q->fd;
+    entry->user_data = name_of(q);
+    switch (q->kind) {
+    case HK_REQUEST_OPEN:
+        entry->addr = (uint64_t)(uintptr_t)q->path;
+        entry->len = q->mode;
+        entry->open_flags = (uint32_t)q->flags | O_CLOEXEC;
+        entry->flags = q->flags & O_NONBLOCK ? 0 : IOSQE_ASYNC;
+        break;
+    case HK_REQUEST_SYNC: entry->fsync_flags = q->data_only ? IORING_FSYNC_DATASYNC : 0; break;
+    case HK_REQUEST_STAT:
+        entry->addr = (uint64_t)(uintptr_t)(q->path ? q->path : "");
+        entry->len = STATX_BASIC_STATS;
+        entry->off = memory;
+        entry->statx_flags = q->path ? 0 : AT_EMPTY_PATH;
+        break;
+    default:
+        entry->addr = memory;
+        entry->len = q->n;
+        entry->off = (uint64_t)q->offset;
+        entry->flags = q->n > INLINE_MAX_BYTES ? IOSQE_ASYNC : 0;
+        break;
+    }
+}
+
+bool hk_uring_request(hk_reactor *r, hk_request *q)
+{
+    hk_uring *u = r->uring;
+    int planned = hk_os_uring_planned(hk_uring_operation(q->kind), &q->n);
+    if (!(u->requests & 1u << q->kind) || planned > 0)
+        return false;
+    hk_uring_lock(u);
+    struct io_uring_sqe *entry;
+    bool taken = hk_uring_entry(r, &entry) == 0;
+    if (taken) {
+        q->planned = planned;
+        describe(entry, q);
+        if (planned < 0)
+            entry->opcode = IORING_OP_NOP;
+        q->place = hk_load_relaxed(u->sq_tail); /* written under our lock only */
+        hk_uring_push(u);
+    }
+    hk_uring_unlock(u);
+    return taken;
+}
+
+/* If the kernel has not taken its entry yet, that becomes one of nothing. */
+bool hk_uring_recall(hk_reactor *r, hk_request *q)
+{
+    hk_uring *u = r->uring;
+    hk_uring_lock(u);
+    uint32_t taken = hk_load_acquire(u->sq_head); /* [uring:sq] acquire: up to there it was read */
+    bool is_ours = (int32_t)(q->place - taken) >= 0;
+    if (is_ours)
+        u->entries[q->place & (u->sq_entries - 1)] = (struct io_uring_sqe){
+            .opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS, .user_data = HK_WHAT_NOTHING};
+    else
+        hk_uring_ask_to_cancel(r, name_of(q));
+    hk_uring_unlock(u);
+    return is_ours;
+}
+
+hk_ticket hk_uring_request_done(uint64_t name, int result)
+{
+    hk_request *q = (hk_request *)(uintptr_t)(name - HK_WHAT_REQUEST);
+    if (q->planned < 0)
+        result = q->planned;
+    else if (result >= -RESTART_LAST && result <= -RESTART_FIRST)
+        result = -EINTR;
+    if (q->kind == HK_REQUEST_STAT && result == 0)
+        hk_os_uring_stat(q->memory, q->ret_stat);
+    return hk_request_end(q, result);
+}
