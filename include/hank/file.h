@@ -6,6 +6,12 @@
  * hank_options.blocking_threads. A call that has begun is waited for whatever happens; one that
  * has not is taken back by a stop.
  *
+ * Under HANK_URING the kernel opens, reads, writes, syncs and asks about files itself, with threads
+ * of its own if it needs any: the pool is for directories, for what goes from one descriptor to
+ * another, and for what the kernel turns down. It is waited for in the same way. A stop asks it to
+ * end what has begun, which it can in a few cases: an open of a FIFO that nobody answers, or what
+ * still waits for a thread.
+ *
  * Every position is an argument, none is kept: any number of tasks may use a file at the same time.
  * Beside the codes named below a call returns what the system said: -EIO, -ENOSPC, -EDQUOT. */
 #ifndef HANK_FILE_H

@@ -39,7 +39,7 @@ enum { HANK_SIGNALS_ALWAYS = 1, HANK_SIGNALS_NEVER = 2 };
 typedef enum hank_reactor {
     HANK_AUTO = 0,
     HANK_EPOLL, /* Linux */
-    HANK_URING, /* Linux 6.0 and later, where io_uring(7) is allowed: less CPU with many streams */
+    HANK_URING, /* Linux 6.0 and later, where io_uring(7) is allowed: less CPU with much I/O */
 } hank_reactor;
 
 /* For hank_run_opt(). Zero is the default of each; what is out of its limits is -EINVAL. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* file.c - files and directories, through the threads that may block.
+/* file.c - files and directories: by the kernel itself, or through the threads that may block.
  *
- * Each call is a struct with its arguments on the caller's stack, which the pool's thread fills in:
- * hank_blocking() waits for a call that has begun whatever happens.
+ * A reactor that makes calls (io_uring) makes these; what it cannot, and all of it elsewhere, is
+ * for the pool. There each call is a struct with its arguments on the caller's stack, which the
+ * pool's thread fills in: hank_blocking() waits for a call that has begun whatever happens. So does
+ * hk_request_make().
  *
- * A directory is read many entries at a time, so that a hand-over to another thread is paid once
- * for as many as fit into `names`. */
+ * Only the pool reads directories, many entries at a time, so that a hand-over to another thread
+ * is paid once for as many as fit into `names`. And a close is made where it is: it frees a number
+ * and waits for nothing. */
 #include "io/file.h"
 
 #include <hank/system.h>
@@ -17,6 +20,9 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "io/blocking.h"
+#include "io/request.h"
+#include "sched/runtime.h"
 
 /* --- life ------------------------------------------------------------------------------------ */
 
@@ -38,6 +44,16 @@ static int do_open(void *arg)
     return hk_os_open_mode(c->path, c->flags, c->mode);
 }
 
+/* A descriptor, or a negative errno. */
+static int open_path(const char *path, int flags, unsigned mode)
+{
+    hk_request q = {.kind = HK_REQUEST_OPEN, .path = path, .flags = flags, .mode = mode};
+    int rc = hk_request_make(&q);
+    if (rc == HK_RETRY)
+        return hank_blocking(do_open, &(open_call){path, flags, mode});
+    return rc < 0 ? rc : q.result;
+}
+
 int hank_file_open(const char *path, int flags, unsigned mode, hank_file **ret)
 {
     if (!path)
@@ -50,12 +66,13 @@ int hank_file_open(const char *path, int flags, unsigned mode, hank_file **ret)
         hk_free(f, sizeof *f);
         return rc;
     }
-    rc = hank_blocking(do_open, &(open_call){path, flags, mode});
+    rc = open_path(path, flags, mode);
     if (rc < 0) {
         hank_file_close(f);
         return rc;
     }
     hk_fd_adopt(&f->fd, rc, HK_INPUT_EVENTS, false);
+    f->has_positions = hk_os_has_positions(rc);
     *ret = f;
     return 0;
 }
@@ -73,21 +90,63 @@ typedef struct bytes_call {
     char *memory;
     size_t n;
     int64_t offset;
+    size_t done; /* of n, when the pool gets it */
     ssize_t result;
 } bytes_call;
 
-/* fn(call) on another thread, with `f` held. */
-static ssize_t with_file(hank_file *f, hank_fn fn, bytes_call *call)
+enum { REQUEST_MAX_BYTES = 1 << 30 }; /* the kernel moves a little under 2 GiB a call */
+
+/* 0: call->result says how it went; HK_RETRY: what is not done is the pool's; or a stop. */
+typedef int by_kernel(bytes_call *call);
+
+/* What has begun is brought to its end. */
+static int by_pool(hank_fn fn, bytes_call *call)
+{
+    if (call->done == 0)
+        return hank_blocking(fn, call);
+    hk_fn_job rest = {{.run = hk_fn_job_run}, fn, call, hk_runtime_locals()};
+    hk_blocking_run_firmly(&rest.job);
+    return 0;
+}
+
+/* With `f` held. The ring knows no call that refuses a file without positions: it would read. */
+static ssize_t run(hank_file *f, by_kernel *ask, hank_fn fn, bytes_call *call)
+{
+    call->fd = f->fd.fd;
+    int rc = f->has_positions ? ask(call) : HK_RETRY;
+    if (rc == HK_RETRY)
+        rc = by_pool(fn, call);
+    return rc < 0 ? rc : call->result;
+}
+
+static ssize_t with_file(hank_file *f, by_kernel *ask, hank_fn fn, bytes_call *call)
 {
     if (call->offset < 0 || call->n > (size_t)SSIZE_MAX)
         return -EINVAL;
-    int rc = hk_fd_hold(&f->fd);
+    ssize_t rc = hk_fd_hold(&f->fd);
     if (rc < 0)
         return rc;
-    call->fd = f->fd.fd;
-    rc = hank_blocking(fn, call);
+    rc = run(f, ask, fn, call);
     hk_fd_release(&f->fd);
-    return rc < 0 ? rc : call->result;
+    return rc;
+}
+
+/* Until all is done or nothing comes: like the two functions below. */
+static int ask_for_bytes(bytes_call *c, hk_request_kind kind)
+{
+    hk_request q = {.kind = kind, .fd = c->fd, .result = 1};
+    while (c->done < c->n && q.result > 0) {
+        size_t left = c->n - c->done;
+        q.memory = c->memory + c->done;
+        q.offset = c->offset + (int64_t)c->done;
+        q.n = left < REQUEST_MAX_BYTES ? (uint32_t)left : REQUEST_MAX_BYTES;
+        int rc = c->done == 0 ? hk_request_make(&q) : hk_request_go_on(&q);
+        if (rc != 0)
+            return rc;
+        c->done += q.result > 0 ? (size_t)q.result : 0;
+    }
+    c->result = q.result < 0 ? q.result : (ssize_t)c->done;
+    return 0;
 }
 
 ssize_t hk_file_read_all(int fd, char *ret_buf, size_t n, int64_t offset)
@@ -118,26 +177,46 @@ int hk_file_write_all(int fd, const char *buf, size_t n, int64_t offset)
 static int do_read(void *arg)
 {
     bytes_call *c = arg;
-    c->result = hk_file_read_all(c->fd, c->memory, c->n, c->offset);
+    ssize_t got =
+        hk_file_read_all(c->fd, c->memory + c->done, c->n - c->done, c->offset + (int64_t)c->done);
+    c->result = got < 0 ? got : (ssize_t)c->done + got;
     return 0;
+}
+
+static int ask_read(bytes_call *c)
+{
+    return c->n > 0 ? ask_for_bytes(c, HK_REQUEST_READ) : HK_RETRY;
 }
 
 ssize_t hank_pread(hank_file *f, void *ret_buf, size_t n, int64_t offset)
 {
-    return with_file(f, do_read, &(bytes_call){.memory = ret_buf, .n = n, .offset = offset});
+    bytes_call c = {.memory = ret_buf, .n = n, .offset = offset};
+    return with_file(f, ask_read, do_read, &c);
+}
+
+ssize_t hk_file_read_held(hank_file *f, char *ret_buf, size_t n, int64_t offset)
+{
+    return run(f, ask_read, do_read, &(bytes_call){.memory = ret_buf, .n = n, .offset = offset});
 }
 
 static int do_write(void *arg)
 {
     bytes_call *c = arg;
-    c->result = hk_file_write_all(c->fd, c->memory, c->n, c->offset);
+    c->result =
+        hk_file_write_all(c->fd, c->memory + c->done, c->n - c->done, c->offset + (int64_t)c->done);
     return 0;
+}
+
+static int ask_write(bytes_call *c)
+{
+    return c->n > 0 ? ask_for_bytes(c, HK_REQUEST_WRITE) : HK_RETRY;
 }
 
 int hank_pwrite(hank_file *f, const void *buf, size_t n, int64_t offset)
 {
     bytes_call c = {.memory = (char *)(uintptr_t)buf, .n = n, .offset = offset};
-    return (int)with_file(f, do_write, &c);
+    ssize_t rc = with_file(f, ask_write, do_write, &c);
+    return rc < 0 ? (int)rc : 0;
 }
 
 /* --- about files ----------------------------------------------------------------------------- */
@@ -149,9 +228,27 @@ static int do_sync(void *arg)
     return 0;
 }
 
+static int ask_sync(bytes_call *c)
+{
+    hk_request q = {.kind = HK_REQUEST_SYNC, .fd = c->fd, .data_only = c->n > 0};
+    int rc = hk_request_make(&q);
+    c->result = q.result;
+    return rc;
+}
+
 int hank_fsync(hank_file *f, bool data_only)
 {
-    return (int)with_file(f, do_sync, &(bytes_call){.n = data_only});
+    return (int)with_file(f, ask_sync, do_sync, &(bytes_call){.n = data_only});
+}
+
+/* By path or, if that is NULL, descriptor. 0, a negative errno or HK_RETRY. */
+static int ask_stat(const char *path, int fd, struct stat *ret)
+{
+    _Alignas(8) char answer[HK_STAT_BYTES];
+    hk_request q = {
+        .kind = HK_REQUEST_STAT, .path = path, .fd = fd, .memory = answer, .ret_stat = ret};
+    int rc = hk_request_make(&q);
+    return rc == 0 ? q.result : rc;
 }
 
 static int do_fstat(void *arg)
@@ -161,9 +258,14 @@ static int do_fstat(void *arg)
     return 0;
 }
 
+static int ask_fstat(bytes_call *c)
+{
+    return ask_stat(NULL, c->fd, (struct stat *)(void *)c->memory);
+}
+
 int hank_file_stat(hank_file *f, struct stat *ret)
 {
-    return (int)with_file(f, do_fstat, &(bytes_call){.memory = (char *)ret});
+    return (int)with_file(f, ask_fstat, do_fstat, &(bytes_call){.memory = (char *)ret});
 }
 
 typedef struct stat_call {
@@ -179,7 +281,8 @@ static int do_stat(void *arg)
 
 int hank_stat(const char *path, struct stat *ret)
 {
-    return path ? hank_blocking(do_stat, &(stat_call){path, ret}) : -EINVAL;
+    int rc = path ? ask_stat(path, -1, ret) : -EINVAL;
+    return rc == HK_RETRY ? hank_blocking(do_stat, &(stat_call){path, ret}) : rc;
 }
 
 /* --- directories ----------------------------------------------------------------------------- */

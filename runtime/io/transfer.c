@@ -39,7 +39,8 @@ int hk_stream_write_all(hank_stream *s, const char *buf, size_t n)
 /* --- from a file to a stream ----------------------------------------------------------------- */
 
 typedef struct transfer {
-    hk_fd *socket; /* of sendfile's */
+    hk_fd *socket;   /* of sendfile's */
+    hank_file *file; /* the same as `from` */
     int to;
     int from;
     int64_t offset;
@@ -59,13 +60,6 @@ static int do_sendfile(void *arg)
 {
     transfer *t = arg;
     t->result = hk_fd_try(t->socket, HK_OUT, try_sendfile, t);
-    return 0;
-}
-
-static int do_read(void *arg)
-{
-    transfer *t = arg;
-    t->result = hk_file_read_all(t->from, t->buffer, t->n, t->offset);
     return 0;
 }
 
@@ -93,19 +87,19 @@ static ssize_t copy_once(hank_stream *s, transfer *t)
     if (!t->buffer)
         return -ENOMEM;
     t->n = hk_at_most(t->n, HK_CHUNK_BYTES);
-    int rc = hank_blocking(do_read, t);
-    if (rc < 0 || t->result <= 0)
-        return rc < 0 ? rc : t->result;
-    rc = hk_stream_write_all(s, t->buffer, (size_t)t->result);
+    ssize_t got = hk_file_read_held(t->file, t->buffer, t->n, t->offset);
+    if (got <= 0)
+        return got;
+    int rc = hk_stream_write_all(s, t->buffer, (size_t)got);
     if (rc < 0)
         s->torn = true; /* what followed would be read as the rest of this */
-    return rc < 0 ? rc : t->result;
+    return rc < 0 ? rc : got;
 }
 
 /* The direction is taken, `f` is held. */
 static ssize_t send_file(hank_stream *s, hank_file *f, int64_t offset, size_t n)
 {
-    transfer t = {.socket = &s->fd, .from = f->fd.fd};
+    transfer t = {.socket = &s->fd, .file = f, .from = f->fd.fd};
     bool directly = s->kind->direct;
     size_t done = 0;
     ssize_t put = 0;

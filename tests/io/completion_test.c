@@ -9,39 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static bool is_refused(int rc)
-{
-    return rc == -ENOSYS || rc == -EPERM;
-}
-
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static void run_each(hank_fn app, hank_reactor reactor)
-{
-    static const unsigned sizes[] = {1, 2, 8};
-    if (is_refused(hank_run_with(nothing, NULL, .reactor = reactor)))
-        cr_skip_test("this system has no such reactor for us");
-    for (int i = 0; i < 3; i++) {
-        int rc = hank_run_with(app, NULL, .workers = sizes[i], .reactor = reactor);
-        cr_assert_eq(rc, 0, "%u workers: %d, %s", sizes[i], rc, hank_strerror(rc));
-    }
-}
-
-#define WITH_EACH_REACTOR(name)                                                                    \
-    static int name(void *arg);                                                                    \
-    Test(on_epoll, name, .timeout = 120)                                                           \
-    {                                                                                              \
-        run_each(name, HANK_EPOLL);                                                                \
-    }                                                                                              \
-    Test(on_uring, name, .timeout = 120)                                                           \
-    {                                                                                              \
-        run_each(name, HANK_URING);                                                                \
-    }                                                                                              \
-    static int name(void *arg)
+#include "each_reactor.h"
 
 /* --- options ------------------------------------------------------------------------------- */
 
