@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* io_stress.c - streams under everything at once: clients that ask, give up and hang up under their
- * own readers, while blocking calls come and go.
+ * own readers, while blocking calls come and go and files are written and read by whoever is not
+ * stopped.
  *
- * What is checked: an answer is always to one's own question, nothing hangs, nothing leaks. Run it
+ * What is checked: an answer is always to one's own question, what a file holds was written by one
+ * call and is there when it was said to be, nothing hangs, nothing leaks. Run it
  * under a sanitizer for the rest. `io_stress SEED` repeats the choices, not the schedule. */
 #include <hank.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +17,13 @@
 #include "base/atomic.h"
 #include "base/os.h"
 
-enum { CLIENTS = 16, ROUNDS = 40 };
+enum { CLIENTS = 16, ROUNDS = 40, PART = 3000 };
 
 static char where[64];
 static HK_ATOMIC(int) wrong;
 static HK_ATOMIC(int) answered;
+static HK_ATOMIC(int) clients_so_far;
+static hank_file *file;
 
 static uint64_t roll(uint64_t *dice)
 {
@@ -97,9 +102,32 @@ static void interrupt_reader(hank_stream *s, uint64_t *dice)
     }
 }
 
+/* Fill one's own part of the file with a letter, if time allows, and see what is there. */
+static void use_file(int64_t at, char *last, uint64_t *dice)
+{
+    char bytes[PART], letter = (char)('a' + roll(dice) % 26);
+    memset(bytes, letter, PART);
+    int rc =
+        hank_within(HANK_US(1) * (hank_ns)(roll(dice) % 300), hank_pwrite(file, bytes, PART, at));
+    bool well = rc == 0 || rc == -ETIMEDOUT;
+    *last = rc == 0 ? letter : *last;
+    ssize_t n =
+        hank_within(HANK_US(1) * (hank_ns)(roll(dice) % 300), hank_pread(file, bytes, PART, at));
+    if (n == PART)
+        for (int i = 0; i < PART; i++)
+            well = well && bytes[i] == *last;
+    if (!well || (n != PART && n != -ETIMEDOUT))
+        (void)hk_add_relaxed(&wrong, 1);
+}
+
 static int client(void *arg)
 {
     uint64_t *dice = arg;
+    int64_t at = (int64_t)hk_add_relaxed(&clients_so_far, 1) * PART; /* only a number */
+    char last = 'a', begin[PART];
+    memset(begin, last, PART);
+    if (hank_pwrite(file, begin, PART, at) < 0)
+        return -EIO;
     for (int round = 0; round < ROUNDS; round++) {
         hank_stream *s;
         int rc = hank_connect(where, &s);
@@ -113,12 +141,22 @@ static int client(void *arg)
             (void)hk_add_relaxed(&wrong, 1);
         if (roll(dice) % 2)
             ask(s, dice);
+        use_file(at, &last, dice);
         if (roll(dice) % 2)
             interrupt_reader(s, dice);
         else
             hank_close(s);
     }
     return 0;
+}
+
+static int open_file(void)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/hank-io-stress-%llu", (unsigned long long)hk_os_random());
+    int rc = hank_file_open(path, O_RDWR | O_CREAT | O_EXCL, 0600, &file);
+    (void)hk_os_unlink(path);
+    return rc;
 }
 
 static int app(void *arg)
@@ -131,6 +169,9 @@ static int app(void *arg)
         rc = hank_listener_name(l, where, sizeof where);
     if (rc < 0)
         return rc;
+    rc = open_file();
+    if (rc < 0)
+        return rc;
     hank_task server = hank_spawn(serve, l);
     hank_group clients = {0};
     for (int i = 0; i < CLIENTS; i++) {
@@ -141,6 +182,7 @@ static int app(void *arg)
     hank_cancel(server);
     int ended = hank_await(server);
     hank_listener_close(l);
+    hank_file_close(file);
     return rc < 0 ? rc : ended == -ECANCELED ? 0 : -EPROTO;
 }
 
