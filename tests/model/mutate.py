@@ -34,6 +34,7 @@ PROGRAMS = {
     "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "fdword": ["reactor/source.c"],
     "on_stack": [],
+    "request": ["reactor/request.c"],
     "cancel": ["sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
     "handover": ["base/lock.c", "sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c",
                  "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
