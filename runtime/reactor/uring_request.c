@@ -18,7 +18,7 @@
 #include "base/os.h"
 #include "reactor/uring.h"
 
-enum { INLINE_MAX_BYTES = 128 * 1024 }; /* to copy more takes longer than to hand it over */
+enum { INLINE_MAX_BYTES = 64 * 1024 }; /* some 8 us to copy: to hand it over costs as much */
 
 /* What the kernel has for a call that is to be made again, and shows to nobody else. */
 enum { RESTART_FIRST = 512, RESTART_LAST = 516 };
