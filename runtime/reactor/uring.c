@@ -17,7 +17,7 @@
  *   completions  whoever polls (hk_reactor.polling)
  *   submissions  under `submitting`, which is held from the entry to the system call that takes it,
  *                except for sends and calls, which wait for the next one. So an entry that the
- * kernel refused can be taken back
+ *                kernel refused can be taken back
  *
  * Requests belong to the thread that submits them, and are carried on by it, whenever it enters the
  * kernel (COOP_TASKRUN). The deferred mode of a single issuer would forbid helping and saves no

@@ -304,8 +304,7 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
 static void stop_direction(hk_source *s, hk_direction d)
 {
     hk_reactor *r = s->flow[d].at;
-    hk_uring_lock(
-        r->uring); /* whoever was about to submit it has done so, or sees that it is over */
+    hk_uring_lock(r->uring); /* whoever was about to submit it has, or sees that it is over */
     uint64_t name = label(s, s->asked[d]);
     hk_uring_unlock(r->uring);
     if (s->asked[d] == HK_WHAT_CONNECTIONS)
