@@ -33,6 +33,7 @@ struct mmsghdr;
 /* Time: nanoseconds on the monotonic clock. */
 int64_t hk_os_now(void);
 void hk_os_sleep(int64_t ns);
+void hk_os_nap(const int *fds, unsigned n, int64_t ns); /* or until one of them, 8, is readable */
 void hk_os_yield(void); /* let another thread have this CPU */
 
 /* Memory. */
@@ -59,6 +60,7 @@ int hk_os_thread_key(pthread_key_t *ret_key, void (*at_exit)(void *value));
 int hk_os_thread_set(pthread_key_t key, void *value); /* the caller's own, for the key's at_exit */
 void hk_os_thread_name(const char *name);             /* of the caller, 15 bytes kept */
 int hk_os_thread_pin(unsigned cpu);                   /* the caller */
+void hk_os_thread_hurry(void); /* the caller, who never computes for long: a hint */
 int hk_os_thread_stack(void **ret_low, size_t *ret_bytes); /* the caller's own */
 int hk_os_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void));
 int hk_os_signal_stack(const stack_t *stack, stack_t *ret_old);

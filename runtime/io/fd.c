@@ -161,6 +161,8 @@ int hk_fd_wait(hk_fd *f, hk_direction d, const char *why)
     hk_reactor *home = f->home ? f->home : hk_runtime_reactor();
     if (!home && !hk_source_is_watched(f->source, d))
         return wait_outside(f, d);
+    if (HK_UNLIKELY(hk_source_is_shed(f->source)))
+        hk_source_move(f->source, hk_runtime_reactor());
 
     hk_waiter w = {0};
     hk_park_begin(&w, HK_WAITING);

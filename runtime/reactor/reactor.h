@@ -79,7 +79,8 @@ typedef enum hk_input {
  *
  * fd, input   constant from open to close
  * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed
- * reactor     the one it is attached to; NULL until its first wait (release/acquire)
+ * reactor     the one it is attached to; NULL until its first wait (release/acquire); changed
+ *             under `attaching`
  * watched     the directions of which that one tells; bits are only added while it is open
  *             (release/acquire)
  * hung_up     sticky: RDHUP, HUP, ERR or PRI was reported; from then on a short read proves
@@ -231,6 +232,8 @@ extern const hk_backend hk_backend_kqueue;
 
 /* backend_fd, wake_fd  constant between open and close
  * wake_pending         set by whoever interrupts, cleared by a wait that could have blocked
+ * sheds                its owner has no time for all of its sources: who runs a task of one takes
+ *                      that along. Set by the monitor, cleared by the owner; relaxed, a hint
  * polling              taken (try only) by whoever polls: the owner, or a helper when the owner
  *                      is busy; so events of one reactor are never handled by two threads at once
  * owner                the thread that waits here; set by it, compared with itself by others
@@ -242,6 +245,7 @@ struct hk_reactor {
     int backend_fd;
     int wake_fd;
     HK_ATOMIC(bool) wake_pending;
+    HK_ATOMIC(bool) sheds;
     hk_lock polling;
     HK_ATOMIC(uintptr_t) owner;
     void *events;
@@ -298,6 +302,17 @@ void hk_source_close(hk_source *s);
  * now, not armed; or a negative errno (attaching failed). `home` is attached to at the first wait.
  * One waiter a direction at a time: io/fd.c sees to that too. */
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home);
+
+/* Would its reactor rather not have it? A hint, for whoever runs its waiter elsewhere. */
+static inline bool hk_source_is_shed(hk_source *s)
+{
+    hk_reactor *r = hk_load_acquire(&s->reactor); /* [source:attach] acquire */
+    return r && hk_load_relaxed(&r->sheds);       /* see hk_reactor */
+}
+
+/* Attach it to `to`, if that is of the kind that can be moved to and does not shed, too. What has
+ * happened meanwhile is told again. The user of a direction, before it waits. */
+void hk_source_move(hk_source *s, hk_reactor *to);
 
 /* Will its reactor tell of this direction without being asked by a worker? */
 bool hk_source_is_watched(hk_source *s, hk_direction d);

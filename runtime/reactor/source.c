@@ -182,6 +182,22 @@ static int watch_once(hk_source *s, hk_direction d, hk_reactor *r)
     return rc;
 }
 
+/* Told of by both for a moment, so that no news is lost between them; what the new one tells is all
+ * that is so at that time, and what the old one still tells is taken for news. */
+HK_COLD void hk_source_move(hk_source *s, hk_reactor *to)
+{
+    hk_lock_take(&s->attaching, HK_RANK_REACTOR);
+    hk_reactor *from = hk_load_relaxed(&s->reactor); /* relaxed: written under this lock */
+    if (to && from && to != from && to->backend == from->backend && to->backend->watch &&
+        !hk_load_relaxed(&to->sheds) && /* a hint */
+        /* relaxed: written under this lock */
+        to->backend->watch(to, s, 0, hk_load_relaxed(&s->watched)) == 0) {
+        from->backend->forget(from, s);
+        hk_store_release(&s->reactor, to); /* [source:attach] release: attached */
+    }
+    hk_lock_drop(&s->attaching);
+}
+
 /* Have the kernel go on with this direction, unless it does. */
 static int arm_again(hk_source *s, hk_direction d, hk_reactor *r)
 {

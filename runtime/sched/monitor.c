@@ -12,7 +12,12 @@
  *
  * Each look preempts somebody if all CPUs are busy, so in quiet times it looks seldom. Once a task
  * has held up its worker for long, the next such task is expected soon, and for a second it looks
- * often: a program that computes now and then is helped within a fraction of a millisecond.
+ * often: a program that computes now and then is helped within a fraction of a millisecond. While
+ * somebody is held up, what happens to the descriptors of his reactor ends the monitor's nap.
+ *
+ * Whoever runs the tasks that it hands over keeps them: what they wait for next is told to that
+ * worker, so that of a program that computes again and again only the first round needs help. The
+ * same evens things out when one worker never rests while another does.
  *
  * It also wakes a worker if one sleeps while new tasks wait in another's deque. Spawning leaves
  * that to it in the one case that it does not see for itself (hk_worker_push_new).
@@ -32,8 +37,18 @@ enum {
     SHORT_NAP_NS = 200 * 1000,     /* while somebody is held up, or is expected to be */
     LONG_NS = 20 * 1000 * 1000,    /* of standing still: not only preempted */
     ALERT_NS = 1000 * 1000 * 1000, /* after one that stood still so long */
+    CROWDED_NS = 50 * 1000 * 1000, /* without a rest, while others have one */
     QUIET_NAPS = 3,                /* looks at a sleeping runtime before the monitor sleeps too */
+    HELD_UP_MAX = 8,               /* reactors it can nap at */
 };
+
+/* ns     how long, unless something happens
+ * fds    the reactors of those who are held up */
+typedef struct nap {
+    int64_t ns;
+    unsigned n;
+    int fds[HELD_UP_MAX];
+} nap;
 
 /* Everybody sleeps? */
 static bool all_sleep(hk_runtime *rt)
@@ -47,8 +62,16 @@ static bool somebody_is_free(hk_runtime *rt)
     return hk_load_relaxed(&rt->idle.word) != 0; /* see above */
 }
 
-/* Do for `w` what it does not come to do. */
-static void help(hk_runtime *rt, hk_worker *w)
+/* Let others have what they can take of `w`. */
+static void shed(hk_runtime *rt, hk_worker *w)
+{
+    hk_store_relaxed(&w->reactor.sheds, true); /* a hint: see hk_reactor */
+    if (hk_worker_has_work(w))
+        hk_idle_notify(rt);
+}
+
+/* Do for `w` what it does not come to do. The number of tasks that this lets go on. */
+static int help(hk_runtime *rt, hk_worker *w)
 {
     hk_ready *ready = rt->monitor_ready;
     int n = hk_reactor_help(&w->reactor, ready);
@@ -59,33 +82,42 @@ static void help(hk_runtime *rt, hk_worker *w)
     if (t)
         hk_runtime_push(rt, t);
     hk_store_relaxed(&w->hurry, true); /* a hint: read at its next checkpoint */
-    if (hk_worker_has_work(w))
-        hk_idle_notify(rt);
+    shed(rt, w);
+    return n;
 }
 
-/* One look at everybody, so long after the last. How long to nap before the next. */
-static int64_t look(hk_runtime *rt, int64_t napped)
+/* One look at everybody, so long after the last. `last` is the nap before, then the next one. */
+static void look(hk_runtime *rt, int64_t napped, nap *last)
 {
-    bool busy = false, forgotten = false;
+    bool busy = false, forgotten = false, early = napped < last->ns;
+    *last = (nap){.ns = NAP_NS};
     for (unsigned i = 0; i < rt->n; i++) {
         hk_worker *w = &rt->workers[i];
         uint64_t beat = hk_load_relaxed(&w->beat); /* compared with itself only */
-        bool stands = beat == w->beat_seen && hk_load_relaxed(&w->idle_state) == 0;
+        bool awake = hk_load_relaxed(&w->idle_state) == 0, stands = awake && beat == w->beat_seen;
         w->beat_seen = beat;
         forgotten = forgotten || hk_deque_size(&w->deque) > 0;
         w->stood_ns = stands ? w->stood_ns + napped : 0;
-        if (stands && (somebody_is_free(rt) || w->stood_ns > LONG_NS)) {
-            help(rt, w);
+        w->crowded_ns = awake && !stands && somebody_is_free(rt) ? w->crowded_ns + napped : 0;
+        /* Not sooner: a nap that is cut short says nothing of those it was not cut short by. */
+        bool held_up = w->stood_ns >= SHORT_NAP_NS;
+        if (held_up && (somebody_is_free(rt) || w->stood_ns > LONG_NS)) {
             busy = true;
+            /* Woken for nothing: another thread asks that reactor just now. Once is enough. */
+            if ((help(rt, w) > 0 || !early) && last->n < HELD_UP_MAX)
+                last->fds[last->n++] = w->reactor.backend_fd;
         }
         if (w->stood_ns > LONG_NS)
             rt->monitor_alert_ns = ALERT_NS;
+        if (w->crowded_ns > CROWDED_NS)
+            shed(rt, w);
     }
     if (forgotten) /* or its owner is just about to take it */
         hk_idle_notify(rt);
     if (rt->monitor_alert_ns > 0)
         rt->monitor_alert_ns -= napped;
-    return busy || rt->monitor_alert_ns > 0 ? SHORT_NAP_NS : NAP_NS;
+    if (busy || rt->monitor_alert_ns > 0)
+        last->ns = SHORT_NAP_NS;
 }
 
 static bool stopped(hk_runtime *rt)
@@ -110,15 +142,23 @@ static void *monitor_main(void *arg)
 {
     hk_runtime *rt = arg;
     int quiet = 0;
-    int64_t nap = NAP_NS;
+    nap next = {.ns = NAP_NS};
+    int64_t looked_at = hk_os_now();
     hk_os_thread_name("hank-monitor");
+    hk_os_thread_hurry();
     while (!stopped(rt)) {
-        hk_os_sleep(nap);
+        hk_os_nap(next.fds, next.n, next.ns);
+        int64_t now = hk_os_now();
         quiet = all_sleep(rt) ? quiet + 1 : 0;
-        nap = quiet == 0 ? look(rt, nap) : NAP_NS;
+        if (quiet == 0)
+            look(rt, now - looked_at, &next);
+        else
+            next = (nap){.ns = NAP_NS};
+        looked_at = now;
         if (quiet > QUIET_NAPS) {
             sleep_deeply(rt);
             quiet = 0;
+            looked_at = hk_os_now();
         }
     }
     return NULL;

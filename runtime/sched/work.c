@@ -115,6 +115,8 @@ int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
         queued++;
     }
     w->cold += (uint32_t)queued;
+    if (HK_UNLIKELY(hk_load_relaxed(&w->reactor.sheds))) /* a hint: we have come to ask it */
+        hk_store_relaxed(&w->reactor.sheds, false);
     if (queued > HK_POLL_KEEP)
         publish(w);
     return queued;

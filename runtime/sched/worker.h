@@ -79,7 +79,7 @@ typedef struct hk_worker {
     uint16_t *victims; /* the other workers, nearest first */
     unsigned cpu;
     uint64_t beat_seen;           /* the monitor's */
-    int64_t stood_ns;             /* the same: how long the beat has stood still */
+    int64_t stood_ns, crowded_ns; /* the same: how long so */
     hk_sample sample;             /* the keeper's, of this thread */
     hk_ready ready[HK_READY_MAX]; /* not on a stack: it would cost every parked task a page */
 

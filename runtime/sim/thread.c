@@ -215,6 +215,10 @@ int hk_os_thread_set(pthread_key_t key, void *value)
     return 0;
 }
 
+void hk_os_thread_hurry(void)
+{
+}
+
 void hk_os_thread_name(const char *name)
 {
     hk_sim_thread *self = hk_sim_self();

@@ -106,6 +106,28 @@ ON_EACH_BACKEND(a_source_may_be_closed_although_forgetting_fails)
     cr_expect_not(next_ready(r, 0, &got));
 }
 
+/* io_uring takes a source along each time it is asked for something anyway. */
+ON_EACH_BACKEND(a_source_that_moves_is_told_of_by_the_other_reactor)
+{
+    hk_reactor *before = open_reactor(backend), after;
+    if (!backend->watch)
+        return;
+    cr_assert_eq(hk_reactor_open(&after, backend), 0);
+    hk_reactor_own(&after);
+    pair p = open_pair();
+    hk_sleeper sleeper = {0};
+    hk_ready got = {0};
+    wait_armed(before, p.source, HK_IN, &sleeper);
+    hk_source_stop(p.source, HK_IN);
+    say(p.peer, "x"); /* before it moves: told of all the same */
+    hk_source_move(p.source, &after);
+    cr_assert_eq(start(&after, p.source, HK_IN, &sleeper), 0);
+    cr_expect(next_ready(&after, SOON, &got));
+    cr_expect_not(next_ready(before, 0, &got));
+    close_pair(p);
+    hk_reactor_close(&after);
+}
+
 /* --- epoll's own --------------------------------------------------------------------------- */
 
 /* The counter is full, and the event of that was seen already: the next write makes none. */

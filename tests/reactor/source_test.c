@@ -254,6 +254,48 @@ Test(source, a_direction_is_watched_from_its_first_wait_on)
     cr_expect_eq(forgotten, 1);
 }
 
+Test(source, that_is_shed_moves_with_all_its_directions)
+{
+    hk_reactor other = {.backend = &counting};
+    hk_source *s = hk_source_open(3);
+    cr_expect_not(hk_source_is_shed(s), "it is nobody's yet");
+    (void)hk_source_start(s, HK_OUT, begin(HK_OUT), &home);
+    hk_source_stop(s, HK_OUT);
+    cr_expect_not(hk_source_is_shed(s));
+    hk_store_relaxed(&home.sheds, true);
+    cr_expect(hk_source_is_shed(s));
+    hk_source_move(s, &other);
+    cr_expect(was_watched == 0 && is_watched == BOTH && attached == 2 && forgotten == 1);
+    cr_expect_eq(hk_load_relaxed(&s->reactor), &other);
+    cr_expect_not(hk_source_is_shed(s));
+    hk_source_close(s);
+    cr_expect_eq(forgotten, 2);
+}
+
+static void cannot_move(hk_source *s, hk_reactor *to)
+{
+    hk_source_move(s, to);
+    cr_expect_eq(hk_load_relaxed(&s->reactor), &home);
+    cr_expect_eq(forgotten, 0);
+}
+
+Test(source, stays_where_it_is_if_the_other_reactor_cannot_have_it)
+{
+    static const hk_backend counting_too = {.watch = count_watch, .forget = count_forget};
+    hk_reactor other = {.backend = &counting_too}, busy = {.backend = &counting, .sheds = true};
+    hk_reactor free = {.backend = &counting};
+    hk_source *s = hk_source_open(3);
+    (void)hk_source_start(s, HK_IN, begin(HK_IN), &home);
+    hk_source_stop(s, HK_IN);
+    cannot_move(s, NULL);
+    cannot_move(s, &home);
+    cannot_move(s, &other);
+    cannot_move(s, &busy);
+    attach_result = -ENOSPC;
+    cannot_move(s, &free);
+    hk_source_close(s);
+}
+
 Test(source, who_waits_to_write_first_is_watched_both_ways)
 {
     hk_source *s = hk_source_open(3);

@@ -8,10 +8,12 @@
 
 #include <hank.h>
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/os.h"
+#include "io/stream.h"
 #include "sched/idle.h"
 #include "sched/runtime.h"
 #include "sched/worker.h"
@@ -116,6 +118,31 @@ Test(monitor, a_task_woken_by_the_one_that_holds_its_worker_up_runs_elsewhere)
 {
     scene s = {.victim = wait_for_event, .poke = set_event};
     cr_expect_eq(hank_run_with(play, &s, .workers = 2), 0);
+}
+
+/* The pipe of a scene as a stream of hank's: what it waits for belongs to a reactor. */
+static int read_twice(void *arg)
+{
+    scene *s = arg;
+    hank_stream *in;
+    char byte;
+    int rc = hank_stream_from_fd(s->pipe[0], 0, &in);
+    if (rc < 0)
+        return rc;
+    hk_reactor *home = &hk_worker_self()->reactor;
+    rc = hank_read(in, &byte, 1) == 1 ? 0 : -EIO;
+    (void)hank_within(HANK_MS(1), hank_read(in, &byte, 1)); /* beside the hog, elsewhere */
+    hk_reactor *now = hk_load_relaxed(&in->fd.source->reactor);
+    hank_close(in);
+    return rc < 0 ? rc : now != home ? 0 : -EXDEV;
+}
+
+Test(monitor, what_a_worker_that_is_held_up_would_tell_of_goes_to_who_served_it)
+{
+    scene s = {.victim = read_twice, .poke = write_byte};
+    cr_assert_eq(hk_os_pipe(s.pipe), 0);
+    cr_expect_eq(hank_run_with(play, &s, .workers = 2), 0);
+    (void)hk_os_close(s.pipe[1]);
 }
 
 static int note_it(void *arg)
