@@ -80,8 +80,23 @@ static int answer_all(void *state)
     }
 }
 
+/* Nobody serves any more. What stood in line has a descriptor already if the reactor accepts by
+ * itself (io_uring), as it may at any moment until it has told the next who asks. */
+static void send_the_line_home(room *r)
+{
+    hank_ns give_up = hank_now() + HANK_SEC(10);
+    bool came;
+    do {
+        hank_stream *s;
+        came = hank_within(HANK_MS(2), hank_accept(r->l, &s)) == 0;
+        if (came)
+            hank_close(s);
+    } while ((came || lasting_fds() > r->fds) && hank_now() < give_up);
+}
+
 static bool conversed(void *state, int rc, bool stopped)
 {
+    send_the_line_home(state);
     return ended_as_it_should(state, rc, stopped, 1);
 }
 
