@@ -182,8 +182,9 @@ static int watch_once(hk_source *s, hk_direction d, hk_reactor *r)
     return rc;
 }
 
-/* Told of by both for a moment, so that no news is lost between them; what the new one tells is all
- * that is so at that time, and what the old one still tells is taken for news. */
+/* Attached there first: if that fails, it stays where it is. Nothing is lost in between, as who
+ * begins to watch is told of all that is so already. What the old one still tells is taken for
+ * news, which costs a call that finds nothing. */
 HK_COLD void hk_source_move(hk_source *s, hk_reactor *to)
 {
     hk_lock_take(&s->attaching, HK_RANK_REACTOR);
