@@ -230,12 +230,13 @@ void hk_worker_start_now(hk_worker *w, hk_task *t)
 
 /* --- the loop ------------------------------------------------------------------------------ */
 
-/* The next task to run; sleeps until there is one. NULL: the runtime stops. */
-static hk_task *next_task(hk_worker *w)
+/* Nothing is at hand: another worker's, or what comes; sleeps until there is something. NULL: the
+ * runtime stops. */
+HK_NOINLINE static hk_task *search(hk_worker *w)
 {
+    hk_task *t = NULL;
     bool searching = false;
     for (;;) {
-        hk_task *t = hk_worker_find(w);
         /* What has come in here meanwhile goes before what is another's. If nobody else has
          * anything, the sleep below asks first of all. */
         if (!t && !searching && hk_worker_others_have_work(w)) {
@@ -253,7 +254,15 @@ static hk_task *next_task(hk_worker *w)
             return t;
         }
         searching = hk_idle_sleep(w, searching);
+        t = hk_worker_find(w);
     }
+}
+
+/* The next task to run; NULL: the runtime stops. */
+static hk_task *next_task(hk_worker *w)
+{
+    hk_task *t = hk_worker_find(w);
+    return HK_LIKELY(t != NULL) ? t : search(w);
 }
 
 /* From a loop's stack to a task that has one: this stack goes back to the cache. */

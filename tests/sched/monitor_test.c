@@ -131,8 +131,12 @@ static int read_twice(void *arg)
         return rc;
     hk_reactor *home = &hk_worker_self()->reactor;
     rc = hank_read(in, &byte, 1) == 1 ? 0 : -EIO;
-    (void)hank_within(HANK_MS(1), hank_read(in, &byte, 1)); /* beside the hog, elsewhere */
-    hk_reactor *now = hk_load_relaxed(&in->fd.source->reactor);
+    hk_reactor *now = home;
+    hank_ns give_up = hank_now() + HANK_MS(PATIENCE_MS / 2);
+    while (now == home && hank_now() < give_up) { /* beside the hog; who serves may be busy, too */
+        (void)hank_within(HANK_MS(1), hank_read(in, &byte, 1));
+        now = hk_load_relaxed(&in->fd.source->reactor);
+    }
     hank_close(in);
     return rc < 0 ? rc : now != home ? 0 : -EXDEV;
 }
