@@ -13,6 +13,7 @@
  * SIGTERM end the server: it accepts no more, and a request that has arrived whole is still
  * answered. */
 #include <hank.h>
+#include <hank/layer.h>
 #include <http_parser.h>
 
 #include <signal.h>
@@ -43,14 +44,24 @@ struct connection {
     char out[BUFFER_BYTES];
 };
 
+/* To a client that does not take it all at once: in the time that it has, whoever stops us. */
+static int write_patiently(struct connection *c, const char *bytes, size_t n)
+{
+    hank_scope unstopped, scope;
+    hank_shield_begin(&unstopped);
+    hank_timeout_begin_at(&scope, c->deadline);
+    int rc = hank_write(c->stream, bytes, n);
+    (void)hank_timeout_end(&scope);
+    hank_shield_end(&unstopped);
+    return rc;
+}
+
 static int flush(struct connection *c)
 {
-    hank_scope scope;
-    hank_timeout_begin_at(&scope, c->deadline);
-    int rc = hank_write(c->stream, c->out, c->out_bytes);
-    (void)hank_timeout_end(&scope);
+    ssize_t put = hank_trywrite(c->stream, c->out, c->out_bytes);
+    size_t n = c->out_bytes, done = put > 0 ? (size_t)put : 0;
     c->out_bytes = 0;
-    return rc;
+    return done == n ? 0 : write_patiently(c, c->out + done, n - done);
 }
 
 static void append(struct connection *c, const char *text)
@@ -105,10 +116,13 @@ static int pause_a_little(void *arg)
 static int fanout(struct connection *c)
 {
     struct primes p[3] = {{0, 1000, 0}, {1000, 2000, 0}, {2000, 3000, 0}};
+    hank_scope unstopped;
+    hank_shield_begin(&unstopped);
     int rc =
         hank_within(HANK_MS(500),
                     hank_gather(hank_spawn(count_primes, &p[0]), hank_spawn(count_primes, &p[1]),
                                 hank_spawn(count_primes, &p[2]), hank_spawn(pause_a_little, NULL)));
+    hank_shield_end(&unstopped);
     if (rc == -ETIMEDOUT)
         return answer(c, "504 Gateway Timeout", "Too slow.\n");
     if (rc < 0)
@@ -223,22 +237,14 @@ static void part(struct connection *c)
     (void)hank_timeout_end(&scope);
 }
 
-/* The next bytes, in the time that is left for the request. */
-static ssize_t receive(struct connection *c, char *ret_bytes, size_t n)
-{
-    hank_scope scope;
-    hank_timeout_begin_at(&scope, c->deadline);
-    ssize_t got = hank_read(c->stream, ret_bytes, n);
-    (void)hank_timeout_end(&scope);
-    return got;
-}
-
 static int serve_client(hank_stream *stream, void *arg)
 {
     const struct server *server = arg;
     struct connection c;
     char in[BUFFER_BYTES];
+    hank_scope scope;
     ssize_t n = 0;
+    int rc = 0;
 
     memset(&c, 0, offsetof(struct connection, out));
     c.stream = stream;
@@ -246,14 +252,14 @@ static int serve_client(hank_stream *stream, void *arg)
     c.deadline = hank_now() + c.patience;
     http_parser_init(&c.parser, HTTP_REQUEST);
     c.parser.data = &c;
-    while (!c.last && (n = receive(&c, in, sizeof in)) > 0) {
-        hank_scope unstopped;
-        hank_shield_begin(&unstopped); /* what has arrived is answered, whoever stops us */
-        int rc = consume(&c, in, (size_t)n);
-        hank_shield_end(&unstopped);
-        if (rc < 0)
-            return rc;
+    hank_timeout_begin_at(&scope, c.deadline);
+    while (rc >= 0 && !c.last && (n = hank_read(stream, in, sizeof in)) > 0) {
+        rc = consume(&c, in, (size_t)n);
+        (void)hank_timeout_reschedule(&scope, c.deadline); /* it has stopped nothing yet */
     }
+    (void)hank_timeout_end(&scope);
+    if (rc < 0)
+        return rc;
     if (n == -ETIMEDOUT && c.path_bytes > 0) { /* in the middle of a request */
         c.last = true;
         c.deadline = hank_now() + HANK_SEC(1);
