@@ -22,7 +22,8 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-enum { PATH_MAX_BYTES = 255, HEADER_MAX_BYTES = 8192, BODY_MAX_BYTES = 65536, BUFFER_BYTES = 4096 };
+enum { PATH_MAX_BYTES = 255, HEADER_MAX_BYTES = 8192, BODY_MAX_BYTES = 65536 };
+enum { IN_BYTES = 1024, OUT_BYTES = 4096 }; /* small: what one client uses lies on one page */
 
 struct server {
     const char *where;
@@ -41,7 +42,7 @@ struct connection {
     bool last;           /* nothing more will be answered */
     const char *refusal; /* the status of the answer to a request we broke off, or NULL */
     size_t out_bytes;
-    char out[BUFFER_BYTES];
+    char out[OUT_BYTES];
 };
 
 /* To a client that does not take it all at once: in the time that it has, whoever stops us. */
@@ -241,7 +242,7 @@ static int serve_client(hank_stream *stream, void *arg)
 {
     const struct server *server = arg;
     struct connection c;
-    char in[BUFFER_BYTES];
+    char in[IN_BYTES];
     hank_scope scope;
     ssize_t n = 0;
     int rc = 0;
