@@ -81,7 +81,8 @@ static void arm(hk_runtime *rt, hk_task *t, int64_t due)
     /* If the timer was due before the turn had begun, or a cancel came before, nobody ended it. */
     if ((hk_os_now() >= due || hk_task_cancelled(t)) && hk_ticket_claim(ticket, 0))
         queue(rt, t);
-    else if (is_earlier && w != self)
+    /* Even so: a later one that comes now is not the earliest, and leaves it to us to tell. */
+    if (is_earlier && w != self)
         hk_reactor_interrupt(&w->reactor);
     hk_runtime_visited(rt);
 }
@@ -138,14 +139,16 @@ hank_timer hank_call_later(hank_ns delay, hank_fn fn, void *arg)
 
 hank_timer hank_call_at(hank_ns when, hank_fn fn, void *arg)
 {
-    return ask_here(when, fn, arg);
+    return ask_here(when <= hk_os_now() ? 0 : when, fn, arg);
 }
 
 hank_timer hank_call_into(hank_runtime *public, hank_ns when, hank_fn fn, void *arg)
 {
     if (hk_forked())
         return failed(-ESHUTDOWN);
-    return public ? ask((hk_runtime *)(void *)public, when, fn, arg) : failed(-EINVAL);
+    if (!public)
+        return failed(-EINVAL);
+    return ask((hk_runtime *)(void *)public, when <= hk_os_now() ? 0 : when, fn, arg);
 }
 
 /* --- taking it back -------------------------------------------------------------------------- */
