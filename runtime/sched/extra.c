@@ -38,11 +38,6 @@ static hk_binding *find(hk_binding *innermost, const hank_local *key, const hk_b
 
 /* --- with the task --------------------------------------------------------------------------- */
 
-bool hk_extra_is_inherited(hk_task *parent)
-{
-    return locals_of(parent) != NULL;
-}
-
 /* Bindings that no inner one hides; and copied to `into`, unless that is NULL. */
 static size_t copy_visible(hk_binding *innermost, hk_binding *into)
 {

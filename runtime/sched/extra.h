@@ -41,9 +41,6 @@ typedef struct hk_extra {
 
 #define HK_START_SAID ((struct hk_start *)1)
 
-/* Whether children of `parent` (or of nobody: NULL) need an extra for what they inherit. */
-bool hk_extra_is_inherited(struct hk_task *parent);
-
 /* Give `t`, which is not published yet, what `how` asks for and what the spawning task `from` (or
  * NULL) hands down; nothing if that is nothing. 0 or -ENOMEM. */
 int hk_extra_make(struct hk_task *t, const struct hk_spawn *how, struct hk_task *from);

@@ -3,6 +3,9 @@
  * sockets. */
 #include "io/net_support.h"
 
+#include <hank/layer.h>
+#include <hank/server.h>
+
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -42,6 +45,52 @@ OVER(abort, ANY, whoever_waits_gets_ebadf)
     hank_abort(e->b);
     e->b = NULL;
     MUST(hank_await(reader) == -EBADF);
+    return 0;
+}
+
+/* What is a layer itself may not be able to tell. */
+OVER(trywrite, ANY, writes_what_there_is_room_for)
+{
+    char buf[3];
+    ssize_t put = hank_trywrite(e->a, "abc", 3);
+    MUST(put == 3 || put == -ENOTSUP);
+    MUST(put < 0 || (hank_read_exact(e->b, buf, 3) == 0 && memcmp(buf, "abc", 3) == 0));
+    return 0;
+}
+
+static int greet_in_parts(hank_stream *s, void *arg)
+{
+    struct iovec parts[2] = {{(char[]){"he"}, 2}, {(char[]){"llo"}, 3}};
+    char byte;
+    (void)arg;
+    MUST(hank_writev(s, parts, 2) == 0);
+    MUST(hank_write_end(s) == 0);
+    MUST(hank_read_exact(s, &byte, 1) == 0);
+    return 0;
+}
+
+static int run_server(void *v)
+{
+    return hank_server_run(v, greet_in_parts, NULL);
+}
+
+ALONE(served, streams_are_written_in_parts_and_half_closed)
+{
+    hank_server *v;
+    hank_stream *s;
+    char name[128], buf[8];
+    (void)arg;
+    MUST(hank_server_open("tcp://127.0.0.1:0", NULL, &v) == 0);
+    MUST(hank_server_name(v, name, sizeof name) == 0);
+    hank_task running = hank_spawn(run_server, v);
+    MUST(hank_connect(name, &s) == 0);
+    MUST(hank_read_exact(s, buf, 5) == 0 && memcmp(buf, "hello", 5) == 0);
+    MUST(hank_read(s, buf, 1) == 0);
+    MUST(hank_write(s, "x", 1) == 0);
+    hank_close(s);
+    MUST(hank_server_stop(v, HANK_SEC(1)) == 0);
+    MUST(hank_await(running) == 0);
+    hank_server_free(v);
     return 0;
 }
 

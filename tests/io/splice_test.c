@@ -85,6 +85,7 @@ OVER(splice, ANY, a_stopped_one_leaves_both_usable)
     hank_stream *out, *in;
     char byte;
     MUST(hank_pipe(&out, &in) == 0);
+    MUST(hank_splice(e->b, in, SIZE_MAX) == -EINVAL);
     MUST(hank_within(HANK_MS(5), hank_splice(e->b, in, 10)) == -ETIMEDOUT);
     MUST(hank_write(e->a, "x", 1) == 0);
     MUST(hank_splice(e->b, in, 1) == 1);
