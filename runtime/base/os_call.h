@@ -13,12 +13,18 @@
 
 #include "base/fault.h"
 
-/* The value of `call`, or the error planned for it, or its own as a negative errno. */
+/* What the C library says of `call`, its failure as a value. */
+#define HK_SYS_VALUE(call)                                                                         \
+    __extension__({                                                                                \
+        ssize_t value_ = (ssize_t)(call);                                                          \
+        value_ == -1 ? -(ssize_t)errno : value_;                                                   \
+    })
+
+/* The same, or the error planned for it. */
 #define HK_SYS(kind, call)                                                                         \
     __extension__({                                                                                \
         int fault_ = hk_fault_check(kind);                                                         \
-        ssize_t value_ = fault_ < 0 ? fault_ : (ssize_t)(call);                                    \
-        fault_ >= 0 && value_ == -1 ? -(ssize_t)errno : value_;                                    \
+        fault_ < 0 ? (ssize_t)fault_ : HK_SYS_VALUE(call);                                         \
     })
 
 /* The same, made again while a signal interrupts it. */
@@ -29,13 +35,6 @@
             again_ = HK_SYS(kind, call);                                                           \
         while (again_ == -EINTR);                                                                  \
         again_;                                                                                    \
-    })
-
-/* A failure of the C library's as a value. */
-#define HK_SYS_VALUE(call)                                                                         \
-    __extension__({                                                                                \
-        ssize_t value_ = (ssize_t)(call);                                                          \
-        value_ == -1 ? -(ssize_t)errno : value_;                                                   \
     })
 
 /* Of a call whose failure is a value and that moves at most `n` bytes, a variable: a planned
