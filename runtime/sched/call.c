@@ -116,6 +116,12 @@ static hank_timer ask(hk_runtime *rt, int64_t due, hank_fn fn, void *arg)
     return handle;
 }
 
+/* In the past is soon, which needs no timer. */
+static int64_t due_at(hank_ns when)
+{
+    return when <= hk_os_now() ? 0 : when;
+}
+
 static hank_timer ask_here(int64_t due, hank_fn fn, void *arg)
 {
     hk_worker *w = hk_worker_self();
@@ -139,7 +145,7 @@ hank_timer hank_call_later(hank_ns delay, hank_fn fn, void *arg)
 
 hank_timer hank_call_at(hank_ns when, hank_fn fn, void *arg)
 {
-    return ask_here(when <= hk_os_now() ? 0 : when, fn, arg);
+    return ask_here(due_at(when), fn, arg);
 }
 
 hank_timer hank_call_into(hank_runtime *public, hank_ns when, hank_fn fn, void *arg)
@@ -148,7 +154,7 @@ hank_timer hank_call_into(hank_runtime *public, hank_ns when, hank_fn fn, void *
         return failed(-ESHUTDOWN);
     if (!public)
         return failed(-EINVAL);
-    return ask((hk_runtime *)(void *)public, when <= hk_os_now() ? 0 : when, fn, arg);
+    return ask((hk_runtime *)(void *)public, due_at(when), fn, arg);
 }
 
 /* --- taking it back -------------------------------------------------------------------------- */
