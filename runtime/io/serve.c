@@ -12,7 +12,6 @@
 #include "io/serve.h"
 
 #include <hank/group.h>
-#include <hank/inspect.h>
 #include <hank/scope.h>
 #include <hank/stream.h>
 #include <hank/task.h>
@@ -75,8 +74,7 @@ static int serve_one(hank_listener *l, hank_group *handlers, connection *c)
 
 int hank_serve(hank_listener *l, int (*handler)(hank_stream *s, void *arg), void *arg)
 {
-    hank_stats stats;
-    int rc = handler ? hank_get_stats(&stats) : -EINVAL; /* -EPERM outside a task */
+    int rc = handler ? hk_runtime_in_a_task() : -EINVAL;
     if (rc < 0)
         return rc;
     hank_group handlers = {.flags = HANK_KEEP_GOING | HANK_ALWAYS_START}; /* they own a stream */

@@ -26,6 +26,7 @@
 #include "io/served.h"
 #include "io/socket.h"
 #include "sched/park.h"
+#include "sched/runtime.h"
 
 enum { ACCEPTORS_MAX = 1024, NS_PER_MS = 1000 * 1000 };
 
@@ -373,8 +374,7 @@ static void drain(hank_server *v)
 
 int hank_server_run(hank_server *v, int (*handler)(hank_stream *s, void *arg), void *arg)
 {
-    hank_stats stats;
-    int rc = handler ? hank_get_stats(&stats) : -EINVAL; /* -EPERM outside a task */
+    int rc = handler ? hk_runtime_in_a_task() : -EINVAL;
     if (rc == 0)
         rc = begin(v);
     if (rc != 0)

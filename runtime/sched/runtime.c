@@ -309,6 +309,12 @@ static hk_runtime *current(void)
     return w ? w->runtime : NULL;
 }
 
+int hk_runtime_in_a_task(void)
+{
+    hk_worker *w = hk_worker_self();
+    return w && w->current ? 0 : hk_not_in_a_task();
+}
+
 hk_reactor *hk_runtime_reactor(void)
 {
     hk_worker *w = hk_worker_self();

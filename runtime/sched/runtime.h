@@ -100,6 +100,9 @@ typedef struct hk_runtime {
 } hk_runtime;
 
 /* --- for io/, which starts what it needs on first use ---------------------------------------- */
+/* For what needs a task: 0 in one; -EPERM outside, -ESHUTDOWN in a forked child. */
+int hk_runtime_in_a_task(void);
+
 
 /* The current worker's reactor, NULL on a thread that is no worker. */
 hk_reactor *hk_runtime_reactor(void);
