@@ -119,10 +119,11 @@ static bool is_round_over(const hk_worker *w)
 HK_UNWATCHED static void expect_next(hk_worker *w)
 {
     uint64_t first, n = hk_ring_length(&w->ring, &first);
-    if (w->cold > 0)
-        w->cold--;
-    else if (n < COLD_LENGTH)
+    if (w->cold > n) /* some were run by a loop, or stolen */
+        w->cold = (uint32_t)n;
+    if (w->cold == 0 && n < COLD_LENGTH)
         return;
+    w->cold -= w->cold > 0;
     if (n > 2)
         hk_task_expect(hk_ring_peek(&w->ring, first + 2));
     if (n > 1)

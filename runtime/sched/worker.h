@@ -55,9 +55,9 @@ typedef struct hk_worker {
     struct hk_runtime *runtime;
     int budget;
     uint32_t turns_left; /* of this round */
-    uint32_t cold;       /* of the tasks in the ring: so many have come from a poll */
-    bool alone;   /* the only worker: nobody to publish to */
-    bool watched; /* each task that it spawns has an hk_extra */
+    uint32_t cold;       /* of the tasks in the ring so many, at most, have come from a poll */
+    bool alone;          /* the only worker: nobody to publish to */
+    bool watched;        /* each task that it spawns has an hk_extra */
 
     /* what the next context has to finish for the one before it (worker.c) */
     struct hk_task *left_task;
