@@ -282,10 +282,9 @@ int hk_os_poll(struct pollfd *fds, unsigned n, int64_t timeout_ns)
 
 void hk_os_nap(const int *fds, unsigned n, int64_t ns)
 {
-    enum { NAP_FDS = 8 };
-    struct pollfd each[NAP_FDS];
+    struct pollfd each[HK_NAP_FDS_MAX];
     struct timespec timeout = to_timespec(ns);
-    for (unsigned i = 0; i < n && i < NAP_FDS; i++)
+    for (unsigned i = 0; i < n && i < HK_NAP_FDS_MAX; i++)
         each[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     (void)ppoll(each, n, &timeout, NULL); /* waking early is harmless to every caller */
 }

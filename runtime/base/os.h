@@ -33,7 +33,8 @@ struct mmsghdr;
 /* Time: nanoseconds on the monotonic clock. */
 int64_t hk_os_now(void);
 void hk_os_sleep(int64_t ns);
-void hk_os_nap(const int *fds, unsigned n, int64_t ns); /* or until one of them, 8, is readable */
+enum { HK_NAP_FDS_MAX = 8 };
+void hk_os_nap(const int *fds, unsigned n, int64_t ns); /* or until one of them is readable */
 void hk_os_yield(void); /* let another thread have this CPU */
 
 /* Memory. */

@@ -39,16 +39,23 @@ enum {
     ALERT_NS = 1000 * 1000 * 1000, /* after one that stood still so long */
     CROWDED_NS = 50 * 1000 * 1000, /* without a rest, while others have one */
     QUIET_NAPS = 3,                /* looks at a sleeping runtime before the monitor sleeps too */
-    HELD_UP_MAX = 8,               /* reactors it can nap at */
 };
 
-/* ns     how long, unless something happens
- * fds    the reactors of those who are held up */
+/* ns        how long, unless something happens
+ * alert_ns  how much longer one that is held up is expected
+ * fds       the reactors of those who are */
 typedef struct nap {
-    int64_t ns;
+    int64_t ns, alert_ns;
     unsigned n;
-    int fds[HELD_UP_MAX];
+    int fds[HK_NAP_FDS_MAX];
 } nap;
+
+/* While nothing is wrong. */
+static void nap_calmly(nap *next)
+{
+    next->ns = NAP_NS;
+    next->n = 0;
+}
 
 /* Everybody sleeps? */
 static bool all_sleep(hk_runtime *rt)
@@ -86,11 +93,11 @@ static int help(hk_runtime *rt, hk_worker *w)
     return n;
 }
 
-/* One look at everybody, so long after the last. `last` is the nap before, then the next one. */
-static void look(hk_runtime *rt, int64_t napped, nap *last)
+/* One look at everybody, so long after the last: decides on the next nap. */
+static void look(hk_runtime *rt, int64_t napped, nap *next)
 {
-    bool busy = false, forgotten = false, early = napped < last->ns;
-    *last = (nap){.ns = NAP_NS};
+    bool busy = false, forgotten = false, early = napped < next->ns;
+    nap_calmly(next);
     for (unsigned i = 0; i < rt->n; i++) {
         hk_worker *w = &rt->workers[i];
         uint64_t beat = hk_load_relaxed(&w->beat); /* compared with itself only */
@@ -104,20 +111,20 @@ static void look(hk_runtime *rt, int64_t napped, nap *last)
         if (held_up && (somebody_is_free(rt) || w->stood_ns > LONG_NS)) {
             busy = true;
             /* Woken for nothing: another thread asks that reactor just now. Once is enough. */
-            if ((help(rt, w) > 0 || !early) && last->n < HELD_UP_MAX)
-                last->fds[last->n++] = w->reactor.backend_fd;
+            if ((help(rt, w) > 0 || !early) && next->n < HK_NAP_FDS_MAX)
+                next->fds[next->n++] = w->reactor.backend_fd;
         }
         if (w->stood_ns > LONG_NS)
-            rt->monitor_alert_ns = ALERT_NS;
+            next->alert_ns = ALERT_NS;
         if (w->crowded_ns > CROWDED_NS)
             shed(rt, w);
     }
     if (forgotten) /* or its owner is just about to take it */
         hk_idle_notify(rt);
-    if (rt->monitor_alert_ns > 0)
-        rt->monitor_alert_ns -= napped;
-    if (busy || rt->monitor_alert_ns > 0)
-        last->ns = SHORT_NAP_NS;
+    if (next->alert_ns > 0)
+        next->alert_ns -= napped;
+    if (busy || next->alert_ns > 0)
+        next->ns = SHORT_NAP_NS;
 }
 
 static bool stopped(hk_runtime *rt)
@@ -153,7 +160,7 @@ static void *monitor_main(void *arg)
         if (quiet == 0)
             look(rt, now - looked_at, &next);
         else
-            next = (nap){.ns = NAP_NS};
+            nap_calmly(&next);
         looked_at = now;
         if (quiet > QUIET_NAPS) {
             sleep_deeply(rt);

@@ -71,8 +71,7 @@ typedef struct hk_runtime {
 
     pthread_t monitor;
     HK_ATOMIC(uint32_t) monitor_word;
-    int64_t monitor_alert_ns; /* the monitor's own, and the next */
-    hk_ready monitor_ready[HK_READY_MAX];
+    hk_ready monitor_ready[HK_READY_MAX]; /* the monitor's own */
 
     hank_task main;
     unsigned stop_reasons;
@@ -100,9 +99,9 @@ typedef struct hk_runtime {
 } hk_runtime;
 
 /* --- for io/, which starts what it needs on first use ---------------------------------------- */
+
 /* For what needs a task: 0 in one; -EPERM outside, -ESHUTDOWN in a forked child. */
 int hk_runtime_in_a_task(void);
-
 
 /* The current worker's reactor, NULL on a thread that is no worker. */
 hk_reactor *hk_runtime_reactor(void);
