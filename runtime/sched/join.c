@@ -70,7 +70,7 @@ static void decide(hk_join *j, hk_task *child, int result)
 void hk_join_arrive(hk_join *j, hk_task *child, int result)
 {
     if (HK_UNLIKELY(j->mode == HK_JOIN_LOOK)) {
-        hk_look_arrive(hk_container_of(j, hk_look, j), child, result);
+        hk_look_arrive(hk_watch_of(j), result);
         return;
     }
     decide(j, child, result);

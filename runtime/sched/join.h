@@ -41,23 +41,25 @@ typedef enum hk_join_mode {
 
 enum { HK_JOIN_MAX = 1000 * 1000 }; /* children in one join; `left` has room for 16 million */
 
-/* sleeper, tasks, n, mode  constant
+/* mode    constant, and first: what stands in a join word may be an hk_watch instead, which begins
+ *         with it too (look.h)
+ * sleeper, tasks, n  constant
  * word    parent and children, RMW
  * first   children, CAS: the first that decided the join; its result is in first_result
  * rest    the parent: tasks from here on were called, and need nothing more
  * stop    the parent: the first stop that came before the join was decided
  * shown   the parent, or a child nested above it: are we in every child's join yet? */
 typedef struct hk_join {
+    uint8_t mode;
+    bool shown;
+    int first_result;
     HK_ATOMIC(uint64_t) word;
     hk_sleeper *sleeper;
     const hank_task *tasks;
     size_t n;
     size_t rest;
     HK_ATOMIC(struct hk_task *) first;
-    int first_result;
     int stop;
-    uint8_t mode;
-    bool shown;
 } hk_join;
 
 /* Wait until all n children in j->tasks have ended; children that have not started and are at hand

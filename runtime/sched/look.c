@@ -23,8 +23,8 @@ static bool has_failed(int result)
 /* Called with the lock held. */
 static void count_ended(hk_look *l, size_t index, int result)
 {
-    if (l->order)
-        l->order[l->ended] = (uint32_t)index;
+    if (l->watches)
+        l->watches[l->ended].nth = (uint32_t)index;
     l->ended++;
     l->failed += has_failed(result);
 }
@@ -54,20 +54,34 @@ void hk_look_tell(hk_look *l)
         hk_wake_claimed(waiter.sleeper);
 }
 
-void hk_look_arrive(hk_look *l, hk_task *child, int result)
+/* Called with the lock held: a child that was watched has ended, or counts as such. */
+static void count_watched_ended(hk_look *l, const hk_watch *watch, int result)
 {
-    size_t index = child->index;
-    hk_lock_take(&l->lock, HK_RANK_SYNC);
-    count_ended(l, index, result);
+    count_ended(l, l->watches ? (size_t)(watch - l->watches) : 0, result);
     l->watched--;
+}
+
+void hk_look_arrive(hk_watch *watch, int result)
+{
+    hk_look *l = watch->look;
+    hk_lock_take(&l->lock, HK_RANK_SYNC);
+    count_watched_ended(l, watch, result);
     hk_look_tell(l);
 }
 
 /* --- the owner's side ------------------------------------------------------------------------ */
 
-void hk_look_begin(hk_look *l, uint32_t *order)
+void hk_look_begin(hk_look *l, hk_watch *watches, size_t n)
 {
-    *l = (hk_look){.j = {.mode = HK_JOIN_LOOK}, .order = order};
+    const hk_watch watch = {.mode = HK_JOIN_LOOK, .look = l};
+    *l = (hk_look){.watches = watches, .shared = watch};
+    for (size_t i = 0; i < n; i++)
+        watches[i] = watch;
+}
+
+static hk_watch *watch_at(hk_look *l, size_t index)
+{
+    return l->watches ? &l->watches[index] : &l->shared;
 }
 
 /* `change` children more, or fewer, that we wait for; those that have ended go to count_ended. */
@@ -76,6 +90,11 @@ static void count_watched(hk_look *l, int change)
     hk_lock_take(&l->lock, HK_RANK_SYNC);
     l->watched += (size_t)change;
     hk_lock_drop(&l->lock);
+}
+
+static struct hk_join *in_word(hk_watch *watch)
+{
+    return (struct hk_join *)(void *)watch;
 }
 
 static void add_ended(hk_look *l, size_t index, int result)
@@ -92,39 +111,39 @@ int hk_look_add(hk_look *l, hank_task task, size_t index)
     struct hk_join *now = c ? hk_load_acquire(&c->join) : HK_JOIN_NONE; /* [task:done] acquire */
     if (c && now == HK_JOIN_NONE) {
         c->home = HK_HOME_NONE; /* a call would not find us in its join word */
-        c->index = index;       /* published by the CAS */
+        c->index = index;
         count_watched(l, 1);
-        if (hk_cas_acqrel(&c->join, &now, &l->j)) /* [task:join] */
+        if (hk_cas_acqrel(&c->join, &now, in_word(watch_at(l, index)))) /* [task:join] */
             return 0;
         count_watched(l, -1);
     }
     if (c && now != HK_JOIN_DONE)
         return -EBUSY;
     if (c)
-        c->index = index; /* nobody else reads it any more */
+        c->index = index;
     add_ended(l, index, c ? c->result : error);
     return 0;
 }
 
 /* Out of c's join word. False: it is not in there, or no more. */
-static bool take_out(hk_look *l, hk_task *c)
+static bool take_out(hk_watch *watch, hk_task *c)
 {
-    struct hk_join *expected = &l->j;
+    struct hk_join *expected = in_word(watch);
     return hk_cas_acqrel(&c->join, &expected, HK_JOIN_NONE); /* [task:join] */
 }
 
-void hk_look_leave(hk_look *l, hank_task task)
+static void leave(hk_look *l, hank_task task, size_t index)
 {
     int error;
     hk_task *c = hk_task_child(hk_worker_self()->current, task, &error);
-    if (c && take_out(l, c))
+    if (c && take_out(watch_at(l, index), c))
         count_watched(l, -1);
 }
 
 void hk_look_end(hk_look *l, const hank_task *tasks, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        hk_look_leave(l, tasks[i]);
+        leave(l, tasks[i], i);
     (void)hk_look_wait(l, HK_LOOK_ALL, HK_WAITING_FIRMLY, HK_FOREVER); /* nothing can stop it */
 }
 
@@ -134,12 +153,12 @@ void hk_look_forget(hk_task *c)
     if (j == HK_JOIN_NONE || j == HK_JOIN_DONE || j == HK_JOIN_CALLED || j == HK_JOIN_DETACHED ||
         j->mode != HK_JOIN_LOOK)
         return;
-    hk_look *l = hk_container_of(j, hk_look, j);
-    if (!take_out(l, c))
+    hk_watch *watch = hk_watch_of(j);
+    hk_look *l = watch->look;
+    if (!take_out(watch, c))
         return;
     hk_lock_take(&l->lock, HK_RANK_SYNC);
-    count_ended(l, c->index, 0);
-    l->watched--;
+    count_watched_ended(l, watch, 0);
     hk_lock_drop(&l->lock);
 }
 
@@ -172,7 +191,7 @@ bool hk_look_take(hk_look *l, size_t *ret_index)
     hk_lock_take(&l->lock, HK_RANK_SYNC);
     bool there = l->taken < l->ended;
     if (there)
-        *ret_index = l->order[l->taken++];
+        *ret_index = l->watches[l->taken++].nth;
     hk_lock_drop(&l->lock);
     return there;
 }
@@ -216,7 +235,7 @@ int hank_wait_n(const hank_task *tasks, size_t n, hank_until until, bool *ret_do
     int rc = until >= HANK_FIRST_DONE && until <= HANK_ALL_DONE ? check(n) : -EINVAL;
     if (rc < 0)
         return rc;
-    hk_look_begin(&l, NULL);
+    hk_look_begin(&l, NULL, 0);
     rc = add_all(&l, tasks, n);
     if (rc < 0)
         return rc;
@@ -258,15 +277,15 @@ int hank_completions_begin(hank_completions *public, const hank_task *tasks, siz
     int rc = check(n > 0 ? n : 1); /* of no tasks is fine: it has come to its end */
     if (rc < 0)
         return rc;
-    uint32_t *order = hk_alloc(n * sizeof *order);
-    if (!order)
+    hk_watch *watches = hk_alloc(n * sizeof *watches);
+    if (!watches)
         return -ENOMEM;
-    hk_look_begin(&c->look, order);
+    hk_look_begin(&c->look, watches, n);
     c->tasks = tasks;
     c->n = n;
     rc = add_all(&c->look, tasks, n);
     if (rc < 0) {
-        hk_free(order, n * sizeof *order);
+        hk_free(watches, n * sizeof *watches);
         return rc;
     }
     hk_scope_begin_look(&c->scope);
@@ -291,7 +310,7 @@ void hank_completions_end(hank_completions *public)
     completions *c = of(public);
     hk_scope_end_look(&c->scope);
     hk_look_end(&c->look, c->tasks, c->n);
-    hk_free(c->look.order, c->n * sizeof *c->look.order);
+    hk_free(c->look.watches, c->n * sizeof *c->look.watches);
 }
 
 /* --- looking without waiting ----------------------------------------------------------------- */

@@ -12,14 +12,14 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
-/* tasks, order  room for n; the first `started` tasks are set
+/* tasks, watches  room for n; the first `started` tasks are set
  * winner        the index of the first that succeeded, n if none has */
 typedef struct race {
     const hank_attempt *attempts;
     const hank_stagger *how;
     size_t n, started, failed, winner;
     hank_task *tasks;
-    uint32_t *order;
+    hk_watch *watches;
     int last_failure;
     hk_look look;
 } race;
@@ -117,13 +117,13 @@ ssize_t hank_race_staggered(const hank_attempt *attempts, size_t n, const hank_s
     int rc = check(attempts, n);
     if (rc < 0)
         return rc;
-    size_t bytes = n * (sizeof(hank_task) + sizeof(uint32_t));
+    size_t bytes = n * (sizeof(hank_task) + sizeof(hk_watch));
     race r = {.attempts = attempts, .how = how ? how : &defaults, .n = n, .winner = n};
     r.tasks = hk_alloc(bytes);
     if (!r.tasks)
         return -ENOMEM;
-    r.order = (uint32_t *)(void *)(r.tasks + n);
-    hk_look_begin(&r.look, r.order);
+    r.watches = (hk_watch *)(void *)(r.tasks + n);
+    hk_look_begin(&r.look, r.watches, n);
     while (rc == 0 && r.winner == n && r.failed < n)
         rc = step(&r);
     finish(&r, ret_results);

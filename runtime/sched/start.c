@@ -54,7 +54,7 @@ static int start_child(hk_start *s, hk_spawn *how, hank_task *ret_task)
     if (!t)
         return -ENOMEM;
     *ret_task = hk_task_register(t);
-    hk_look_begin(&s->look, NULL);
+    hk_look_begin(&s->look, NULL, 0);
     (void)hk_look_add(&s->look, *ret_task, 0); /* new: nobody else watches it */
     if (how->eager)
         hk_worker_start_now(w, t);

@@ -112,7 +112,7 @@ typedef struct hk_task {
     struct hk_join *joining;
     union {
         struct hk_group *group; /* of a member */
-        size_t index;           /* of a child: where in a look; its parent's, then the finisher's */
+        size_t index;           /* of a child: where in its parent's last look */
     };
 
     hk_sleeper sleeper;

@@ -58,6 +58,7 @@ typedef struct mc_location {
     mc_message *stores[MC_STORES_MAX];
     mc_message *token; /* of a parker */
     bool has_token;
+    bool is_reborn; /* allocated again: its first value is not known before its first access */
 } mc_location;
 
 typedef enum mc_kind {

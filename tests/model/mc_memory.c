@@ -107,7 +107,7 @@ static void begin_history(mc_location *l, uint32_t stamp)
     l->count = 1;
     l->seqcst = 0;
     l->token = NULL;
-    l->has_token = false;
+    l->has_token = l->is_reborn = false;
 }
 
 void mc_memory_reset(void)
@@ -121,8 +121,10 @@ void mc_memory_forget(const char *from, size_t bytes)
     for (int i = 0; i < locations_n; i++) {
         mc_location *l = &locations[i];
         const char *address = l->address;
-        if (address >= from && address < from + bytes)
+        if (address >= from && address < from + bytes) {
             begin_history(l, l->stores[l->count - 1]->stamp + GAP);
+            l->is_reborn = true;
+        }
     }
 }
 
@@ -132,8 +134,12 @@ int mc_location_of(const void *p, size_t size)
     for (; table[i].execution == execution; i = (i + 1) & (SLOTS - 1)) {
         if (table[i].address != p)
             continue;
-        if (locations[table[i].location].size != size)
+        mc_location *l = &locations[table[i].location];
+        if (l->size != size)
             mc_fail("one address, two sizes: %p", p);
+        if (l->is_reborn) /* whoever allocated it has given it its first value since, plainly */
+            l->stores[0]->value = bits_at(p, size);
+        l->is_reborn = false;
         return table[i].location;
     }
     if (locations_n == MC_LOCATIONS_MAX)

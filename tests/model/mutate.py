@@ -28,7 +28,7 @@ PROGRAMS = {
     "deque": ["sched/deque.c"],
     "ring": [],
     "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
-    "join": ["sched/join.c"],
+    "join": ["base/lock.c", "sched/join.c", "sched/look.c"],
     "sync": ["base/lock.c", "sync/barrier.c", "sync/mutex.c", "sync/once.c", "sync/sem.c",
              "sync/waitq.c"],
     "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],

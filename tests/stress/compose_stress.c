@@ -77,6 +77,18 @@ static void look_at_them(intptr_t crew, unsigned *dice)
     (void)hank_gather_n(tasks, MANY, NULL); /* what a stop left: it uses our jobs */
 }
 
+static void start_others(intptr_t crew, unsigned *dice)
+{
+    job jobs[MANY];
+    hank_task tasks[MANY];
+    for (int i = 0; i < MANY; i++) {
+        jobs[i] = (job){crew, (int)(rand_r(dice) % 2), i, -1};
+        tasks[i] = hank_spawn(work, &jobs[i]);
+    }
+    (void)hank_wait_n(tasks, MANY, HANK_FIRST_DONE, NULL); /* with other indices than before */
+    (void)hank_gather_n(tasks, MANY, NULL);
+}
+
 static void watch_them_run(intptr_t crew, unsigned *dice)
 {
     job jobs[MANY];
@@ -87,12 +99,22 @@ static void watch_them_run(intptr_t crew, unsigned *dice)
         tasks[i] = hank_spawn(work, &jobs[i]);
     }
     EXPECT(hank_completions_begin(&c, tasks, MANY) == 0);
-    for (int n = 0; n < MANY / 2; n++) {
-        ssize_t i = hank_completions_next(&c);
-        EXPECT(i >= 0 || is_stop((int)i));
+    ssize_t i = 0;
+    unsigned told = 0;
+    for (int n = 0; n < MANY / 2 && i >= 0; n++) {
+        i = hank_completions_next(&c);
+        EXPECT(i >= 0 ? !(told >> i & 1) : is_stop((int)i));
+        told |= i >= 0 ? 1U << i : 0;
     }
-    if (rand_r(dice) % 2)
+    if (rand_r(dice) % 2) {
         (void)hank_gather_n(tasks, MANY, NULL); /* out of the look, some of them */
+        start_others(crew, dice);               /* in their slots */
+        while ((i = hank_completions_next(&c)) >= 0) {
+            EXPECT(!(told >> i & 1));
+            told |= 1U << i;
+        }
+        EXPECT(i == -ENOENT ? told == (1U << MANY) - 1 : is_stop((int)i));
+    }
     hank_completions_end(&c);
     (void)hank_gather_n(tasks, MANY, NULL);
 }
