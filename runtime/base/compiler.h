@@ -46,6 +46,14 @@
 #define HK_THREAD_LOCAL __attribute__((tls_model("initial-exec"))) _Thread_local
 #endif
 
+/* result = the pointer in thread-local storage that the linker calls `symbol`, read here and now:
+ * in assembly, or a compiler would remember where it is across a switch to another thread;
+ * volatile, or it would remember the pointer. Where there is no such assembly, accessors do. */
+#if defined(__x86_64__) && defined(__LP64__) && !HK_SIM
+#define HK_READ_THREAD_POINTER(result, symbol)                                                     \
+    __asm__ volatile("movq " symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(result))
+#endif
+
 /* Have it at hand soon, to be written. Any address will do, also one where nothing is. */
 #define HK_PREFETCH(address) __builtin_prefetch((address), 1)
 

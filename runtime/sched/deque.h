@@ -23,6 +23,7 @@
 #ifndef HK_SCHED_DEQUE_H
 #define HK_SCHED_DEQUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -86,6 +87,17 @@ HK_MUST_CHECK static inline int hk_deque_push(hk_deque *d, struct hk_task *task)
     /* [deque:publish] release: a thief that sees the new bottom sees slot, array and task. */
     hk_store_release(&d->bottom, bottom + 1);
     return 0;
+}
+
+/* The owner: is `task` among the `depth` youngest? It may be stolen yet. */
+static inline bool hk_deque_is_near_end(hk_deque *d, const struct hk_task *task, unsigned depth)
+{
+    uint64_t bottom = hk_load_relaxed(&d->bottom);  /* own */
+    hk_deque_array *a = hk_load_relaxed(&d->array); /* own */
+    for (unsigned i = 1; i <= depth && (int64_t)(bottom - i - d->passed) >= 0; i++)
+        if (hk_load_relaxed(&a->slots[(bottom - i) & a->mask]) == task) /* own writes */
+            return true;
+    return false;
 }
 
 /* The owner. The youngest, or NULL. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "sched/child.h"
 #include "sched/fork.h"
 #include "sched/park.h"
 #include "sched/runtime.h"

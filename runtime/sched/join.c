@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "sched/child.h"
 #include "sched/look.h"
 #include "sched/park.h"
 #include "sched/scope.h"

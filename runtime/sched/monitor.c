@@ -85,7 +85,7 @@ static int help(hk_runtime *rt, hk_worker *w)
     for (int i = 0; i < n; i++)
         if (hk_ticket_claim(ready[i].ticket, ready[i].result))
             hk_wake_claimed(ready[i].ticket.sleeper);
-    hk_task *t = hk_worker_take_lifo(w);
+    hk_task *t = w->alone ? NULL : hk_worker_take_lifo(w); /* else there is nobody to take it */
     if (t)
         hk_runtime_push(rt, t);
     hk_store_relaxed(&w->hurry, true); /* a hint: read at its next checkpoint */

@@ -74,6 +74,17 @@ static void wait_as_task(hk_task *t, hk_ticket ticket, int64_t deadline)
     (void)hk_timers_remove(&timer);
 }
 
+/* False: nothing stops it now, and who stops those beneath it from here on finds it. */
+static bool may_be_stopped(hk_sleeper *s)
+{
+    if (s->kind != HK_SLEEPER_TASK)
+        return true;
+    if (HK_LIKELY(hk_task_is_free(hk_task_of(s))))
+        return false;
+    hk_scope_show_chain(s);
+    return !hk_task_goes_on(hk_task_of(s));
+}
+
 int hk_park(hk_waiter *w, int64_t deadline, const char *why)
 {
     hk_sleeper *s = w->ticket.sleeper;
@@ -81,8 +92,7 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
     int64_t until = deadline;
     hk_store_relaxed(&s->why, why); /* for dumps */
     bool is_task = s->kind == HK_SLEEPER_TASK;
-    if (stoppable && !(is_task && hk_task_is_free(hk_task_of(s)))) {
-        hk_scope_show_chain(s);
+    if (stoppable && may_be_stopped(s)) {
         int stop = hk_scope_stop_reason(s, is_task ? hk_worker_self()->clock : HK_NOW);
         if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop)) {
             if (is_task)
@@ -153,9 +163,9 @@ int hk_stop_reason(void)
 
 /* By the worker's clock, which is at most one round of dispatches old: a wait that is too early by
  * that sets its timer, and a task that never waits is dispatched anew when its budget is spent. */
-static int task_stop_reason(hk_worker *w, hk_task *t)
+static inline int task_stop_reason(hk_worker *w, hk_task *t)
 {
-    return HK_LIKELY(hk_task_is_free(t)) ? 0 : hk_scope_stop_reason(&t->sleeper, w->clock);
+    return HK_LIKELY(hk_task_goes_on(t)) ? 0 : hk_scope_stop_reason(&t->sleeper, w->clock);
 }
 
 int hk_checkpoint(void)

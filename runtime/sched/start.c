@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "sched/child.h"
 #include "sched/extra.h"
 #include "sched/group.h"
 #include "sched/look.h"

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "fiber/stack.h"
+#include "sched/child.h"
 #include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/fork.h"
@@ -109,10 +110,15 @@ static inline void retire(hk_task *t)
     hk_store_release(&t->control, next ? next : UINT64_C(1) << 32);
 }
 
-void hk_task_free(hk_worker *w, hk_task *t)
+static inline void give_slot(hk_worker *w, hk_task *t)
 {
     retire(t);
     hk_slab_put(&hk_task_slab, &w->tasks, t);
+}
+
+void hk_task_free(hk_worker *w, hk_task *t)
+{
+    give_slot(w, t);
 }
 
 void hk_task_free_shared(hk_task *t)
@@ -187,6 +193,12 @@ static hank_task spawn_child(hk_worker *w, const hk_spawn *how)
     return handle;
 }
 
+/* There may be something to inherit. Apart, as the usual case needs no frame for that. */
+HK_NOINLINE static hank_task spawn_heir(hk_worker *w, hank_fn fn, void *arg, const void *site)
+{
+    return spawn_child(w, &(hk_spawn){.fn = fn, .arg = arg, .site = site});
+}
+
 hank_task hank_spawn(hank_fn fn, void *arg)
 {
     hk_worker *w = hk_worker_self();
@@ -194,8 +206,8 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(hk_not_in_a_task());
     if (HK_UNLIKELY(!fn))
         return failed(-EINVAL);
-    if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA))) /* there may be some to inherit */
-        return spawn_child(w, &(hk_spawn){.fn = fn, .arg = arg, .site = HK_CALL_SITE()});
+    if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA)))
+        return spawn_heir(w, fn, arg, HK_CALL_SITE());
     hk_task *t = take_slot(w, fn, arg, w->current);
     hk_task_set_site(t, HK_CALL_SITE());
     return start_child(w, t);
@@ -244,7 +256,7 @@ void hk_task_report(hk_task *t, int result)
 }
 
 /* The children that were not awaited end first; if their parent failed they are cancelled. */
-static void settle(hk_task *t, int result)
+static void end_children(hk_task *t, int result)
 {
     hank_task batch[SETTLE_BATCH];
     if (result < 0)
@@ -267,31 +279,23 @@ static void settle(hk_task *t, int result)
     }
 }
 
-/* Cancelled before it began, and nobody would miss what it was given. */
-static bool is_moot(hk_task *t)
+bool hk_task_is_moot(hk_task *t)
 {
-    bool cancelled =
-        hk_load_relaxed(&t->control) & HK_TASK_CANCELLED; /* a late one is seen later */
-    return HK_UNLIKELY(cancelled) &&
-           !(hk_task_has(t, HK_TRAIT_MEMBER) && t->group->flags & HANK_ALWAYS_START);
+    return !(hk_task_has(t, HK_TRAIT_MEMBER) && t->group->flags & HANK_ALWAYS_START);
 }
 
-int hk_task_body(hk_task *t)
+void hk_task_settle(hk_task *t, int result)
 {
-    int result = is_moot(t) ? -ECANCELED : t->fn(t->arg);
-    if (hk_task_has(t, HK_TRAIT_PARENT)) {
-        if (HK_UNLIKELY(hk_worker_self() == NULL))
-            hk_panic("a task returned in a forked child, where nothing awaits it: use _exit()");
-        if (HK_UNLIKELY(t->scopes != NULL))
-            hk_scope_left_open(t->scopes);
-        if (HK_UNLIKELY(!hk_list_empty(&t->children)))
-            settle(t, result);
-    }
-    if (HK_UNLIKELY(hk_task_has(t, HK_TRAIT_EXTRA))) {
+    if (HK_UNLIKELY(hk_worker_self() == NULL))
+        hk_panic("a task returned in a forked child, where nothing awaits it: use _exit()");
+    if (HK_UNLIKELY(t->scopes != NULL))
+        hk_scope_left_open(t->scopes);
+    if (!hk_list_empty(&t->children))
+        end_children(t, result);
+    if (hk_task_has(t, HK_TRAIT_EXTRA)) {
         hk_envelope_drop(t, result);
         hk_extra_end(t, result);
     }
-    return result;
 }
 
 void hk_task_finish(hk_worker *w, hk_task *t, int result)
@@ -324,30 +328,48 @@ static int why_no_slot(hank_task handle)
     return handle.generation_ ? handle.error_ : -ESTALE;
 }
 
-hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error)
+static bool is_current(hk_task *t, hank_task handle)
+{
+    /* Relaxed: the owner's own doing; others only ask. */
+    return HK_GENERATION(hk_load_relaxed(&t->control)) == handle.generation_;
+}
+
+/* The task behind `handle` if it is a child of `parent`'s; else NULL. */
+static inline hk_task *child_behind(hk_task *parent, hank_task handle)
 {
     hk_task *c = handle.slot_;
-    if (!c) {
-        *ret_error = why_no_slot(handle);
-        return NULL;
-    }
-    uint64_t control = hk_load_relaxed(&c->control); /* the owner's own doing; others only ask */
-    *ret_error = 0;
-    if (HK_GENERATION(control) != handle.generation_)
-        *ret_error = -ESTALE;
-    else if (c == parent)
-        *ret_error = -EDEADLK;
-    else if (hk_load_relaxed(&c->parent) != parent) /* another's may change meanwhile */
-        *ret_error = -EPERM;
-    return *ret_error ? NULL : c;
+    bool is = c && is_current(c, handle) && hk_load_relaxed(&c->parent) == parent; /* as above */
+    return is ? c : NULL;
+}
+
+static int why_no_child(hk_task *parent, hank_task handle)
+{
+    hk_task *c = handle.slot_;
+    if (!c)
+        return why_no_slot(handle);
+    if (!is_current(c, handle))
+        return -ESTALE;
+    return c == parent ? -EDEADLK : -EPERM;
+}
+
+hk_task *hk_task_child(hk_task *parent, hank_task handle, int *ret_error)
+{
+    hk_task *c = child_behind(parent, handle);
+    *ret_error = c ? 0 : why_no_child(parent, handle);
+    return c;
+}
+
+static inline int collect(hk_worker *w, hk_task *child)
+{
+    int result = child->result;
+    hk_list_remove(&child->siblings);
+    give_slot(w, child);
+    return result;
 }
 
 int hk_task_collect(hk_worker *w, hk_task *child)
 {
-    int result = child->result;
-    hk_list_remove(&child->siblings);
-    hk_task_free(w, child);
-    return result;
+    return collect(w, child);
 }
 
 /* A child that was stopped because we were says -ECANCELED; what we say is why we were. */
@@ -375,16 +397,22 @@ HK_COLD static int await_outside(hank_task handle)
     return hk_guest_await(handle);
 }
 
+/* What is no child of the caller's may be a guest. */
+HK_COLD static int await_another(hk_task *me, hank_task handle)
+{
+    int error = why_no_child(me, handle);
+    return error == -EPERM ? hk_guest_await(handle) : error;
+}
+
 int hank_await(hank_task handle)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
         return await_outside(handle);
-    int error;
     hk_task *me = w->current;
-    hk_task *c = hk_task_child(me, handle, &error);
+    hk_task *c = child_behind(me, handle);
     if (HK_UNLIKELY(!c))
-        return error == -EPERM ? hk_guest_await(handle) : error;
+        return await_another(me, handle);
     /* The usual case of divide and conquer: nobody took it, and nothing stops us. A child that is
      * called learns who stopped us by itself, when it first waits. */
     if (me->scopes == NULL && !(hk_load_relaxed(&me->control) & HK_TASK_CANCELLED) &&
@@ -394,7 +422,7 @@ int hank_await(hank_task handle)
     } else if (!hk_task_done(c)) {
         w = await_running(handle);
     }
-    return own_reason(me, hk_task_collect(w, c));
+    return own_reason(me, collect(w, c));
 }
 
 /* Wait for n children in one join and use their handles up. */

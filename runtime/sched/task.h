@@ -156,6 +156,16 @@ static inline bool hk_task_is_free(hk_task *t)
     return t->scopes == NULL && t->under == NULL && !hk_task_cancelled(t);
 }
 
+/* Nothing stops it now, nor those beneath it. False as above. */
+static inline bool hk_task_goes_on(hk_task *t)
+{
+    do {
+        if (t->scopes != NULL || hk_task_cancelled(t))
+            return false;
+    } while ((t = t->under) != NULL);
+    return true;
+}
+
 static inline bool hk_task_done(hk_task *t)
 {
     return hk_load_acquire(&t->join) == HK_JOIN_DONE; /* [task:done] acquire: sees the result */
@@ -216,9 +226,10 @@ void hk_task_free_shared(hk_task *t);
 /* Make the handles of a task that lives stale. */
 void hk_task_next_generation(hk_task *t);
 
-/* Run t's function and settle its children, on the calling stack; the result. The caller has set
- * it as current. Returns maybe on another worker. */
-int hk_task_body(hk_task *t);
+/* For hk_task_body, in child.h: t was cancelled before it began, and nobody would miss what it was
+ * given; t's function has returned, and not all that it began has ended. */
+bool hk_task_is_moot(hk_task *t);
+void hk_task_settle(hk_task *t, int result);
 
 /* The loop's way to end a task that nobody called: publish the result, wake who waits for it.
  * After this t may be gone. */

@@ -32,18 +32,15 @@ static void publish(hk_worker *w)
     hk_idle_notify(w->runtime);
 }
 
-/* Somebody who goes to sleep at this very moment may not see the new task, nor we him: that order
- * would cost every spawn a locked instruction. Nothing is lost, as w itself takes the task when it
- * comes to look, and nothing waits for long: the monitor wakes the sleeper (its `forgotten`). */
-void hk_worker_push_new(hk_worker *w, hk_task *t)
+void hk_worker_publish(hk_worker *w)
 {
-    t->home = (uint16_t)w->index;
-    if (HK_UNLIKELY(hk_deque_push(&w->deque, t) < 0)) {
-        hk_inbox_push(&w->runtime->inbox, t, t, 1); /* no memory to grow: slower, not lost */
-        publish(w);
-    } else if (!w->alone && HK_UNLIKELY(hk_idle_wants_work(&w->runtime->idle))) {
-        publish(w);
-    }
+    publish(w);
+}
+
+HK_COLD void hk_worker_push_overflow(hk_worker *w, hk_task *t)
+{
+    hk_inbox_push(&w->runtime->inbox, t, t, 1); /* no memory to grow: slower, not lost */
+    publish(w);
 }
 
 /* The ring is full: its older half goes to the inbox in one chain, and t behind it. */
@@ -66,7 +63,7 @@ HK_COLD static void overflow(hk_worker *w, hk_task *t)
 }
 
 /* Behind all that is ready here. Tells nobody. */
-static void queue(hk_worker *w, hk_task *t)
+static inline void queue(hk_worker *w, hk_task *t)
 {
     if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
         overflow(w, t);

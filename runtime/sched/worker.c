@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "sched/child.h"
 #include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/idle.h"
@@ -382,17 +383,18 @@ void hk_worker_main(hk_worker *w)
     hk_worker_set_self(NULL);
 }
 
-/* --- calling a child ----------------------------------------------------------------------- */
+/* --- what is unusual about a child --------------------------------------------------------- */
 
-/* `t` is not the newest: look a little further, and put back what is in front of it. */
-HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
+/* Puts back what is in front of it. */
+bool hk_worker_claim_further(hk_worker *w, hk_task *t, hk_task *newest)
 {
     hk_task *aside[CLAIM_DEPTH];
     int n = 0;
+    int depth = hk_deque_is_near_end(&w->deque, t, CLAIM_DEPTH - 1) ? CLAIM_DEPTH : 1;
     hk_task *found = newest;
     while (found != NULL && found != t) {
         aside[n++] = found;
-        found = n < CLAIM_DEPTH ? hk_worker_pop_new(w) : NULL;
+        found = n < depth ? hk_worker_pop_new(w) : NULL;
     }
     while (n > 0) {
         hk_task *back = aside[--n];
@@ -400,21 +402,6 @@ HK_COLD static bool claim_further(hk_worker *w, hk_task *t, hk_task *newest)
             hk_inbox_push(&w->runtime->inbox, back, back, 1);
     }
     return found == t;
-}
-
-bool hk_worker_claim(hk_worker *w, hk_task *t)
-{
-    if (t->home != w->index || !is_new(t))
-        return false;
-    /* Who asked for no size is promised half of the usual one. */
-    int size_class = hk_task_class(t);
-    size_t wanted =
-        size_class == w->stack_class ? w->usual_headroom : hk_stack_class_bytes(size_class);
-    size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
-    if (HK_UNLIKELY(left < wanted))
-        return false;
-    hk_task *newest = hk_worker_pop_new(w);
-    return HK_LIKELY(newest == t) || claim_further(w, t, newest);
 }
 
 void hk_worker_end_unbegun(hk_worker *w, hk_task *t)
@@ -425,27 +412,4 @@ void hk_worker_end_unbegun(hk_worker *w, hk_task *t)
     HK_DCHECK(hk_worker_self() == w);
     w->current = me;
     hk_task_finish(w, t, result);
-}
-
-int hk_worker_call(hk_worker *w, hk_task *t)
-{
-    hk_task *parent = w->current;
-    t->under = parent;
-    hk_store_relaxed(&t->join, HK_JOIN_CALLED); /* only this stack looks */
-    w->current = t;
-    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_STARTED); /* a hint */
-    int result = hk_task_body(t);
-    w = hk_worker_self();
-    w->current = parent;
-    hk_count(w->counters.ended);
-    t->under = NULL;
-    t->result = result;
-    if (HK_UNLIKELY(t->chain_shown)) {
-        t->chain_shown = false;
-        /* seq_cst like every write of it: see hk_scope_show_chain. */
-        hk_store_seqcst(&parent->nested, (hk_task *)NULL);
-    }
-    hk_store_relaxed(&t->phase, (uint8_t)HK_PHASE_DONE); /* a hint */
-    hk_store_relaxed(&t->join, HK_JOIN_DONE);            /* only this stack looks */
-    return result;
 }

@@ -95,9 +95,18 @@ typedef struct hk_worker {
     hk_reactor reactor;
 } hk_worker;
 
-/* The calling thread's worker, or NULL. A real call on purpose: a task may be on another thread
- * after any wait, so no compiler may keep what this returned, or the address it came from. */
+/* The calling thread's worker, or NULL. A task may be on another thread after any wait, so no
+ * compiler may keep what this returned, or the address it came from. */
+#if defined HK_READ_THREAD_POINTER && !defined HK_MODEL
+static inline hk_worker *hk_worker_self(void)
+{
+    hk_worker *w;
+    HK_READ_THREAD_POINTER(w, "hk_worker_here");
+    return w;
+}
+#else
 hk_worker *hk_worker_self(void);
+#endif
 void hk_worker_set_self(hk_worker *w);
 
 /* The owner counts: no other thread writes. */
@@ -109,8 +118,10 @@ void hk_worker_done(hk_worker *w);
 /* The body of a worker's thread: runs tasks until the runtime stops. */
 void hk_worker_main(hk_worker *w);
 
-/* Queue a task that has never run. */
-void hk_worker_push_new(hk_worker *w, struct hk_task *t);
+/* For hk_worker_push_new, in child.h: queue `t` though the deque cannot grow; tell the others that
+ * there is something to take. */
+void hk_worker_push_overflow(hk_worker *w, struct hk_task *t);
+void hk_worker_publish(hk_worker *w);
 
 /* Queue a woken task. `soon`: next, if the LIFO slot may be used. */
 void hk_worker_push_ready(hk_worker *w, struct hk_task *t, bool soon);
@@ -128,16 +139,12 @@ void hk_worker_start_now(hk_worker *w, struct hk_task *t);
 /* Let everything else that is ready have a turn. */
 void hk_worker_yield(hk_worker *w);
 
-/* Call a task that has not started and is owned by the caller, on the caller's stack. */
-int hk_worker_call(hk_worker *w, struct hk_task *t);
-
 /* End a task that was cancelled before it began, is in no queue and is the caller's, here and now:
  * nothing of it is called. The current task goes on. */
 void hk_worker_end_unbegun(hk_worker *w, struct hk_task *t);
 
-/* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, and
- * if the stack that is left will do for it. */
-bool hk_worker_claim(hk_worker *w, struct hk_task *t);
+/* For hk_worker_claim, in child.h: `newest`, just popped, is not `t`. Look a little further. */
+HK_COLD bool hk_worker_claim_further(hk_worker *w, struct hk_task *t, struct hk_task *newest);
 
 /* Ask w's own reactor, without waiting. The number of tasks queued. */
 int hk_worker_poll(hk_worker *w);
@@ -154,12 +161,17 @@ static inline struct hk_task *hk_worker_pop_woken(hk_worker *w)
     return w->alone ? hk_ring_pop_alone(&w->ring) : hk_ring_pop(&w->ring);
 }
 
-/* What is in w's LIFO slot; NULL: nothing. The owner, and the monitor in its place. */
+/* What is in w's LIFO slot; NULL: nothing. The owner, and the monitor in its place if it is not the
+ * only worker. */
 static inline struct hk_task *hk_worker_take_lifo(hk_worker *w)
 {
-    if (hk_load_relaxed(&w->lifo) == NULL) /* only the owner fills it; the monitor looks again */
+    struct hk_task *t = hk_load_relaxed(&w->lifo); /* only the owner fills it */
+    if (t == NULL)
         return NULL;
-    return hk_swap_acqrel(&w->lifo, (struct hk_task *)NULL); /* [worker:lifo] both swap */
+    if (!w->alone)
+        return hk_swap_acqrel(&w->lifo, (struct hk_task *)NULL); /* [worker:lifo] both swap */
+    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL); /* nobody else takes it */
+    return t;
 }
 
 /* Claim what a poll of some reactor found ready, and queue it with w. The number queued. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "model/mc.h"
+#include "sched/child.h"
 #include "sched/look.h"
 #include "sched/park.h"
 #include "sched/scope.h"

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "model/mc.h"
+#include "sched/child.h"
 #include "sched/envelope.h"
 #include "sched/extra.h"
 #include "sched/group.h"
