@@ -21,11 +21,9 @@
 #include <stdint.h>
 
 #include "base/waiter.h"
+#include "sched/self.h"
 
 #define HK_FOREVER INT64_MAX
-
-/* The calling task, or outside a task the calling thread: who owns what it locks. */
-hk_sleeper *hk_park_self(void);
 
 /* Begin a turn of the calling task or thread and write its ticket into w. `state` is HK_WAITING, or
  * HK_WAITING_FIRMLY for a wait that no stop and no scope's deadline may end. */

@@ -4,10 +4,9 @@
  * A file of its own, so that no caller can be compiled together with its accessors: a task may go
  * on on another thread after any wait, and a compiler that knew them would keep their answer, or
  * the address behind it, across the wait. */
-#include "sched/park.h"
-#include "sched/task.h"
+#include "sched/self.h"
+
 #include "sched/thread.h"
-#include "sched/worker.h"
 
 HK_THREAD_LOCAL hk_worker *hk_worker_here;
 
@@ -18,10 +17,9 @@ HK_THREAD_ACCESSOR hk_worker *hk_worker_self(void)
 }
 #endif
 
-HK_THREAD_ACCESSOR hk_sleeper *hk_park_self(void)
+hk_sleeper *hk_park_self_outside(void)
 {
-    hk_worker *w = hk_worker_here;
-    return w && w->current ? &w->current->sleeper : &hk_thread_self()->sleeper;
+    return &hk_thread_self()->sleeper;
 }
 
 HK_THREAD_ACCESSOR void hk_worker_set_self(hk_worker *w)
