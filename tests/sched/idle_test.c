@@ -102,7 +102,7 @@ Test(idle, wakes_one_who_searches_then_and_nobody_while_somebody_searches)
 static void take_ready(int n)
 {
     static hk_task found[2 * HK_POLL_KEEP];
-    hk_ready ready[2 * HK_POLL_KEEP];
+    hk_ready ready[2 * HK_POLL_KEEP] = {{.result = 0}};
     for (int i = 0; i < n; i++) {
         found[i] = (hk_task){.fn = NULL};
         ready[i] = (hk_ready){hk_sleeper_begin(&found[i].sleeper, HK_WAITING), 0};

@@ -27,6 +27,7 @@ typedef struct bare_options {
     int signal; /* by which it must end */
     int exit_code;
     double timeout; /* seconds */
+    bool disabled;
     void (*init)(void);
     void (*fini)(void);
     int line;
@@ -183,6 +184,8 @@ int main(int argc, char **argv)
             continue;
         (void)fflush(NULL);
         pid_t child = fork();
+        if (child == 0 && t->options.disabled)
+            _exit(BARE_SKIPPED);
         if (child == 0)
             bare_run(t, bare_suite_of(t), slack ? strtod(slack, NULL) : 1);
         int status = -1;
