@@ -3,6 +3,7 @@
 #ifndef HK_TESTS_SAY_BACK_H
 #define HK_TESTS_SAY_BACK_H
 
+#include <hank/lines.h>
 #include <hank/stream.h>
 
 /* Lines of up to 128 bytes. A client that hangs up is no failure. */

@@ -2,8 +2,8 @@
 /* layer.h - streams of your own making: over another stream, or over nothing.
  *
  * A layer is a few functions and a pointer. hank calls them as it calls its own sockets: one reader
- * and one writer at a time, never after the end, and every call of <hank/stream.h> works on the
- * result: lines, exact reads, corked writes. <hank/tls.h> is made of nothing else. */
+ * and one writer at a time, never after the end, and every call on streams works on the result:
+ * lines, exact reads, corked writes. <hank/tls.h> is made of nothing else. */
 #ifndef HANK_LAYER_H
 #define HANK_LAYER_H
 

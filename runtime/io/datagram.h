@@ -16,6 +16,7 @@
 #include <hank/sync.h>
 
 #include "base/atomic.h"
+#include "io/address.h"
 #include "io/fd.h"
 #include "io/unix_file.h"
 
@@ -31,18 +32,6 @@ struct hank_endpoint {
     int family;
     HK_ATOMIC(bool) cuts; /* relaxed: whoever sees it late tries in vain once more */
 };
-
-_Static_assert(sizeof(hk_address) <= sizeof(hank_address), "an address fits");
-
-static inline hk_address *hk_address_inside(hank_address *a)
-{
-    return (hk_address *)(void *)a;
-}
-
-static inline const hk_address *hk_address_inside_const(const hank_address *a)
-{
-    return (const hk_address *)(const void *)a;
-}
 
 /* To `a`, or to where the endpoint is connected to: NULL. */
 static inline void hk_message_to(struct msghdr *m, const hank_address *a)

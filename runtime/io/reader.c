@@ -5,6 +5,8 @@
  * look for. What a failed or stopped call has read stays there: nothing is lost. */
 #include "io/stream.h"
 
+#include <hank/lines.h>
+
 #include <errno.h>
 #include <string.h>
 

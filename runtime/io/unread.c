@@ -2,7 +2,7 @@
 /* unread.c - the buffer behind lines; unread.h says what for. */
 #include "io/unread.h"
 
-#include <hank/stream.h>
+#include <hank/lines.h>
 
 #include <errno.h>
 #include <string.h>
