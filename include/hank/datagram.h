@@ -68,6 +68,16 @@ HANK_API int hank_endpoint_open(const char *local, const char *remote,
  *   since       0.1 */
 HANK_API int hank_endpoint_name(hank_endpoint *e, char *ret_name, size_t n);
 
+/* The descriptor of an endpoint: for what hank has no call for, as joining a group of multicast.
+ *
+ * It stays the endpoint's, and nobody may close that while it is used.
+ *
+ *   result      >= 0; -EBADF it was closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_endpoint_fd(hank_endpoint *e);
+
 /* Close `e` and free it; tasks that wait in it get -EBADF.
  *
  *   e           taken: no call may begin after this one; NULL is fine

@@ -70,6 +70,23 @@ HANK_API ssize_t hank_read_until(hank_stream *s, char *ret_buf, size_t n, const 
 HANK_API ssize_t hank_read_until_any(hank_stream *s, char *ret_buf, size_t n,
                                      const hank_separator *separators, size_t count);
 
+/* Drop what comes, up to and including a separator: how to go on behind a line that is too long.
+ *
+ * It may be of any length, for it is not kept. The rest of a stream may lack the separator.
+ *
+ *   separator   a string that is not empty
+ *   result      bytes that were dropped, the separator's included; 0 at the end of the stream;
+ *               -EMSGSIZE the separator itself is over the limit of a line; -EINVAL; -ENOMEM; else
+ *               as hank_read()
+ *   waits       until the separator has come
+ *   if stopped  what has come is dropped, but for the beginning of a separator: called again, it
+ *               goes on
+ *   threads     any task, one reader at a time
+ *   since       0.1
+ *   cost        the stream's first call allocates a buffer
+ *   source      Rust std::io::BufRead::skip_until */
+HANK_API ssize_t hank_skip_until(hank_stream *s, const char *separator);
+
 /* Look at the next bytes without taking them.
  *
  *   ret_buf     n bytes; only as many as the result says are written
@@ -92,6 +109,16 @@ HANK_API ssize_t hank_peek(hank_stream *s, void *ret_buf, size_t n);
  *   threads     any task or thread, one reader at a time
  *   since       0.1 */
 HANK_API int hank_stream_set_limit(hank_stream *s, size_t bytes);
+
+/* How many bytes have been read too far: those that the next read takes without asking the system.
+ *
+ * Whoever hands the descriptor on to others hands these on too.
+ *
+ *   result      their number; -EBUSY another task reads; -EBADF it was closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, one reader at a time
+ *   since       0.1 */
+HANK_API ssize_t hank_stream_unread(hank_stream *s);
 
 #ifdef __cplusplus
 }

@@ -131,6 +131,18 @@ HANK_API int hank_listen_activated(unsigned i, hank_listener **ret);
  *   since       0.1 */
 HANK_API int hank_listener_name(hank_listener *l, char *ret_name, size_t n);
 
+/* The descriptor of a listener: for what hank has no call for, as options of sockets.
+ *
+ * It stays the listener's. To close it, to accept from it or to poll it is to be in hank's way:
+ * connections may have been taken out of it already. Nobody may close the listener while it is
+ * used.
+ *
+ *   result      >= 0; -EBADF it was closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_listener_fd(hank_listener *l);
+
 /* Stop listening and free `l`; a task that waits to accept from it gets -EBADF.
  *
  *   l           taken: no call may begin after this one; NULL is fine
@@ -222,6 +234,20 @@ HANK_API int hank_read_exact(hank_stream *s, void *ret_buf, size_t n);
  *               returns, nothing is held back to be sent later */
 HANK_API int hank_write(hank_stream *s, const void *buf, size_t n);
 
+/* Write what there is room for, at most n bytes. Whoever is stopped knows how much has gone: what
+ * earlier calls said.
+ *
+ *   result      1 to n bytes; 0 for n == 0; else as hank_write(), but nothing of `buf` was sent and
+ *               the stream is as good as before
+ *   waits       while the kernel has no room for one byte. A corked stream holds the n bytes, or
+ *               sends what it holds first if they do not fit beside it
+ *   if stopped  nothing was sent. Not so over TLS: a part of a record may have been, and the stream
+ *               is good only for reading and closing
+ *   threads     any task, one writer at a time
+ *   since       0.1
+ *   cost        as hank_write() */
+HANK_API ssize_t hank_write_some(hank_stream *s, const void *buf, size_t n);
+
 /* Write all bytes of n parts, as few calls of the system as possible.
  *
  *   parts       0 to 1024 parts; one may be empty
@@ -266,6 +292,15 @@ HANK_API int hank_flush(hank_stream *s);
  *   threads     any task, one writer at a time
  *   since       0.1 */
 HANK_API int hank_uncork(hank_stream *s);
+
+/* How many bytes the stream holds back.
+ *
+ *   result      their number, 0 if it is not corked; -EBUSY another task writes; -EBADF it was
+ *               closed meanwhile
+ *   waits       never
+ *   threads     any task or thread, one writer at a time
+ *   since       0.1 */
+HANK_API ssize_t hank_stream_held(hank_stream *s);
 
 /* Say that no more will be written: the other end reads 0 after what was sent.
  *

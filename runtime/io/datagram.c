@@ -139,6 +139,16 @@ int hank_endpoint_name(hank_endpoint *e, char *ret_name, size_t n)
     return rc < 0 ? rc : hk_where_format_as(&address, HK_UDP, ret_name, n);
 }
 
+int hank_endpoint_fd(hank_endpoint *e)
+{
+    int rc = hk_fd_hold(&e->fd);
+    if (rc < 0)
+        return rc;
+    int fd = e->fd.fd;
+    hk_fd_release(&e->fd);
+    return fd;
+}
+
 void hank_endpoint_close(hank_endpoint *e)
 {
     if (!e)

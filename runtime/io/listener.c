@@ -130,6 +130,16 @@ int hank_listener_name(hank_listener *l, char *ret_name, size_t n)
     return (size_t)length < n ? 0 : -ENOSPC;
 }
 
+int hank_listener_fd(hank_listener *l)
+{
+    int rc = hk_fd_hold(&l->fd);
+    if (rc < 0)
+        return rc;
+    int fd = l->fd.fd;
+    hk_fd_release(&l->fd);
+    return fd;
+}
+
 int hank_listener_wrap(hank_listener *l, const hank_wrapper *wrapper, void *arg)
 {
     if (!wrapper || !wrapper->scheme || !wrapper->wrap || strlen(wrapper->scheme) > SCHEME_MAX)

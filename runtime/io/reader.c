@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* reader.c - reading up to a mark: lines, separators; and looking without taking.
+/* reader.c - reading up to a mark: lines, separators; dropping up to one; looking without taking.
  *
  * All of them search the bytes in `unread` and read more behind them until they find what they
  * look for. What a failed or stopped call has read stays there: nothing is lost. */
@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+#include "sched/park.h"
 
 /* What to look for. */
 typedef struct search {
@@ -145,6 +147,61 @@ ssize_t hank_read_until(hank_stream *s, char *ret_buf, size_t n, const char *sep
         return -EINVAL;
     hank_separator one = {separator, strlen(separator)};
     return hank_read_until_any(s, ret_buf, n, &one, 1);
+}
+
+/* Drop up to and including a separator, or to the end. Between two calls only that is kept which a
+ * separator may begin with, so the buffer never grows. */
+static ssize_t skip(hank_stream *s, const search *what)
+{
+    hk_unread *u = &s->unread;
+    ssize_t dropped = 0, got;
+    do {
+        size_t count = hk_unread_count(u);
+        size_t end = count > 0 ? first_end(what, u->bytes + u->start, 0, count) : 0;
+        size_t past = count > what->margin ? count - what->margin : 0;
+        hk_unread_drop(u, end > 0 ? end : past);
+        dropped += (ssize_t)(end > 0 ? end : past);
+        if (end > 0)
+            return dropped;
+        got = hk_checkpoint(); /* a fast sender must not own the worker */
+        if (got == 0)
+            got = read_ahead(s);
+    } while (got > 0);
+    if (got < 0)
+        return got;
+    dropped += (ssize_t)hk_unread_count(u);
+    hk_unread_drop(u, hk_unread_count(u));
+    return dropped;
+}
+
+ssize_t hank_skip_until(hank_stream *s, const char *separator)
+{
+    hk_unread *u = &s->unread;
+    if (!separator)
+        return -EINVAL;
+    hank_separator one = {separator, strlen(separator)};
+    int margin = check_separators(&one, 1);
+    if (margin < 0)
+        return margin;
+    int rc = hk_stream_begin(s, HK_IN);
+    if (rc < 0)
+        return rc;
+    search what = {.separators = &one, .n = 1, .margin = (size_t)margin};
+    ssize_t dropped = one.size > hk_unread_limit(u) ? -EMSGSIZE : skip(s, &what);
+    if (hk_unread_count(u) == 0 && u->size > HK_UNREAD_BYTES)
+        hk_unread_free(u); /* as after a long line */
+    hk_fd_end(&s->fd, HK_IN);
+    return dropped;
+}
+
+ssize_t hank_stream_unread(hank_stream *s)
+{
+    int rc = hk_fd_begin(&s->fd, HK_IN);
+    if (rc < 0)
+        return rc;
+    size_t count = hk_unread_count(&s->unread);
+    hk_fd_end(&s->fd, HK_IN);
+    return (ssize_t)count;
 }
 
 ssize_t hank_peek(hank_stream *s, void *ret_buf, size_t n)

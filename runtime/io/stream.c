@@ -131,6 +131,18 @@ int hank_write(hank_stream *s, const void *buf, size_t n)
     return rc;
 }
 
+ssize_t hank_write_some(hank_stream *s, const void *buf, size_t n)
+{
+    int rc = hk_stream_begin(s, HK_OUT);
+    if (rc < 0)
+        return rc;
+    ssize_t put = s->torn ? -EPIPE : 0;
+    if (put == 0 && n > 0)
+        put = s->cork ? hk_cork_write_some(s, buf, n) : s->kind->write(s, buf, n);
+    hk_fd_end(&s->fd, HK_OUT);
+    return put;
+}
+
 int hank_write_end(hank_stream *s)
 {
     int rc = hk_fd_begin(&s->fd, HK_OUT);

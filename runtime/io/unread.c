@@ -25,6 +25,12 @@ void hk_unread_take(hk_unread *u, void *ret_buf, size_t n)
     HK_DCHECK(n <= hk_unread_count(u));
     if (n > 0)
         memcpy(ret_buf, u->bytes + u->start, n);
+    hk_unread_drop(u, n);
+}
+
+void hk_unread_drop(hk_unread *u, size_t n)
+{
+    HK_DCHECK(n <= hk_unread_count(u));
     u->start += (uint32_t)n;
     if (u->start == u->end)
         u->start = u->end = 0;

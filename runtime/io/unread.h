@@ -35,6 +35,7 @@ static inline size_t hk_unread_count(const hk_unread *u)
 
 size_t hk_unread_limit(const hk_unread *u);
 void hk_unread_take(hk_unread *u, void *ret_buf, size_t n); /* n <= count */
+void hk_unread_drop(hk_unread *u, size_t n);                /* n <= count */
 void hk_unread_free(hk_unread *u); /* with the bytes in it; keeps the limit */
 
 /* Make room for at least one more byte. 0; -ENOMEM, and nothing has changed. */

@@ -158,6 +158,19 @@ int hk_cork_write(hank_stream *s, const struct iovec *parts, int n)
     return rc < 0 ? rc : put(s, &g);
 }
 
+ssize_t hk_cork_write_some(hank_stream *s, const void *buf, size_t n)
+{
+    hk_cork *c = s->cork;
+    struct iovec part = {(void *)(uintptr_t)buf, n};
+    gather g = {.parts = &part, .n = 1, .left = n};
+    if (n <= c->high - held(c)) {
+        hold(c, &g);
+        return (ssize_t)n;
+    }
+    int rc = hk_cork_flush(s);
+    return rc < 0 ? rc : s->kind->write(s, buf, n);
+}
+
 int hk_cork_flush(hank_stream *s)
 {
     gather nothing = {0};
@@ -200,6 +213,16 @@ int hank_cork(hank_stream *s, size_t high, size_t low)
     }
     hk_fd_end(&s->fd, HK_OUT);
     return rc;
+}
+
+ssize_t hank_stream_held(hank_stream *s)
+{
+    int rc = hk_fd_begin(&s->fd, HK_OUT);
+    if (rc < 0)
+        return rc;
+    size_t count = held(s->cork);
+    hk_fd_end(&s->fd, HK_OUT);
+    return (ssize_t)count;
 }
 
 int hank_flush(hank_stream *s)

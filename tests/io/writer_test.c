@@ -2,6 +2,8 @@
 /* writer_test.c - parts, corks and water marks, over every kind of stream. */
 #include "io/net_support.h"
 
+#include "api/everywhere.h"
+
 /* --- parts ----------------------------------------------------------------------------------- */
 
 OVER(parts, ANY, arrive_in_order)
@@ -282,4 +284,175 @@ OVER(cork, IS_UNIX, a_stopped_write_was_not_taken)
     MUST(hank_flush(e->a) == 0);
     MUST(hank_read_exact(e->b, buf, 8) == 0 && memcmp(buf, "heldthen", 8) == 0);
     return 0;
+}
+
+OVER(held, ANY, is_what_a_corked_stream_has_not_sent)
+{
+    MUST(hank_stream_held(e->a) == 0);
+    MUST(hank_cork(e->a, 8, 2) == 0);
+    MUST(hank_write(e->a, "12345678", 8) == 0 && hank_stream_held(e->a) == 8);
+    MUST(hank_write(e->a, "9", 1) == 0 && hank_stream_held(e->a) <= 2);
+    MUST(hank_flush(e->a) == 0 && hank_stream_held(e->a) == 0);
+    return 0;
+}
+
+OVER(held, ANY, is_not_told_while_another_task_writes)
+{
+    hank_task writer = hank_spawn(write_much, e->a);
+    UNTIL_TAKEN(hank_stream_held(e->a));
+    (void)hank_cancel(writer);
+    MUST(hank_await(writer) == -ECANCELED && hank_stream_held(e->a) == 0);
+    return 0;
+}
+
+/* --- some ------------------------------------------------------------------------------------ */
+
+OVER(some, ANY, of_it_is_written_and_told)
+{
+    char buf[4];
+    MUST(hank_write_some(e->a, "abcd", 4) == 4);
+    MUST(hank_read_exact(e->b, buf, 4) == 0 && memcmp(buf, "abcd", 4) == 0);
+    MUST(hank_write_some(e->a, "", 0) == 0);
+    return 0;
+}
+
+typedef struct count {
+    hank_stream *s;
+    size_t sent;
+} count;
+
+/* More than any kernel takes, of the pattern, part by part. */
+static int write_and_count(void *arg)
+{
+    enum { N = 64 << 20, PART = 1 << 16 };
+    count *c = arg;
+    static unsigned char part[PART];
+    while (c->sent < N) {
+        for (size_t i = 0; i < PART; i++)
+            part[i] = big_byte(c->sent + i);
+        ssize_t put = hank_write_some(c->s, part, PART);
+        if (put < 0)
+            return (int)put;
+        MUST(put > 0 && put <= PART);
+        c->sent += (size_t)put;
+    }
+    return -EPROTO;
+}
+
+OVER(some, ANY, a_stopped_one_sent_nothing_and_the_stream_is_as_before)
+{
+    count c = {e->a, 0};
+    MUST(hank_within(HANK_MS(30), write_and_count(&c)) == -ETIMEDOUT);
+    MUST(c.sent > 0);
+    reading all = {e->b, c.sent + 1, 0};
+    hank_task reader = hank_spawn(read_pattern, &all); /* which finds what was counted, */
+    unsigned char next = big_byte(c.sent);
+    MUST(hank_write_some(e->a, &next, 1) == 1); /* and then this */
+    return hank_await(reader);
+}
+
+OVER(some, ANY, after_a_write_that_was_torn_it_is_refused)
+{
+    MUST(hank_within(HANK_MS(30), write_much(e->a)) == -ETIMEDOUT);
+    MUST(hank_write_some(e->a, "x", 1) == -EPIPE);
+    return 0;
+}
+
+OVER(some, ANY, a_second_writer_is_refused)
+{
+    hank_task writer = hank_spawn(write_much, e->a);
+    UNTIL_TAKEN(hank_write_some(e->a, NULL, 0));
+    (void)hank_cancel(writer);
+    MUST(hank_await(writer) == -ECANCELED);
+    return 0;
+}
+
+OVER(some, ANY, of_a_corked_stream_is_held_if_it_fits)
+{
+    char buf[16];
+    MUST(hank_cork(e->a, 8, 4) == 0);
+    MUST(hank_write_some(e->a, "12345678", 8) == 8);
+    MUST(is_dry(e->b) && hank_stream_held(e->a) == 8);
+    MUST(hank_write_some(e->a, "9", 1) == 1); /* after what was held */
+    MUST(hank_read_exact(e->b, buf, 9) == 0 && memcmp(buf, "123456789", 9) == 0);
+    MUST(hank_stream_held(e->a) == 0);
+    return 0;
+}
+
+OVER(some, ENDS, to_nobody_is_an_error)
+{
+    hank_close(e->b);
+    e->b = NULL;
+    ssize_t rc = 0;
+    hank_ns give_up = hank_now() + HANK_SEC(20);
+    while (rc >= 0 && hank_now() < give_up)
+        rc = hank_write_some(e->a, "c", 1);
+    MUST(rc == -EPIPE || rc == -ECONNRESET);
+    return 0;
+}
+
+typedef struct talk {
+    ends e;
+    count c;
+    HK_ATOMIC(size_t) came;
+} talk;
+
+enum { TALK = 400 * 1000 };
+
+static void begin_talk(void *state)
+{
+    talk *t = state;
+    t->e = (ends){.other = -1};
+    hk_store_relaxed(&t->came, (size_t)0);
+    CHECK(hank_stream_pair(&t->e.a, &t->e.b) == 0);
+    t->c = (count){t->e.a, 0};
+}
+
+static int say_it(void *state)
+{
+    static const char block[TALK];
+    talk *t = state;
+    while (t->c.sent < TALK) {
+        ssize_t put = hank_write_some(t->c.s, block, TALK - t->c.sent);
+        if (put < 0)
+            return (int)put;
+        t->c.sent += (size_t)put;
+    }
+    return 0;
+}
+
+static int hear_it(void *state)
+{
+    static char block[10000];
+    talk *t = state;
+    ssize_t n;
+    while ((n = hank_read(t->e.b, block, sizeof block)) > 0)
+        (void)hk_add_relaxed(&t->came, (size_t)n);
+    return (int)n;
+}
+
+/* Exactly what was counted has been sent. */
+static bool was_counted(void *state, int rc, bool stopped)
+{
+    talk *t = state;
+    hank_close(t->e.a);
+    CHECK(hear_it(t) == 0); /* what the partner has not heard */
+    hank_close(t->e.b);
+    if (hk_load_relaxed(&t->came) != t->c.sent)
+        return false;
+    return rc == 0 ? t->c.sent == TALK : stopped && (rc == -ECANCELED || rc == -ETIMEDOUT);
+}
+
+static int walk(void *arg)
+{
+    talk t;
+    (void)arg;
+    MUST(everywhere(&(everywhere_scenario){begin_talk, say_it, hear_it, was_counted, &t}) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+
+Test(some, may_be_stopped_at_any_wait_and_counts_what_was_sent, .timeout = 120)
+{
+    with_each_size(walk, NULL);
 }
