@@ -44,7 +44,7 @@ BANNED = [
      r"runtime/base/alloc\.c", "memory comes from base/alloc.h"),
     (r"(?:read|write|readv|writev|open|openat|close|pipe2?|fcntl|ioctl|poll|ppoll|select|dup[23]?|"
      r"socket|socketpair|bind|listen|accept4?|connect|recv|recvmsg|send|sendmsg|shutdown|"
-     r"[gs]etsockopt|getsockname|getpeername|getaddrinfo|freeaddrinfo|eventfd|kqueue|kevent|"
+     r"[gs]etsockopt|get(?:sock|peer)name|(?:get|free)addrinfo|getnameinfo|eventfd|kqueue|kevent|"
      r"epoll_(?:create1?|ctl|p?wait2?)|mmap|munmap|mprotect|madvise|syscall|sysconf|getpid|fork|"
      r"execve?|waitpid|kill|clock_gettime|nanosleep|sched_yield|sigaction|sigprocmask|sigaltstack|"
      r"getentropy|pthread_(?!self|key_|once|[gs]etspecific)\w+)\s*\(",

@@ -408,6 +408,15 @@ void hk_os_freeaddrinfo(struct addrinfo *list)
     freeaddrinfo(list);
 }
 
+int hk_os_getnameinfo(const struct sockaddr *address, socklen_t length, char *ret_host, size_t n)
+{
+    int fault = hk_fault_check(HK_FAULT_RESOLVE);
+    if (fault)
+        return fault;
+    int code = getnameinfo(address, length, ret_host, (socklen_t)n, NULL, 0, NI_NAMEREQD);
+    return code == EAI_SYSTEM ? -errno : hk_error_of_resolver(code);
+}
+
 /* --- Linux readiness ----------------------------------------------------------------------- */
 
 #ifdef __linux__

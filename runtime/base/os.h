@@ -168,6 +168,7 @@ int64_t hk_os_process_id(void);
 int hk_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                       struct addrinfo **ret_list);
 void hk_os_freeaddrinfo(struct addrinfo *list);
+int hk_os_getnameinfo(const struct sockaddr *address, socklen_t length, char *ret_host, size_t n);
 
 /* Linux readiness. */
 int hk_os_epoll_create(void);

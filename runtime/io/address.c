@@ -5,22 +5,31 @@
 #include <errno.h>
 #include <string.h>
 
+void hk_address_set(hank_address *ret, const hk_address *address, int scheme)
+{
+    hk_address_value *value = (hk_address_value *)(void *)ret;
+    *ret = (hank_address){{0}};
+    value->address = *address;
+    value->scheme = scheme == HK_TCP ? HK_TCP : 0;
+}
+
 int hank_address_parse(const char *text, hank_address *ret)
 {
     hk_where where;
-    int rc = hk_where_parse_as(text, HK_UDP | HK_UNIX, false, &where);
+    int rc = hk_where_parse_as(text, HK_TCP | HK_UDP | HK_UNIX, false, &where);
     if (rc == 0 && where.host[0] != '\0')
         rc = -EINVAL;
     if (rc < 0)
         return rc;
-    *ret = (hank_address){{0}};
-    *hk_address_inside(ret) = where.address;
+    hk_address_set(ret, &where.address, where.scheme);
     return 0;
 }
 
 int hank_address_format(const hank_address *address, char *ret_text, size_t n)
 {
-    return hk_where_format_as(hk_address_inside_const(address), HK_UDP, ret_text, n);
+    const hk_address_value *value = (const hk_address_value *)(const void *)address;
+    int scheme = value->scheme == HK_TCP ? HK_TCP : HK_UDP;
+    return hk_where_format_as(&value->address, scheme, ret_text, n);
 }
 
 bool hank_address_equal(const hank_address *a, const hank_address *b)

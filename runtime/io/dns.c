@@ -48,6 +48,7 @@ typedef struct lookup {
     int result;
     uint16_t port;
     hk_address *found;
+    char *host; /* of HK_HOST_MAX + 1 bytes */
 } lookup;
 
 /* --- what c-ares calls ----------------------------------------------------------------------- */
@@ -185,6 +186,21 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
         ares_freeaddrinfo(list);
 }
 
+static void on_name(void *arg, int status, int timeouts, char *node, char *service)
+{
+    lookup *l = arg;
+    (void)timeouts;
+    (void)service;
+    l->done = true;
+    size_t length = status == ARES_SUCCESS && node ? strlen(node) : 0;
+    if (length == 0 || length > HK_HOST_MAX) {
+        l->result = to_result(status == ARES_SUCCESS ? ARES_EBADNAME : status);
+        return;
+    }
+    memcpy(l->host, node, length + 1);
+    l->result = 0;
+}
+
 /* --- waiting -------------------------------------------------------------------------------- */
 
 /* Have c-ares read and write what is ready. Whether anything was; or a failure. */
@@ -308,26 +324,45 @@ static int open_channel(lookup *l)
     return -EINVAL;
 }
 
+static int begin(lookup *l)
+{
+    int fault = hk_fault_check(HK_FAULT_RESOLVE);
+    if (fault)
+        return fault;
+    (void)pthread_once(&once, set_up_library); /* cannot fail */
+    return ready_to_use ? open_channel(l) : -ENOMEM;
+}
+
+static int run_to_end(lookup *l)
+{
+    int rc = run(l);
+    ares_destroy(l->channel); /* closes what is open, and answers what is not answered */
+    for (int i = 0; i < SOCKETS_MAX; i++)
+        HK_DCHECK(!l->sockets[i].source);
+    return rc;
+}
+
 int hk_dns_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
 {
     static const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
                                                      .ai_socktype = SOCK_STREAM};
     lookup l = {.port = where->port, .found = ret_list};
-    int fault = hk_fault_check(HK_FAULT_RESOLVE);
-    if (fault)
-        return fault;
-    (void)pthread_once(&once, set_up_library); /* cannot fail */
-    if (!ready_to_use)
-        return -ENOMEM;
-    int rc = open_channel(&l);
+    int rc = begin(&l);
     if (rc < 0)
         return rc;
     ares_getaddrinfo(l.channel, where->host, NULL, &hints, on_answer, &l);
-    rc = run(&l);
-    ares_destroy(l.channel); /* closes what is open, and answers what is not answered */
-    for (int i = 0; i < SOCKETS_MAX; i++)
-        HK_DCHECK(!l.sockets[i].source);
-    return rc;
+    return run_to_end(&l);
+}
+
+int hk_dns_resolve_name(const hk_address *address, char ret_host[HK_HOST_MAX + 1])
+{
+    lookup l = {.host = ret_host};
+    int rc = begin(&l);
+    if (rc < 0)
+        return rc;
+    ares_getnameinfo(l.channel, &address->socket.any, (ares_socklen_t)address->length,
+                     ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, on_name, &l);
+    return run_to_end(&l);
 }
 
 /* --- whom the system would ask ---------------------------------------------------------------- */

@@ -15,4 +15,7 @@ bool hk_dns_serves(void);
 /* As hk_resolve(), for a `where` with a name. -ENOSYS: built without it. */
 HK_MUST_CHECK int hk_dns_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX]);
 
+/* The name that belongs to an address of the network, whatever it looks like: 0; as above. */
+HK_MUST_CHECK int hk_dns_resolve_name(const hk_address *address, char ret_host[HK_HOST_MAX + 1]);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* resolve.c - name lookups: by dns.c, or else by the system, in the pool's lane for names.
+/* resolve.c - name lookups, and their reverse: by dns.c, or else by the system, in the pool's lane
+ * for names.
  *
  * getaddrinfo blocks for as long as name servers like, needs 12 KiB of stack and cannot be
  * interrupted: never on a task. The lookup owns a copy of all it needs, so that a stopped caller
@@ -13,10 +14,13 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "io/address.h"
 #include "io/blocking.h"
 #include "io/dns.h"
 #include "io/layer.h"
 #include "sched/park.h"
+
+/* --- addresses of a name --------------------------------------------------------------------- */
 
 typedef struct lookup {
     hk_job job;
@@ -98,4 +102,83 @@ int hk_resolve_text(const char *where, bool listening, const hank_scheme **ret_o
     if (rc == 0)
         rc = hk_checkpoint();
     return rc < 0 ? rc : hk_resolve(&place, ret_list);
+}
+
+int hank_resolve(const char *where, hank_address *ret_list, size_t n)
+{
+    hk_where place;
+    hk_address list[HK_ADDRESSES_MAX];
+    int rc = hk_where_parse_as(where, HK_TCP | HK_UDP | HK_UNIX, true, &place);
+    if (rc == 0 && n == 0)
+        rc = -EINVAL;
+    if (rc == 0)
+        rc = hk_checkpoint();
+    int found = rc < 0 ? rc : hk_resolve(&place, list);
+    if (found > 0 && (size_t)found > n)
+        found = (int)n;
+    for (int i = 0; i < found; i++)
+        hk_address_set(&ret_list[i], &list[i], place.scheme);
+    return found;
+}
+
+/* --- the name of an address ------------------------------------------------------------------ */
+
+typedef struct naming {
+    hk_job job;
+    hk_address address;
+    char host[HK_HOST_MAX + 1];
+} naming;
+
+/* On a thread of the pool. */
+static int look_up_name(hk_job *job)
+{
+    naming *n = hk_container_of(job, naming, job);
+    return hk_os_getnameinfo(&n->address.socket.any, n->address.length, n->host, sizeof n->host);
+}
+
+static void naming_free(hk_job *job)
+{
+    hk_free(hk_container_of(job, naming, job), sizeof(naming));
+}
+
+static int ask_system(const hk_address *address, char ret_host[HK_HOST_MAX + 1])
+{
+    naming *n = hk_alloc_zeroed(sizeof *n);
+    if (!n)
+        return -ENOMEM;
+    n->job.run = look_up_name;
+    n->job.abandoned = naming_free;
+    n->address = *address;
+    int rc = hk_blocking_run(&n->job, HK_LANE_NAMES);
+    if (rc < 0)
+        return rc; /* and n is not ours any more */
+    rc = n->job.result;
+    if (rc == 0)
+        memcpy(ret_host, n->host, sizeof n->host);
+    naming_free(&n->job);
+    return rc;
+}
+
+int hank_resolve_name(const hank_address *address, char *ret_host, size_t n)
+{
+    char host[HK_HOST_MAX + 1];
+    const hk_address *inside = hk_address_inside_const(address);
+    int family = inside->socket.any.sa_family;
+    if (family != AF_INET && family != AF_INET6)
+        return -EAFNOSUPPORT;
+    int rc = hk_checkpoint();
+    if (rc < 0)
+        return rc;
+    rc = hk_dns_serves() ? hk_dns_resolve_name(inside, host) : -EINVAL;
+    if (rc == -EINVAL) /* as for hk_resolve() */
+        rc = ask_system(inside, host);
+    if (rc < 0)
+        return rc;
+    if (!hk_host_is_name(host)) /* whoever owns the address may write what they like */
+        return hk_error_of_resolver(EAI_NONAME);
+    size_t length = strlen(host);
+    if (length >= n)
+        return -ENOSPC;
+    memcpy(ret_host, host, length + 1);
+    return 0;
 }

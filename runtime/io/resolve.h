@@ -3,11 +3,12 @@
 #ifndef HK_IO_RESOLVE_H
 #define HK_IO_RESOLVE_H
 
+#include <hank/address.h>
 #include <hank/layer.h>
 
 #include "io/where.h"
 
-enum { HK_ADDRESSES_MAX = 8 }; /* tried for one name */
+enum { HK_ADDRESSES_MAX = HANK_RESOLVE_MAX }; /* tried for one name */
 
 /* The addresses `where` means, in the order to try them: their number, at least 1; -ENOMEM,
  * -EAGAIN, a resolver's code (base/error.h), -ECANCELED, -ETIMEDOUT. Waits only if there is a name

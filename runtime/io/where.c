@@ -100,7 +100,7 @@ static bool is_number(piece label)
     return true;
 }
 
-static bool is_name(const char *host)
+bool hk_host_is_name(const char *host)
 {
     piece label = {host, 0};
     for (;;) {
@@ -132,7 +132,7 @@ static int parse_host(piece host, bool bracketed, hk_where *where)
 
     bool known = bracketed ? parse_in6(where->host, &where->address)
                            : parse_in(where->host, &where->address);
-    if (!known && (bracketed || !is_name(where->host)))
+    if (!known && (bracketed || !hk_host_is_name(where->host)))
         return -EINVAL;
     if (known)
         where->host[0] = '\0';

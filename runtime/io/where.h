@@ -13,9 +13,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <hank/address.h>
+
 #include "base/compiler.h"
 
-enum { HK_HOST_MAX = 253, HK_LABEL_MAX = 63 }; /* RFC 1035, as text without the last dot */
+/* RFC 1035, as text without the last dot. */
+enum { HK_HOST_MAX = HANK_HOST_MAX, HK_LABEL_MAX = 63 };
 
 /* A socket address of any kind that hank speaks. */
 typedef struct hk_address {
@@ -48,6 +51,9 @@ HK_MUST_CHECK int hk_where_parse_as(const char *text, int schemes, bool listenin
 
 /* The same for streams: TCP and Unix. */
 HK_MUST_CHECK int hk_where_parse(const char *text, bool listening, hk_where *ret_where);
+
+/* Whether a name may stand in a `where`, and so be looked up: not one that is an address. */
+bool hk_host_is_name(const char *host);
 
 /* Longest result of hk_where_format, NUL included. */
 enum { HK_WHERE_MAX = sizeof "unix://" + sizeof(struct sockaddr_un) };

@@ -233,7 +233,7 @@ ALONE(datagram, ports_can_be_shared_and_buffers_sized)
 
 ALONE(address, text_and_back)
 {
-    static const char *const good[] = {"udp://1.2.3.4:53", "udp://[::1]:53", "unix:///tmp/x",
+    static const char *const good[] = {"udp://1.2.3.4:53", "tcp://[::1]:53", "unix:///tmp/x",
                                        "unix://@x"};
     static const char *const bad[] = {
         "udp://example.com:53", "udp://1.2.3.4:0", "udp://1.2.3.4", "nonsense", "unix://x",
@@ -250,7 +250,9 @@ ALONE(address, text_and_back)
     }
     for (int i = 0; i < 6; i++)
         MUST(hank_address_parse(bad[i], &a) == -EINVAL);
-    MUST(hank_address_parse("tcp://1.2.3.4:5", &a) == -EPROTONOSUPPORT);
+    MUST(hank_address_parse("tls://1.2.3.4:5", &a) == -EPROTONOSUPPORT);
+    MUST(hank_address_parse("tcp://1.2.3.4:5", &a) == 0);
+    MUST(hank_address_parse("udp://1.2.3.4:5", &b) == 0 && hank_address_equal(&a, &b));
     MUST(hank_address_parse(NULL, &a) == -EINVAL);
     MUST(hank_address_format(&none, text, sizeof text) == -EAFNOSUPPORT);
     return 0;

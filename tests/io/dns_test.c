@@ -3,6 +3,8 @@
  * ones, and none. */
 #include "io/dns.h"
 
+#include <hank/address.h>
+
 #include "api/support.h"
 
 #include <arpa/inet.h>
@@ -16,7 +18,15 @@
 
 /* --- the server ------------------------------------------------------------------------------ */
 
-enum { HEADER = 12, PACKET = 1500, TYPE_A = 1, TYPE_AAAA = 28, TRUNCATED = 0x02, NO_SUCH_NAME = 3 };
+enum {
+    HEADER = 12,
+    PACKET = 1500,
+    TYPE_A = 1,
+    TYPE_PTR = 12,
+    TYPE_AAAA = 28,
+    TRUNCATED = 0x02,
+    NO_SUCH_NAME = 3
+};
 
 static int udp, tcp, bell[2];
 static HK_ATOMIC(int) questions;
@@ -57,6 +67,38 @@ static void add_address(packet *p, unsigned type, unsigned last)
     p->bytes[7]++;
 }
 
+/* The name that belongs to the address that was asked for: labels, each with its length before. */
+static void add_name(packet *p, const char *name, size_t n)
+{
+    put16(p, 0xc000 | HEADER);
+    put16(p, TYPE_PTR);
+    put16(p, 1);
+    put16(p, 0);
+    put16(p, 60);
+    put16(p, (unsigned)n);
+    put(p, name, n);
+    p->bytes[7]++;
+}
+
+/* 127.0.0.N, of which only the last byte is looked at. */
+static void answer_with_a_name(packet *p, const char *last)
+{
+    static const char good[] = "\4four\4hank\4test", odd[] = "\7bad;\nme\4test";
+    static const char number[] = "\1"
+                                 "1\1"
+                                 "2\1"
+                                 "3\1"
+                                 "4";
+    if (strcmp(last, "4") == 0)
+        add_name(p, good, sizeof good);
+    else if (strcmp(last, "5") == 0)
+        add_name(p, odd, sizeof odd);
+    else if (strcmp(last, "6") == 0)
+        add_name(p, number, sizeof number);
+    else
+        p->bytes[3] |= NO_SUCH_NAME;
+}
+
 /* The first label of the name in a question, and its type. */
 static unsigned read_question(const packet *p, char label[64], size_t *ret_end)
 {
@@ -82,7 +124,9 @@ static bool answer(packet *p, bool over_tcp)
     memset(p->bytes + 6, 0, 6);
     if (strcmp(label, "silent") == 0)
         return false;
-    if (strcmp(label, "nobody") == 0) {
+    if (type == TYPE_PTR) {
+        answer_with_a_name(p, label);
+    } else if (strcmp(label, "nobody") == 0) {
         p->bytes[3] |= NO_SUCH_NAME;
     } else if (strcmp(label, "four") == 0 && type == TYPE_A) {
         add_address(p, type, 4);
@@ -284,6 +328,32 @@ DNS_TEST(hosts_of_the_system_are_known_without_asking)
     hk_store_relaxed(&questions, 0);
     MUST(look_up("localhost", list) >= 1);
     MUST(hk_load_relaxed(&questions) == 0);
+    return 0;
+}
+
+static int name_of(const char *address, char *ret_host)
+{
+    hank_address a;
+    int rc = hank_address_parse(address, &a);
+    return rc < 0 ? rc : hank_resolve_name(&a, ret_host, HANK_HOST_MAX + 1);
+}
+
+DNS_TEST(an_address_has_the_name_that_its_owner_says)
+{
+    char host[HANK_HOST_MAX + 1] = "";
+    (void)arg;
+    MUST(name_of("udp://127.0.0.4:1", host) == 0 && strcmp(host, "four.hank.test") == 0);
+    MUST(strcmp(hank_strerror(name_of("udp://127.0.0.9:1", host)), "no such host") == 0);
+    return 0;
+}
+
+DNS_TEST(a_name_that_no_host_may_have_is_none)
+{
+    char host[HANK_HOST_MAX + 1] = "";
+    (void)arg;
+    MUST(name_of("udp://127.0.0.5:1", host) < -4095); /* c-ares has its own words for it */
+    MUST(strcmp(hank_strerror(name_of("udp://127.0.0.6:1", host)), "no such host") == 0);
+    MUST(host[0] == '\0');
     return 0;
 }
 
