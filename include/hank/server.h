@@ -133,6 +133,15 @@ HANK_API int hank_server_abort_clients(hank_server *v);
  *   since       0.1 */
 HANK_API int hank_server_clients(hank_server *v);
 
+/* Whether it accepts connections: hank_server_run() has begun, and nobody has stopped it.
+ *
+ *   result      true or false, which may be old news when it is looked at; false also while the
+ *               last handlers finish
+ *   waits       never for long
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API bool hank_server_is_serving(hank_server *v);
+
 /* Free a server that does not run, or not any more. Running is a panic that names it and the task.
  *
  *   v           taken; NULL is fine

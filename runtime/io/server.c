@@ -37,7 +37,8 @@ typedef struct door {
     hank_listener *listener;
 } door;
 
-/* lock     of live, clients, state, stopping and drain_until; `changed` rings for the last three
+/* lock     of live, clients, accepting, state, stopping and drain_until; `changed` rings for the
+ *          last three
  * permits  one a connection, if there is a limit
  * the rest is constant while it runs */
 struct hank_server {
@@ -52,6 +53,7 @@ struct hank_server {
     hank_cond changed;
     hk_node live;
     int clients;
+    bool accepting; /* it runs, and its doors are open */
     state state;
     bool stopping;
     bool tuned; /* options.socket says something */
@@ -334,6 +336,14 @@ int hank_server_clients(hank_server *v)
     return n;
 }
 
+bool hank_server_is_serving(hank_server *v)
+{
+    hank_mutex_lock(&v->lock);
+    bool serving = v->accepting && !v->stopping;
+    hank_mutex_unlock(&v->lock);
+    return serving;
+}
+
 /* --- running and stopping -------------------------------------------------------------------- */
 
 /* True if it may run: nobody has run or stopped it. */
@@ -341,10 +351,20 @@ static int begin(hank_server *v)
 {
     hank_mutex_lock(&v->lock);
     int rc = v->state == OPEN ? 0 : v->stopping && v->state == CLOSED ? 1 : -EBUSY;
-    if (rc == 0)
+    if (rc == 0) {
         v->state = RUNNING;
+        v->accepting = true;
+    }
     hank_mutex_unlock(&v->lock);
     return rc;
+}
+
+static void end_accepting(hank_server *v)
+{
+    hank_mutex_lock(&v->lock);
+    v->accepting = false;
+    hank_mutex_unlock(&v->lock);
+    close_doors(v);
 }
 
 static void finish(hank_server *v)
@@ -386,7 +406,7 @@ int hank_server_run(hank_server *v, int (*handler)(hank_stream *s, void *arg), v
     for (unsigned i = 0; rc == 0 && i < v->n; i++)
         rc = hank_group_spawn(&v->acceptors, accept_loop, &v->doors[i]);
     int failure = hank_group_wait(&v->acceptors);
-    close_doors(v);
+    end_accepting(v);
     drain(v);
     hank_group_cancel(&v->watchers);
     (void)hank_group_wait(&v->watchers); /* they end by our cancel only */
