@@ -22,6 +22,7 @@
 #ifndef HANK_STREAM_H
 #define HANK_STREAM_H
 
+#include <hank/address.h>
 #include <hank/base.h>
 
 #include <sys/uio.h>
@@ -46,11 +47,25 @@ typedef struct hank_socket_options {
     uint64_t reserved_[2]; /* zero */
 } hank_socket_options;
 
+/* What became of one of the addresses that were tried. */
+typedef struct hank_connect_attempt {
+    hank_address address;
+    int result; /* 0 it is the connection; its failure; -ECANCELED: given up, for another was faster
+                   or the caller was stopped */
+} hank_connect_attempt;
+
+/* All of them, in the order in which they were begun. */
+typedef struct hank_connect_attempts {
+    unsigned n;
+    hank_connect_attempt list[HANK_RESOLVE_MAX];
+} hank_connect_attempts;
+
 /* For hank_connect_opt(). Zero is the default of each. */
 typedef struct hank_connect_options {
     hank_socket_options socket;
-    const char *local;     /* the address to connect from, port 0: any; NULL: the system's choice */
-    uint64_t reserved_[4]; /* zero */
+    const char *local; /* the address to connect from, port 0: any; NULL: the system's choice */
+    hank_connect_attempts *attempts; /* written, whatever the result; NULL: not wanted */
+    uint64_t reserved_[3];           /* zero */
 } hank_connect_options;
 
 /* hank_stream_from_fd() */
@@ -79,7 +94,8 @@ HANK_API int hank_connect(const char *where, hank_stream **ret);
  *   options     NULL: all defaults
  *   ret         the stream, the caller's to close
  *   result      as hank_connect(); -EADDRINUSE, -EADDRNOTAVAIL the local address; -EINVAL also if
- *               it is a name, or an option is out of its limits
+ *               it is a name, or an option is out of its limits. That of a single address says
+ *               options->attempts
  *   waits       for the name and for the connection
  *   if stopped  nothing is left open
  *   threads     any task, at the same time

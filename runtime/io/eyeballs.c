@@ -16,6 +16,7 @@
 #include <hank/task.h>
 
 #include "base/check.h"
+#include "io/address.h"
 #include "io/resolve.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
@@ -34,15 +35,28 @@ typedef struct race {
     const hank_connect_options *options;
 } race;
 
+/* result  the attempt's own, read when its task has ended */
 typedef struct attempt {
     race *race;
     const hk_address *address;
     hank_task task;
+    int result;
 } attempt;
+
+/* For who wants to know of each. */
+static void note(const hank_connect_options *options, const hk_address *address, int result)
+{
+    hank_connect_attempts *all = options ? options->attempts : NULL;
+    if (!all)
+        return;
+    HK_DCHECK(all->n < HANK_RESOLVE_MAX);
+    hk_address_set(&all->list[all->n].address, address, HK_TCP);
+    all->list[all->n++].result = result;
+}
 
 static int try_one(void *arg)
 {
-    const attempt *a = arg;
+    attempt *a = arg;
     race *r = a->race;
     hank_stream *s = NULL;
     int rc = r->connect_one(a->address, r->options, &s);
@@ -57,6 +71,7 @@ static int try_one(void *arg)
     hank_mutex_unlock(&r->lock);
     if (rc == 0 && !won)
         hank_close(s);
+    a->result = rc < 0 || won ? rc : -ECANCELED;
     hank_event_set(&r->news);
     return 0;
 }
@@ -95,6 +110,7 @@ static void start(race *r, attempt *a)
     a->task = hank_spawn(try_one, a);
     if (a->task.error_ == 0)
         return;
+    a->result = a->task.error_;
     hank_mutex_lock(&r->lock); /* it could not be made, so nobody will tell */
     r->failed++;
     r->error = a->task.error_;
@@ -129,13 +145,15 @@ static int race_all(const hk_address *list, int n, race *r)
     attempt attempts[HK_ADDRESSES_MAX];
     interleave(list, n, order);
     for (int i = 0; i < n; i++)
-        attempts[i] = (attempt){.race = r, .address = order[i]};
+        attempts[i] = (attempt){.race = r, .address = order[i], .result = -ECANCELED};
     int started;
     int rc = run(r, attempts, n, &started);
     for (int i = 0; i < started; i++)
         (void)hank_cancel(attempts[i].task);
     for (int i = 0; i < started; i++)
         (void)hank_await(attempts[i].task); /* what it failed with is in r->error */
+    for (int i = 0; i < started; i++)
+        note(r->options, attempts[i].address, attempts[i].result);
     return rc;
 }
 
@@ -146,6 +164,7 @@ static int one_by_one(const hk_address *list, int n, hk_connect_one *connect_one
     for (int i = 0; i < n; i++) {
         rc = connect_one(&list[i], options, ret);
         int stop = rc < 0 ? hk_stop_reason() : 0;
+        note(options, &list[i], stop < 0 ? -ECANCELED : rc);
         if (rc == 0 || stop < 0)
             return rc == 0 ? 0 : stop;
     }

@@ -170,9 +170,11 @@ int hank_connect_opt(const char *where, const hank_connect_options *options, han
 {
     const hank_scheme *other;
     hk_address list[HK_ADDRESSES_MAX];
-    for (int i = 0; options && i < 4; i++)
+    for (int i = 0; options && i < 3; i++)
         if (options->reserved_[i] != 0)
             return -EINVAL;
+    if (options && options->attempts)
+        options->attempts->n = 0;
     int n = hk_resolve_text(where, false, &other, list);
     if (n == 0)
         return other->connect(where, options, ret);

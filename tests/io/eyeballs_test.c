@@ -62,11 +62,15 @@ static void make(hk_address *list, int i, int family, int behaviour)
     hk_address_set_port(a, (uint16_t)behaviour);
 }
 
+static hank_connect_attempts told;
+
 static int try_all(const hk_address *list, int n)
 {
     hank_stream *s = NULL;
+    hank_connect_options options = {.attempts = &told};
     hk_store_relaxed(&tried, 0);
-    int rc = hk_connect_any(list, n, pretend, NULL, &s);
+    told.n = 0;
+    int rc = hk_connect_any(list, n, pretend, &options, &s);
     hank_close(s);
     CHECK(hk_load_acquire(&running) == 0); /* nobody is left */
     CHECK((rc == 0) == (s != NULL));
@@ -219,4 +223,81 @@ static int one_only(void *arg)
 Test(eyeballs, a_single_address_is_tried_as_it_is)
 {
     with_each_size(one_only, NULL);
+}
+
+/* --- what became of each --------------------------------------------------------------------- */
+
+static int tell_each(void *arg)
+{
+    hk_address list[3];
+    (void)arg;
+    make(list, 0, AF_INET, REFUSES);
+    make(list, 1, AF_INET, IS_SILENT);
+    make(list, 2, AF_INET, ANSWERS);
+    MUST(try_all(list, 3) == 0 && told.n == 3);
+    MUST(told.list[0].result == -ECONNREFUSED);
+    MUST(told.list[1].result == -ECANCELED);
+    MUST(told.list[2].result == 0);
+    make(list, 2, AF_INET, RESETS);
+    MUST(hank_within(HANK_MS(600), try_all(list, 3)) == -ETIMEDOUT && told.n == 3);
+    MUST(told.list[0].result == -ECONNREFUSED && told.list[2].result == -ECONNRESET);
+    MUST(told.list[1].result == -ECANCELED || told.list[1].result == -ETIMEDOUT);
+    return 0;
+}
+
+Test(attempts, are_told_with_the_result_of_each)
+{
+    with_each_size(tell_each, NULL);
+}
+
+static int tell_who_was_not_tried(void *arg)
+{
+    hk_address list[3];
+    char text[64];
+    (void)arg;
+    make(list, 0, AF_INET, ANSWERS);
+    make(list, 1, AF_INET6, IS_SILENT);
+    MUST(try_all(list, 2) == 0 && told.n == 1 && told.list[0].result == 0);
+    MUST(hank_address_format(&told.list[0].address, text, sizeof text) == 0);
+    MUST(strcmp(text, "tcp://0.0.0.0:1") == 0);
+    return 0;
+}
+
+Test(attempts, are_told_only_of_addresses_that_were_tried)
+{
+    with_each_size(tell_who_was_not_tried, NULL);
+}
+
+/* The address of a port where nobody listens any more. */
+static int nobodys_port(char *ret_where, size_t n)
+{
+    hank_listener *l;
+    int rc = hank_listen("tcp://127.0.0.1:0", &l);
+    if (rc == 0) {
+        rc = hank_listener_name(l, ret_where, n);
+        hank_listener_close(l);
+    }
+    return rc;
+}
+
+static int connect_and_ask(void *arg)
+{
+    char where[64], text[64];
+    hank_connect_attempts all = {.n = 5};
+    hank_connect_options options = {.attempts = &all};
+    hank_stream *s;
+    (void)arg;
+    MUST(nobodys_port(where, sizeof where) == 0);
+    MUST(hank_connect_opt(where, &options, &s) == -ECONNREFUSED);
+    MUST(all.n == 1 && all.list[0].result == -ECONNREFUSED);
+    MUST(hank_address_format(&all.list[0].address, text, sizeof text) == 0);
+    MUST(strcmp(text, where) == 0);
+    MUST(hank_connect_opt("tcp://127.0.0.1", &options, &s) == -EINVAL && all.n == 0);
+    return 0;
+}
+
+Test(attempts, of_a_connection_that_failed_are_told)
+{
+    with_each_size(connect_and_ask, NULL);
+    cr_assert_eq(connect_and_ask(NULL), 0); /* by a thread, too */
 }
