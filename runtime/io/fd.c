@@ -54,7 +54,7 @@ void hk_fd_adopt(hk_fd *f, int fd, hk_input input, bool short_is_dry)
     f->fd = f->source->fd = fd; /* not attached to any reactor before its first wait */
     f->source->input = (uint8_t)input;
     f->short_is_dry = short_is_dry;
-    hk_store_relaxed(&f->source->user, (const void *)f); /* a hint */
+    hk_store_relaxed(&f->source->user, ~(uintptr_t)f); /* a hint */
 }
 
 void hk_fd_is_connection(hk_fd *f)

@@ -78,7 +78,9 @@ typedef enum hk_input {
  * and is dropped.
  *
  * fd, input   constant from open to close
- * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed
+ * user        what its waiter looks at first when woken: a hint what to prefetch, relaxed. Its bits
+ *             inverted: sources live as long as the process, and what only they lead to is a leak
+ *             that its checkers must see
  * reactor     the one it is attached to; NULL until its first wait (release/acquire); changed
  *             under `attaching`
  * watched     the directions of which that one tells; bits are only added while it is open
@@ -100,7 +102,7 @@ struct hk_source {
     hk_lock attaching; /* two directions may wait for the first time at once */
     HK_ATOMIC(uint32_t) watched;
     uint32_t index; /* of this slot, constant: what the kernel is given, with the generation */
-    HK_ATOMIC(const void *) user;
+    HK_ATOMIC(uintptr_t) user;
     hk_flow flow[2];
     union {
         struct {

@@ -130,7 +130,7 @@ hk_source *hk_source_open(int fd)
     /* Relaxed: whoever else gets to know this source does so through its owner. */
     hk_store_relaxed(&s->reactor, (hk_reactor *)NULL);
     hk_store_relaxed(&s->watched, 0u);
-    hk_store_relaxed(&s->user, (const void *)s);
+    hk_store_relaxed(&s->user, ~(uintptr_t)s);
     hk_store_relaxed(&s->hung_up, false);
     return s;
 }
@@ -274,7 +274,7 @@ static void make_ready(hk_source *s, hk_direction d, uint32_t generation, hk_rea
         if (!hk_cas_acqrel(&c->word, &word, step_to(word, is_armed ? IDLE : READY)))
             continue;
         if (is_armed) {
-            const char *user = hk_load_relaxed(&s->user); /* only a hint */
+            const char *user = (const char *)~hk_load_relaxed(&s->user); /* only a hint */
             HK_PREFETCH(user);
             HK_PREFETCH(user + HK_CACHE_LINE);
             ready[(*n)++] = (hk_ready){t, HK_RETRY};
