@@ -58,6 +58,19 @@ typedef struct hank_datagram {
 HANK_API int hank_endpoint_open(const char *local, const char *remote,
                                 const hank_endpoint_options *options, hank_endpoint **ret);
 
+/* Make an endpoint of a datagram socket: of IPv4, IPv6 or Unix, bound or connected by whoever made
+ * it.
+ *
+ * It is made non-blocking, which concerns everybody who shares it, and closed on exec.
+ *
+ *   fd          taken if the result is 0
+ *   ret         the endpoint, the caller's to close; a file that the socket has stays then
+ *   result      0; -EBADF; -EPROTOTYPE it is no such socket; -ENOMEM
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_endpoint_from_fd(int fd, hank_endpoint **ret);
+
 /* The address of this end, as a string for hank_endpoint_open().
  *
  *   ret_name    written and ended by a NUL if the result is 0; "unix://" for a nameless end

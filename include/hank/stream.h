@@ -126,6 +126,18 @@ HANK_API int hank_listen(const char *where, hank_listener **ret);
 HANK_API int hank_listen_opt(const char *where, const hank_listen_options *options,
                              hank_listener **ret);
 
+/* Make a listener of a socket that listens already.
+ *
+ * It is made non-blocking, which concerns everybody who shares it, and closed on exec.
+ *
+ *   fd          taken if the result is 0
+ *   ret         the listener, the caller's to close; a file that the socket has stays then
+ *   result      0; -EBADF; -EPROTOTYPE it is no listening stream socket; -ENOMEM
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_listener_from_fd(int fd, hank_listener **ret);
+
 /* Take a listening socket that the service manager opened (LISTEN_PID, LISTEN_FDS).
  *
  *   i           which of them, from 0

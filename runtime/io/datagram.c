@@ -22,6 +22,17 @@ static void endpoint_gone(hk_fd *f)
     hk_free(e, sizeof *e);
 }
 
+/* Whether the kernel cuts datagrams by itself. */
+static void ask_for_cuts(hank_endpoint *e)
+{
+#ifdef UDP_SEGMENT
+    int none = 0;
+    bool cuts = e->family != AF_UNIX &&
+                hk_os_setsockopt(e->fd.fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+    hk_store_relaxed(&e->cuts, cuts);
+#endif
+}
+
 static int set_options(hank_endpoint *e, const hank_endpoint_options *o)
 {
     int fd = e->fd.fd;
@@ -34,11 +45,7 @@ static int set_options(hank_endpoint *e, const hank_endpoint_options *o)
         rc = hk_socket_enable(fd, SOL_SOCKET, SO_BROADCAST);
     if (rc < 0 || e->family == AF_UNIX)
         return rc;
-#ifdef UDP_SEGMENT
-    int none = 0;
-    bool cuts = hk_os_setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
-    hk_store_relaxed(&e->cuts, cuts);
-#endif
+    ask_for_cuts(e);
 #ifdef UDP_GRO
     if (o->coalesce)
         (void)hk_socket_enable(fd, IPPROTO_UDP, UDP_GRO); /* if it can */
@@ -126,6 +133,41 @@ int hank_endpoint_open(const char *local, const char *remote, const hank_endpoin
         for (int k = 0; rc != 0 && k < (n_here ? n_here : 1); k++)
             rc = open_at(n_here ? &here[k] : NULL, n_there ? &there[i] : NULL, options, ret);
     return rc;
+}
+
+/* The family of a datagram socket; -EBADF; -EPROTOTYPE. */
+static int family_of(int fd)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+    hk_address local = {.length = sizeof local.socket};
+    int rc = hk_os_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    if (rc == 0 && type == SOCK_DGRAM)
+        rc = hk_os_getsockname(fd, &local.socket.any, &local.length);
+    int family = rc == 0 ? local.socket.any.sa_family : 0;
+    bool known = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+    return rc == -EBADF ? rc : known && type == SOCK_DGRAM ? family : -EPROTOTYPE;
+}
+
+int hank_endpoint_from_fd(int fd, hank_endpoint **ret)
+{
+    int family = family_of(fd);
+    if (family < 0)
+        return family;
+    hank_endpoint *e = endpoint_new(family);
+    if (!e)
+        return -ENOMEM;
+    int rc = hk_os_set_nonblocking(fd);
+    if (rc == 0)
+        rc = hk_os_set_cloexec(fd);
+    if (rc < 0) {
+        hank_endpoint_close(e); /* without the descriptor, which stays the caller's */
+        return rc;
+    }
+    hk_fd_adopt(&e->fd, fd, HK_INPUT_EVENTS, false);
+    ask_for_cuts(e);
+    *ret = e;
+    return 0;
 }
 
 int hank_endpoint_name(hank_endpoint *e, char *ret_name, size_t n)

@@ -118,6 +118,42 @@ int hank_listen(const char *where, hank_listener **ret)
     return hank_listen_opt(where, NULL, ret);
 }
 
+/* 0; -EBADF; -EPROTOTYPE. */
+static int check_listening(int fd)
+{
+    int type = 0, listening = 0;
+    socklen_t length = sizeof type;
+    int rc = hk_os_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    if (rc == 0 && type == SOCK_STREAM) {
+        length = sizeof listening;
+        rc = hk_os_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
+    }
+    return rc == -EBADF ? rc : rc == 0 && listening ? 0 : -EPROTOTYPE;
+}
+
+int hank_listener_from_fd(int fd, hank_listener **ret)
+{
+    int rc = check_listening(fd);
+    if (rc < 0)
+        return rc;
+    hank_listener *l = hk_listener_new();
+    if (!l)
+        return -ENOMEM;
+    l->address.length = sizeof l->address.socket;
+    rc = hk_os_set_nonblocking(fd);
+    if (rc == 0)
+        rc = hk_os_set_cloexec(fd);
+    if (rc == 0)
+        rc = hk_os_getsockname(fd, &l->address.socket.any, &l->address.length);
+    if (rc < 0) {
+        hank_listener_close(l); /* without the descriptor, which stays the caller's */
+        return rc;
+    }
+    hk_fd_adopt(&l->fd, fd, HK_INPUT_CONNECTIONS, false);
+    *ret = l;
+    return 0;
+}
+
 int hank_listener_name(hank_listener *l, char *ret_name, size_t n)
 {
     char text[HK_WHERE_MAX];
