@@ -67,6 +67,49 @@ CONNECTED(bytes, more_than_every_buffer_holds_arrive_whole)
     return rc;
 }
 
+CONNECTED(bytes, of_which_some_are_written_are_told)
+{
+    unsigned char part[5000];
+    size_t sent = 0;
+    hank_task reader = hank_spawn(read_big, p->server.stream);
+    while (sent < BIG) {
+        size_t n = BIG - sent < sizeof part ? BIG - sent : sizeof part;
+        for (size_t i = 0; i < n; i++)
+            part[i] = big_byte(sent + i);
+        ssize_t put = hank_write_some(p->client.stream, part, n);
+        MUST(put > 0 && (size_t)put <= n);
+        sent += (size_t)put;
+    }
+    return hank_await(reader);
+}
+
+static int write_some_for_ever(void *arg)
+{
+    static const char block[100 * 1000];
+    ssize_t put;
+    while ((put = hank_write_some(arg, block, sizeof block)) > 0)
+        continue;
+    return (int)put;
+}
+
+CONNECTED(bytes, of_a_record_that_was_stopped_end_the_writing)
+{
+    MUST(hank_within(HANK_MS(50), write_some_for_ever(p->client.stream)) == -ETIMEDOUT);
+    MUST(hank_write_some(p->client.stream, "x", 1) == -EPIPE);
+    return 0;
+}
+
+CONNECTED(bytes, of_a_line_too_long_are_dropped)
+{
+    char line[8];
+    MUST(hank_write(p->client.stream, "a line that is too long\nnext\n", 29) == 0);
+    MUST(hank_read_line(p->server.stream, line, sizeof line) == -EMSGSIZE);
+    MUST(hank_stream_unread(p->server.stream) > 0);
+    MUST(hank_skip_until(p->server.stream, "\n") == 24);
+    MUST(hank_read_line(p->server.stream, line, sizeof line) == 5);
+    return memcmp(line, "next\n", 5);
+}
+
 CONNECTED(bytes, flow_in_both_directions_at_the_same_time)
 {
     hank_task t[] = {
