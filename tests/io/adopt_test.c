@@ -203,4 +203,49 @@ Test(endpoint_from, without_memory_the_socket_stays_the_callers)
 {
     with_workers(1, without_memory, NULL); /* nobody else may run into the fault */
 }
+
+static int adopt_endpoint(int fd)
+{
+    hank_endpoint *e;
+    int rc = hank_endpoint_from_fd(fd, &e);
+    if (rc == 0)
+        hank_endpoint_close(e);
+    return rc;
+}
+
+static int adopt_listener(int fd)
+{
+    hank_listener *l;
+    int rc = hank_listener_from_fd(fd, &l);
+    if (rc == 0)
+        hank_listener_close(l);
+    return rc;
+}
+
+/* Whichever call of the system is refused. */
+static int refuse_each(void *arg)
+{
+    static const hk_fault calls[] = {HK_FAULT_SOCKOPT, HK_FAULT_OPEN};
+    (void)arg;
+    for (int i = 0; i < 4; i++) {
+        int rc = -1;
+        for (uint64_t nth = 1; rc < 0; nth++) {
+            int fd = bound_socket(i % 2 ? SOCK_STREAM : SOCK_DGRAM);
+            MUST(i % 2 == 0 || listen(fd, 5) == 0);
+            MUST(nth < 10);
+            hk_fault_plan(calls[i / 2], nth, -ENOBUFS);
+            rc = i % 2 ? adopt_listener(fd) : adopt_endpoint(fd);
+            hk_fault_clear();
+            MUST(rc == 0 || rc == -ENOBUFS || rc == -EPROTOTYPE);
+            if (rc < 0)
+                MUST(close(fd) == 0); /* it is still ours */
+        }
+    }
+    return 0;
+}
+
+Test(from, whatever_is_refused_the_socket_stays_the_callers)
+{
+    with_workers(1, refuse_each, NULL);
+}
 #endif
