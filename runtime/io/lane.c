@@ -174,7 +174,10 @@ static void *thread_main(void *arg)
     lane->idle--;
     lane->threads--;
     bool detached = self->detached;
-    bool last_left = detached && --lane->left_behind == 0;
+    if (detached)
+        lane->left_behind--;
+    /* Not while the end is waited for: whoever does that looks who is left when all others are. */
+    bool last_left = lane->is_over && lane->threads == 0;
     hk_list_remove(&self->link);
     if (!detached)
         hk_list_push_back(&lane->ended, &self->link); /* whoever comes next joins it */
@@ -301,7 +304,8 @@ bool hk_lane_stop(hk_lane *lane, int64_t linger)
             wait_for_departure(lane, late ? INT64_MAX : deadline);
     }
     join_ended(lane);
-    bool any = lane->left_behind > 0;
+    lane->is_over = lane->left_behind > 0;
+    bool any = lane->is_over;
     lane_unlock(lane);
     return any;
 }

@@ -52,7 +52,7 @@ typedef struct hk_fn_job {
 
 int hk_fn_job_run(hk_job *job);
 
-/* queue, outside, counts, live, ended   guarded by lock
+/* queue, outside, counts, live, ended, is_over   guarded by lock
  * limit       constant: how many jobs may wait in the queue beyond those a thread is free for; 0:
  *             any number. The others wait outside, in order
  * bell        moves under lock with each job and at the end; idle threads sleep on it
@@ -71,6 +71,7 @@ typedef struct hk_lane {
     unsigned threads_max;
     unsigned left_behind; /* of `threads`: detached in an abandoned job when the lane ended */
     bool stopping;
+    bool is_over;  /* nobody waits for its end any more, so the last thread tells of it */
     hk_node live;  /* member.link of running and idle threads */
     hk_node ended; /* of those that only need to be joined */
     HK_ATOMIC(uint32_t) bell;
