@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* inspect.h - look at a running program: hooks, statistics, a dump of every task. */
+/* inspect.h - look at a running program: hooks, statistics, every task, as text and otherwise. */
 #ifndef HANK_INSPECT_H
 #define HANK_INSPECT_H
 
@@ -11,7 +11,15 @@
 extern "C" {
 #endif
 
-/* A task, as a hook sees it; good during the call. */
+/* What a task does. Whoever has called the child that it awaits counts as running. */
+typedef enum hank_task_state {
+    HANK_TASK_NEW,     /* it has not begun */
+    HANK_TASK_RUNNING, /* on some worker, now; or on its way off it, to wait */
+    HANK_TASK_READY,   /* it would run if a worker were free */
+    HANK_TASK_WAITING,
+} hank_task_state;
+
+/* A task, as a hook or a visitor sees it; good during the call. */
 typedef struct hank_task_info {
     uint64_t id;      /* counts the tasks of its runtime that were announced; 0: it was not */
     const char *name; /* never NULL: of its function if it was given none */
@@ -21,6 +29,11 @@ typedef struct hank_task_info {
      * for backtrace_symbols_fd(3), dladdr(3) or addr2line(1). NULL: not known. */
     void *const *stack;
     unsigned stack_frames;
+    hank_task_state state;
+    const char *waits_for; /* if it waits: "sleep", "mutex", ... a constant; else NULL */
+    const void *self;      /* what it is known by as long as it lives */
+    const void *above;     /* its parent's `self`, or the group it is a member of; NULL: none */
+    bool is_cancelled;
 } hank_task_info;
 
 /* What on_failure() is told: good during the call. */
@@ -127,6 +140,22 @@ HANK_API void hank_dump(int fd);
  *   threads     any task or thread, at the same time
  *   since       0.1 */
 HANK_API void hank_dump_tree(int fd);
+
+/* Call visit(context, task) for every task of the program, of all its runtimes, one after another.
+ *
+ * A task that lives from before the call until after it is visited once; of those that begin or
+ * end meanwhile some are. What has ended is not, though its handle may still be good. The program
+ * goes on: what is told of a task was so a moment ago, and it may have ended by now.
+ *
+ *   visit       returns whether to go on; may do whatever its caller may, waiting too
+ *   result      how many were visited; -EINVAL visit is NULL
+ *   waits       never by itself
+ *   threads     any task or thread, at the same time
+ *   since       0.1
+ *   cost        time for as many tasks as there ever were at once; no memory, and no lock is held
+ */
+HANK_API ssize_t hank_visit_tasks(bool (*visit)(void *context, const hank_task_info *task),
+                                  void *context);
 
 #ifdef __cplusplus
 }

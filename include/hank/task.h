@@ -61,7 +61,8 @@ typedef struct hank_options {
 
 /* For hank_spawn_opt(). Zero is the default of each. */
 typedef struct hank_spawn_options {
-    const char *name;  /* for dumps; kept until the task ends; NULL: its function */
+    const char *name;  /* kept until the task ends, and longer if others may be looking at it then,
+                          in a dump or a hook: best a constant. NULL: its function */
     size_t stack_size; /* bytes; 0: the runtime's; raised to 16 KiB; <= 64 MiB */
     size_t copy;       /* copy that many bytes of *arg into the task; 0: borrow it; <= 64 KiB */
     bool eager;        /* it runs first, here, until it waits; then the spawner goes on */

@@ -17,6 +17,7 @@
 #include "fiber/stack.h"
 #include "sched/envelope.h"
 #include "sched/fork.h"
+#include "sched/guest.h"
 #include "sched/runtime.h"
 #include "sched/task.h"
 #include "sched/worker.h"
@@ -49,42 +50,69 @@ HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
     return memcpy(buffer + i - length, prefix, length);
 }
 
-static const char *state_of(hk_task *t)
+/* Hints, but in order: who has begun to wait and is still on its way counts as running, for it has
+ * not said yet what for. */
+static hank_task_state state_of(hk_task *t)
 {
-    switch (hk_load_relaxed(&t->phase)) {
-    case HK_PHASE_NEW: return "new";
-    case HK_PHASE_DONE: return "done";
-    default: break;
-    }
-    if (hk_word_state(hk_load_relaxed(&t->sleeper.word)) != HK_AWAKE)
-        return "waiting";
-    return hk_load_relaxed(&t->on_stack) ? "running" : "ready";
+    if (hk_load_relaxed(&t->phase) == HK_PHASE_NEW)
+        return HANK_TASK_NEW;
+    /* [waiter:claim] acquire: sees that the task marked itself as on its stack, before the turn. */
+    bool is_awake = hk_word_state(hk_load_acquire(&t->sleeper.word)) == HK_AWAKE;
+    if (hk_load_acquire(&t->on_stack) != 0) /* [task:off] acquire: what it waits for */
+        return HANK_TASK_RUNNING;
+    return is_awake ? HANK_TASK_READY : HANK_TASK_WAITING;
+}
+
+/* What it waits for; NULL: it does not. */
+static const char *reason_of(hk_task *t, hank_task_state state)
+{
+    return state == HANK_TASK_WAITING ? hk_load_relaxed(&t->sleeper.why) : NULL; /* a hint */
+}
+
+static bool is_cancelled(hk_task *t)
+{
+    return (hk_load_relaxed(&t->control) & HK_TASK_CANCELLED) != 0; /* a hint */
 }
 
 size_t hk_inspect_line(hk_task *t, char line[HK_LINE_BYTES])
 {
-    if (hk_load_relaxed(&t->phase) == HK_PHASE_FREE)
+    static const char *const words[] = {"new", "running", "ready", "waiting"};
+    uint8_t phase = hk_load_relaxed(&t->phase); /* a hint */
+    if (phase == HK_PHASE_FREE)
         return 0;
     char buffer[HK_NAME_BUFFER];
-    const char *state = state_of(t);
-    const char *why = hk_load_relaxed(&t->sleeper.why);
-    bool cancelled = hk_load_relaxed(&t->control) & HK_TASK_CANCELLED;
+    hank_task_state state = state_of(t);
+    bool is_done = phase == HK_PHASE_DONE;
+    const char *why = is_done ? NULL : reason_of(t, state);
     int n = snprintf(line, HK_LINE_BYTES, "%-24s %-8s%s%s%s\n",
-                     hk_inspect_name(t, buffer, sizeof buffer), state,
-                     state[0] == 'w' && why ? " for " : "", state[0] == 'w' && why ? why : "",
-                     cancelled ? " (cancelled)" : "");
+                     hk_inspect_name(t, buffer, sizeof buffer), is_done ? "done" : words[state],
+                     why ? " for " : "", why ? why : "", is_cancelled(t) ? " (cancelled)" : "");
     return n < 0 ? 0 : (size_t)n < HK_LINE_BYTES ? (size_t)n : HK_LINE_BYTES - 1;
 }
 
 HK_UNWATCHED void hk_inspect_info(hk_task *t, char name[HK_NAME_BUFFER], hank_task_info *ret)
 {
     hk_envelope *e = hk_envelope_seen(t);
-    *ret = (hank_task_info){.name = hk_inspect_name(t, name, HK_NAME_BUFFER), .fn = t->fn};
+    *ret = (hank_task_info){.name = hk_inspect_name(t, name, HK_NAME_BUFFER),
+                            .fn = t->fn,
+                            .state = state_of(t),
+                            .self = t,
+                            .above = hk_inspect_above(t),
+                            .is_cancelled = is_cancelled(t)};
+    ret->waits_for = reason_of(t, ret->state);
     if (e) {
         ret->id = e->id;
         ret->site = e->site;
         ret->fn = e->fn;
     }
+}
+
+HK_UNWATCHED const void *hk_inspect_above(hk_task *t)
+{
+    if (hk_task_has(t, HK_TRAIT_MEMBER))
+        return t->group;
+    hk_task *parent = hk_load_relaxed(&t->parent); /* a hint, as all of this */
+    return parent == HK_GUEST ? NULL : parent;
 }
 
 static int dump_one(void *slot, void *context)

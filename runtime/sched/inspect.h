@@ -19,6 +19,9 @@ const char *hk_inspect_name(struct hk_task *t, char *buffer, size_t n);
 /* What a hook is told of `t`; its name is made in `name` if it was given none. */
 void hk_inspect_info(struct hk_task *t, char name[HK_NAME_BUFFER], hank_task_info *ret);
 
+/* Whom `t` is below: its parent, the group it is a member of, or NULL. */
+const void *hk_inspect_above(struct hk_task *t);
+
 /* The line of a dump about `t`, which may be any slot. Its length; 0: there is no task in it. */
 size_t hk_inspect_line(struct hk_task *t, char line[HK_LINE_BYTES]);
 

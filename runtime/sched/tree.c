@@ -17,7 +17,6 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
-#include "sched/guest.h"
 #include "sched/inspect.h"
 #include "sched/task.h"
 
@@ -52,12 +51,6 @@ static bool has_room(census *c)
     return true;
 }
 
-/* Read while its owner may change it: see above. */
-HK_UNWATCHED static const void *group_of(hk_task *t)
-{
-    return t->group;
-}
-
 static int count_one(void *slot, void *context)
 {
     hk_task *t = slot;
@@ -70,9 +63,8 @@ static int count_one(void *slot, void *context)
     *e = (entry){.self = t};
     if (hk_inspect_line(t, e->line) == 0)
         return 1;
-    hk_task *parent = hk_load_relaxed(&t->parent); /* a hint, as all of this */
     e->is_member = hk_task_has(t, HK_TRAIT_MEMBER);
-    e->above = e->is_member ? group_of(t) : parent == HK_GUEST ? NULL : parent;
+    e->above = hk_inspect_above(t);
     c->n++;
     return 1;
 }
