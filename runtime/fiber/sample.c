@@ -36,34 +36,6 @@ static HK_THREAD_LOCAL hk_sample *mine; /* of the calling thread; NULL: it canno
 
 /* --- the thread that is asked -------------------------------------------------------------- */
 
-/* Do the two words that belong to a frame pointer lie within low .. high? A function that calls
- * nobody may have them right at its stack pointer. */
-static bool is_frame(uintptr_t fp, uintptr_t low, uintptr_t high)
-{
-    uintptr_t first = fp + (uintptr_t)HK_FRAME_CALLER * sizeof(uintptr_t);
-    return fp % sizeof(uintptr_t) == 0 && first >= low && first < high &&
-           high - first >= 2 * sizeof(uintptr_t);
-}
-
-/* Unpoisoned: a frame pointer of code that has none may point anywhere in the stack. */
-HK_UNPOISONED static unsigned walk(const hk_os_place *place, uintptr_t high, void **ret_frames)
-{
-    unsigned n = 0;
-    uintptr_t fp = place->fp;
-    ret_frames[n++] = (void *)place->pc;
-    while (n < HK_SAMPLE_FRAMES && is_frame(fp, place->sp, high)) {
-        const uintptr_t *frame = (const uintptr_t *)fp;
-        uintptr_t caller = frame[HK_FRAME_CALLER], from = frame[HK_FRAME_RETURN];
-        if (from == 0)
-            break;
-        ret_frames[n++] = (void *)from;
-        if (caller <= fp) /* callers are above */
-            break;
-        fp = caller;
-    }
-    return n;
-}
-
 static void on_sample(int signo, siginfo_t *info, void *context)
 {
     (void)signo, (void)info;
@@ -78,7 +50,7 @@ static void on_sample(int signo, siginfo_t *info, void *context)
         if (hk_os_signal_place(context, &place)) {
             hk_fiber *f = hk_stack_find((void *)place.sp, &is_guard);
             uintptr_t high = f ? (uintptr_t)f->stack_low + f->stack_bytes : place.sp;
-            s->n = walk(&place, high, s->frames);
+            s->n = hk_frames_walk(&place, high, s->frames);
         }
         hk_store_release(&s->state, (uint32_t)WRITTEN); /* [sample:state] release: the frames */
         (void)hk_os_futex_wake(&s->state, 1);

@@ -12,8 +12,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-
-enum { HK_SAMPLE_FRAMES = 32 };
+#include "fiber/frames.h"
 
 /* One a thread that can be asked, zeroed; one other thread asks.
  *
@@ -25,7 +24,7 @@ typedef struct hk_sample {
     bool here;
     pthread_t thread;
     unsigned n;
-    void *frames[HK_SAMPLE_FRAMES];
+    void *frames[HK_FRAMES_MAX];
 } hk_sample;
 
 /* The calling thread can be asked from now on; until, on the same thread. */
