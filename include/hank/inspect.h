@@ -25,8 +25,9 @@ typedef struct hank_task_info {
     const char *name; /* never NULL: of its function if it was given none */
     hank_fn fn;
     const void *site; /* the code that spawned it; NULL: not known */
-    /* on_slow only: the address where it computes, and then the return addresses of its callers,
-     * for backtrace_symbols_fd(3), dladdr(3) or addr2line(1). NULL: not known. */
+    /* on_slow: the address where it computes; hank_visit_tasks(): where it waits, if it does; and
+     * then the return addresses of its callers, for backtrace_symbols_fd(3), dladdr(3) or
+     * addr2line(1). At most 32. NULL: not known. */
     void *const *stack;
     unsigned stack_frames;
     hank_task_state state;
@@ -141,11 +142,27 @@ HANK_API void hank_dump(int fd);
  *   since       0.1 */
 HANK_API void hank_dump_tree(int fd);
 
+/* Write to `fd` every task of the program as hank_dump() does, and below each that waits its stack,
+ * a line a call, as backtrace_symbols_fd(3) has them: for addr2line(1). For which tasks it is known
+ * hank_visit_tasks() says.
+ *
+ *   fd          2 is stderr; what cannot be written is dropped
+ *   result      none
+ *   waits       never for a task; the write itself may block
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API void hank_dump_stacks(int fd);
+
 /* Call visit(context, task) for every task of the program, of all its runtimes, one after another.
  *
  * A task that lives from before the call until after it is visited once; of those that begin or
  * end meanwhile some are. What has ended is not, though its handle may still be good. The program
  * goes on: what is told of a task was so a moment ago, and it may have ended by now.
+ *
+ * The stack of a task that waits is told, as far as its innermost 32 calls, if frame pointers lead
+ * from its one end to the other: if hank and what the task has called are compiled with
+ * -fno-omit-frame-pointer, as they are without optimisation, on x86-64, aarch64 or riscv64. A
+ * function without one is missing from it, or is the reason that there is none.
  *
  *   visit       returns whether to go on; may do whatever its caller may, waiting too
  *   result      how many were visited; -EINVAL visit is NULL

@@ -37,6 +37,19 @@
 #define HK_FRAME_RETURN 1
 #endif
 
+/* What switch_<cpu>.S leaves at a suspended fiber's sp: at which byte the frame pointer is, and at
+ * which the address where it goes on. The portable switch has no such frame. */
+#if defined(__x86_64__)
+#define HK_SWITCH_FP 16
+#define HK_SWITCH_PC 24
+#elif defined(__aarch64__)
+#define HK_SWITCH_FP 96
+#define HK_SWITCH_PC 104
+#elif defined(__riscv)
+#define HK_SWITCH_FP 24
+#define HK_SWITCH_PC 16
+#endif
+
 /* A variable of which each thread has its own, zeroed at first: static, or declared in its file's
  * header. The simulator plays all threads on one, so there it is a plain variable in a section of
  * its own, whose contents are exchanged when another thread has its turn. */

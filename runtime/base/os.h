@@ -35,7 +35,7 @@ int64_t hk_os_now(void);
 void hk_os_sleep(int64_t ns);
 enum { HK_NAP_FDS_MAX = 8 };
 void hk_os_nap(const int *fds, unsigned n, int64_t ns); /* or until one of them is readable */
-void hk_os_yield(void); /* let another thread have this CPU */
+void hk_os_yield(void);                                 /* let another thread have this CPU */
 
 /* Memory. */
 int hk_os_map(size_t bytes, void **ret_base); /* private, zeroed, NORESERVE */
@@ -205,6 +205,10 @@ int hk_os_kevent_wait(int queue, struct kevent *ret_events, int max, int64_t tim
 
 /* The system's words for an errno: a constant in the C locale; NULL for a stranger. */
 const char *hk_os_error_text(int error);
+
+/* A line about the code at `address`: "    module(function+0x12) [0x...]"; without a name, the
+ * place in the module. Its length, < n, with the newline. May take locks of the C library. */
+size_t hk_os_describe_code(const void *address, char *ret_line, size_t n);
 
 /* A variable of the environment; NULL: there is none. */
 const char *hk_os_environment(const char *name);

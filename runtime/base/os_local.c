@@ -4,7 +4,10 @@
  * These are what they are in a simulation too; os.c and runtime/sim/ divide the rest. */
 #include "base/os.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -120,4 +123,23 @@ const char *hk_os_environment(const char *name)
 const char *hk_os_trusted_environment(const char *name)
 {
     return secure_getenv(name);
+}
+
+size_t hk_os_describe_code(const void *address, char *ret_line, size_t n)
+{
+    Dl_info info = {0};
+    const char *name = "?";
+    uintptr_t base = 0;
+    if (dladdr(address, &info) != 0 && info.dli_fname) {
+        const char *slash = strrchr(info.dli_fname, '/');
+        name = slash ? slash + 1 : info.dli_fname;
+        base = (uintptr_t)(info.dli_sname ? info.dli_saddr : info.dli_fbase);
+    }
+    int length = snprintf(ret_line, n, "    %s(%s+0x%" PRIxPTR ") [0x%" PRIxPTR "]\n", name,
+                          info.dli_sname ? info.dli_sname : "", (uintptr_t)address - base,
+                          (uintptr_t)address);
+    if (length < (int)n)
+        return length < 0 ? 0 : (size_t)length;
+    ret_line[n - 2] = '\n'; /* cut off */
+    return n - 1;
 }

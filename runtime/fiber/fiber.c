@@ -11,7 +11,7 @@
  *                     that is left for ever, so its fiber is made anew every so often (2 ms under
  *                     gcc, which is why not every time). The function that announces the switch
  *                     must be the one that switches.
- *   Valgrind          knows a registered stack by its bounds.
+ *   Valgrind          knows a registered stack by its bounds; is not asked about looks at stacks.
  *
  * This file is the only one that talks to them. Without them it is nearly empty: see fiber.h. */
 #include "fiber/fiber.h"
@@ -97,6 +97,22 @@ void hk_fiber_note_gone(hk_fiber *f)
     VALGRIND_STACK_DEREGISTER(f->valgrind_id);
 #endif
     (void)f;
+}
+
+void hk_fiber_note_guess_begins(void)
+{
+#ifdef VALGRIND_DISABLE_ERROR_REPORTING
+    VALGRIND_DISABLE_ERROR_REPORTING;
+#endif
+}
+
+void hk_fiber_note_guess_ends(void *words, size_t bytes)
+{
+#ifdef VALGRIND_ENABLE_ERROR_REPORTING
+    (void)VALGRIND_MAKE_MEM_DEFINED(words, bytes); /* only a tool's answer */
+    VALGRIND_ENABLE_ERROR_REPORTING;
+#endif
+    (void)words, (void)bytes;
 }
 
 void hk_fiber_note_taken(hk_fiber *f)

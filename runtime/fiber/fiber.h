@@ -106,6 +106,11 @@ void hk_fiber_note_taken(hk_fiber *f);
 void hk_fiber_note_given(hk_fiber *f);
 void hk_fiber_note_gone(hk_fiber *f);
 
+/* That from here on this thread reads of stacks what nobody may have written, or what is nobody's
+ * any more; and that these words are good, whatever they were made of. */
+void hk_fiber_note_guess_begins(void);
+void hk_fiber_note_guess_ends(void *words, size_t bytes);
+
 /* And that what belongs to one worker passes, in turn, from fiber to fiber of that worker. */
 #if HK_TSAN
 void hk_fiber_note_turn_begins(void *owned_by_worker);

@@ -1,49 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* visit_test.c - a program looks at its tasks: which there are, and what each does. */
-#include "api/thread_support.h"
+#include "api/visit_support.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { SEEN_MAX = 64 };
-
-/* What a visitor was told of the tasks with one name. */
-typedef struct sighting {
-    const char *name;
-    int times;
-    hank_task_info last;
-} sighting;
-
-static bool note(void *context, const hank_task_info *task)
-{
-    sighting *s = context;
-    CHECK(task->name != NULL && task->fn != NULL && task->self != NULL);
-    CHECK((task->waits_for != NULL) <= (task->state == HANK_TASK_WAITING));
-    if (strcmp(task->name, s->name) == 0) {
-        s->times++;
-        s->last = *task;
-    }
-    return true;
-}
-
-static sighting look_for(const char *name)
-{
-    sighting s = {.name = name};
-    CHECK(hank_visit_tasks(note, &s) >= s.times);
-    return s;
-}
-
-/* Look until `name` waits: whoever says that it is about to is still on its way. */
-static sighting look_until_it_waits(const char *name)
-{
-    sighting s = look_for(name);
-    hank_ns give_up = hank_now() + HANK_SEC(20);
-    while (s.last.state != HANK_TASK_WAITING && hank_now() < give_up) {
-        (void)hank_yield();
-        s = look_for(name);
-    }
-    return s;
-}
 
 /* --- which there are ------------------------------------------------------------------------- */
 
@@ -163,14 +124,6 @@ Test(visit, is_made_to_tasks_of_every_runtime)
 }
 
 /* --- what each does -------------------------------------------------------------------------- */
-
-static int yield_until_stopped(void *arg)
-{
-    set(arg);
-    while (hank_yield() == 0)
-        continue;
-    return 0;
-}
 
 static int states(void *arg)
 {

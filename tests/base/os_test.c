@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -107,4 +109,23 @@ Test(os, chance_does_not_repeat_itself)
 {
     uint64_t first = hk_os_random();
     cr_expect(first != hk_os_random() || first != hk_os_random());
+}
+
+Test(os, code_is_described_by_its_function_its_module_or_at_least_its_address)
+{
+    char line[256], brief[16], exact[32];
+    const void *code = (const void *)(uintptr_t)&getenv;
+    (void)snprintf(exact, sizeof exact, " [%p]\n", code);
+    size_t n = hk_os_describe_code(code, line, sizeof line);
+    cr_expect_eq(n, strlen(line));
+    cr_expect(strncmp(line, "    ", 4) == 0 && strstr(line, "(getenv+0x0)"), "%s", line);
+    cr_expect(strstr(line, exact) && line[n - 1] == '\n', "%s", line);
+
+    n = hk_os_describe_code(line, line, sizeof line); /* what is on a stack is nobody's */
+    cr_expect(strstr(line, "?(+0x"), "%s", line);
+
+    n = hk_os_describe_code(code, brief, sizeof brief); /* cut off, but still a line */
+    cr_expect_eq(n, sizeof brief - 1);
+    cr_expect_eq(brief[n - 1], '\n');
+    cr_expect_eq(brief[n], '\0');
 }
