@@ -13,9 +13,9 @@
  * tasks and threads; after the last end it does what it did before the first begin. hank itself
  * takes over no signal that the program has not named, and other processes need no SIGCHLD.
  *
- * No call of hank may be made in a signal handler. A program that has one of its own, because it
- * must look at the interrupted code, writes there to a pipe(2) or an eventfd(2), and a task waits
- * for that with hank_fd_wait(). */
+ * In a signal handler one call of hank may be made: hank_bell_ring(). That is for a program that
+ * has a handler of its own, because it must look at the interrupted code, or because a library has
+ * taken the signal; a task waits with hank_bell_next(). */
 #ifndef HANK_PROCESS_H
 #define HANK_PROCESS_H
 
@@ -76,6 +76,54 @@ HANK_API void hank_signal_end(hank_signal *s);
  *   since       0.1
  *   cost        as hank_signal_begin() and hank_signal_end() */
 HANK_API int hank_signal_wait(int signo);
+
+/* --- bells ----------------------------------------------------------------------------------- */
+
+/* Something that a signal handler may ring, and a task hears. */
+typedef struct hank_bell {
+    uint64_t opaque_[12];
+} hank_bell;
+
+/* From here on `b` may be rung.
+ *
+ *   b           written, and kept until hank_bell_end(); need not be zeroed
+ *   result      0; -EAGAIN no thread to be had
+ *   waits       never
+ *   threads     any task or thread, at the same time
+ *   since       0.1
+ *   cost        as hank_signal_begin() */
+HANK_API int hank_bell_begin(hank_bell *b);
+
+/* End the wait for `b`, or the next one if there is none. Whoever is told of it sees what was done
+ * before.
+ *
+ *   b           between begin and end
+ *   result      none; errno is left alone
+ *   waits       never
+ *   threads     any task, thread or signal handler, at the same time: async-signal-safe
+ *   since       0.1
+ *   cost        no lock and no memory; a system call, to wake the thread that hands it on */
+HANK_API void hank_bell_ring(hank_bell *b);
+
+/* Wait for the next ring; at once if there has been one since the last call, or the begin.
+ *
+ *   result      how many rings, > 0: none is lost; -EBUSY another task waits with `b`; -ECANCELED;
+ *               -ETIMEDOUT; -ESHUTDOWN in a child forked since the begin, where nobody hears it
+ *   waits       while there has been none
+ *   if stopped  nothing is lost: a later call tells
+ *   threads     any task or thread, one at a time
+ *   since       0.1 */
+HANK_API int hank_bell_next(hank_bell *b);
+
+/* Forget `b`.
+ *
+ *   b           nobody may ring it any more: its signal has another handler by now. Nor may anybody
+ *               be waiting with it: that is a panic that names it and the task
+ *   result      none
+ *   waits       never
+ *   threads     any task or thread, once
+ *   since       0.1 */
+HANK_API void hank_bell_end(hank_bell *b);
 
 /* --- other processes ------------------------------------------------------------------------- */
 

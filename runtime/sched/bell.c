@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* bell.c - tasks that wait for signals.
+/* bell.c - tasks that wait for signals, and for what signal handlers of the program tell.
  *
  * A wish is a watch (signal.h) with somebody who waits for what it is told. Deliveries that come
- * while nobody does are kept for the next wait. */
+ * while nobody does are kept for the next wait. A bell is a wish with a counter of its own.
+ *
+ *     hank_bell_ring:   rings++, hk_signal_ring()              async-signal-safe, no lock
+ *     the thread:       reads it, tells the wish, which wakes who waits
+ *
+ * Rejected: an eventfd a bell. It costs a descriptor, which may not be to be had, and a forked
+ * child would share it. */
 #include <hank/process.h>
 
 #include <errno.h>
@@ -10,10 +16,11 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/os.h"
 #include "sched/park.h"
 #include "sched/signal.h"
 
-/* What hank_signal really is.
+/* What hank_signal really is, and the first part of what hank_bell is.
  * pending, waiting, ticket  guarded by lock */
 typedef struct signal_wish {
     hk_signal_watch watch;
@@ -50,20 +57,12 @@ static int take_pending(signal_wish *s)
     return n;
 }
 
-int hank_signal_begin(hank_signal *opaque, int signo)
+static int wish_next(signal_wish *s, const char *why)
 {
-    signal_wish *s = (signal_wish *)opaque;
-    *s = (signal_wish){0};
-    return hk_signal_watch_begin(&s->watch, signo, tell_wish);
-}
-
-int hank_signal_next(hank_signal *opaque)
-{
-    signal_wish *s = (signal_wish *)opaque;
     int rc = hk_checkpoint();
     if (rc < 0)
         return rc;
-    if (s->watch.signo == 0)
+    if (s->watch.count == NULL)
         return -ESHUTDOWN; /* over since a fork */
     wish_lock(s);
     int n = s->waiting ? -EBUSY : take_pending(s);
@@ -77,7 +76,7 @@ int hank_signal_next(hank_signal *opaque)
     s->waiting = true;
     hk_lock_drop(&s->lock);
 
-    rc = hk_park(&w, HK_FOREVER, "signal");
+    rc = hk_park(&w, HK_FOREVER, why);
 
     wish_lock(s);
     s->waiting = false;
@@ -86,12 +85,30 @@ int hank_signal_next(hank_signal *opaque)
     return n > 0 ? n : rc;
 }
 
-void hank_signal_end(hank_signal *opaque)
+static void wish_end(signal_wish *s, const char *what)
+{
+    if (HK_UNLIKELY(s->waiting))
+        hk_panic("%s %p is ended while somebody waits with it", what, (void *)s);
+    hk_signal_watch_end(&s->watch);
+}
+
+/* --- signals --------------------------------------------------------------------------------- */
+
+int hank_signal_begin(hank_signal *opaque, int signo)
 {
     signal_wish *s = (signal_wish *)opaque;
-    if (HK_UNLIKELY(s->waiting))
-        hk_panic("signal %p is ended while somebody waits with it", (void *)opaque);
-    hk_signal_watch_end(&s->watch);
+    *s = (signal_wish){0};
+    return hk_signal_watch_begin(&s->watch, signo, tell_wish);
+}
+
+int hank_signal_next(hank_signal *opaque)
+{
+    return wish_next((signal_wish *)opaque, "signal");
+}
+
+void hank_signal_end(hank_signal *opaque)
+{
+    wish_end((signal_wish *)opaque, "signal");
 }
 
 int hank_signal_wait(int signo)
@@ -105,4 +122,40 @@ int hank_signal_wait(int signo)
     rc = hank_signal_next(&s);
     hank_signal_end(&s);
     return rc;
+}
+
+/* --- bells ----------------------------------------------------------------------------------- */
+
+/* rings  added to by anyone, in handlers too; read by the thread for signals */
+typedef struct hk_bell {
+    signal_wish wish;
+    HK_ATOMIC(uint32_t) rings;
+} hk_bell;
+
+_Static_assert(sizeof(hk_bell) <= sizeof(hank_bell), "a hank_bell has room for it");
+
+int hank_bell_begin(hank_bell *opaque)
+{
+    hk_bell *b = (hk_bell *)opaque;
+    *b = (hk_bell){0};
+    return hk_signal_watch_count(&b->wish.watch, &b->rings, tell_wish);
+}
+
+void hank_bell_ring(hank_bell *opaque)
+{
+    int error = hk_os_errno();
+    /* [signal:count] release: who is told of it sees what was done before. */
+    (void)hk_add_acqrel(&((hk_bell *)opaque)->rings, 1u);
+    hk_signal_ring();
+    hk_os_set_errno(error);
+}
+
+int hank_bell_next(hank_bell *opaque)
+{
+    return wish_next(&((hk_bell *)opaque)->wish, "bell");
+}
+
+void hank_bell_end(hank_bell *opaque)
+{
+    wish_end(&((hk_bell *)opaque)->wish, "bell");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* signal.c - one handler, one counter a signal, one bell.
+/* signal.c - one handler, one counter a signal, one bell for all.
  *
  *     handler:   delivered[signo]++, bell++, futex wake        async-signal-safe, no lock
  *     thread:    for every watch with told != delivered: tell it the difference
@@ -27,7 +27,7 @@
 /* As many as Linux has, on every architecture but one. */
 enum { SIGNALS = 65 };
 
-/* The handler's. They only grow. */
+/* The handler's, and hk_signal_ring's. They only grow. */
 static HK_ATOMIC(uint32_t) delivered[SIGNALS];
 static HK_ATOMIC(uint32_t) bell;
 
@@ -37,7 +37,7 @@ static hk_lock lock;
 static hk_node watches HK_GUARDED_BY(lock);
 static hk_signal_watch *telling HK_GUARDED_BY(lock);
 static bool running HK_GUARDED_BY(lock);
-static unsigned users[SIGNALS] HK_GUARDED_BY(lock);
+static unsigned users[SIGNALS] HK_GUARDED_BY(lock); /* [0]: of watches of no signal */
 static struct sigaction before[SIGNALS] HK_GUARDED_BY(lock);
 
 static void take_lock(void)
@@ -52,7 +52,7 @@ static void drop_lock(void)
 
 /* --- the handler --------------------------------------------------------------------------- */
 
-static void ring(void)
+void hk_signal_ring(void)
 {
     (void)hk_add_acqrel(&bell, 1u); /* [signal:bell] release: what was counted before is seen */
     (void)hk_os_futex_wake(&bell, 1);
@@ -62,7 +62,7 @@ static void on_signal(int signo)
 {
     int error = hk_os_errno();
     (void)hk_add_relaxed(&delivered[signo], 1u); /* relaxed: the bell publishes it */
-    ring();
+    hk_signal_ring();
     hk_os_set_errno(error);
 }
 
@@ -73,7 +73,9 @@ static hk_signal_watch *find_news(uint32_t *ret_deliveries)
 {
     for (hk_node *at = watches.next; at != &watches; at = at->next) {
         hk_signal_watch *w = hk_container_of(at, hk_signal_watch, link);
-        uint32_t now = hk_load_relaxed(&delivered[w->signo]); /* relaxed: the bell was read */
+        /* [signal:count] acquire: of a bell that is rung beside the one we heard. Of deliveries the
+         * latter was read, which orders them. */
+        uint32_t now = hk_load_acquire(w->count);
         *ret_deliveries = now - w->told;
         if (now == w->told)
             continue;
@@ -149,41 +151,57 @@ static void give_back(int signo)
         (void)hk_os_signal_action(signo, &before[signo], NULL); /* was valid: cannot fail */
 }
 
-int hk_signal_watch_begin(hk_signal_watch *w, int signo,
-                          void (*tell)(hk_signal_watch *w, uint32_t deliveries))
+static int begin(hk_signal_watch *w, int signo, HK_ATOMIC(uint32_t) * count,
+                 void (*tell)(hk_signal_watch *w, uint32_t deliveries))
 {
-    if (!is_for_waiting(signo))
-        return -EINVAL;
     hk_fork_watch();
     take_lock();
     if (watches.next == NULL)
         hk_list_init(&watches);
     int rc = start_thread();
-    if (rc == 0 && users[signo] == 0)
+    if (rc == 0 && signo != 0 && users[signo] == 0)
         rc = take_over(signo);
     if (rc == 0) {
         users[signo]++;
-        *w = (hk_signal_watch){.signo = signo, .tell = tell};
-        w->told = hk_load_relaxed(&delivered[signo]); /* relaxed: earlier ones are not for us */
+        *w = (hk_signal_watch){.signo = signo, .count = count, .tell = tell};
+        w->told = hk_load_relaxed(count); /* relaxed: earlier ones are not for us */
         hk_list_push_back(&watches, &w->link);
     }
     bool idle = hk_list_empty(&watches);
     drop_lock();
     if (idle)
-        ring(); /* the thread that was started for nothing finds out */
+        hk_signal_ring(); /* the thread that was started for nothing finds out */
     return rc;
+}
+
+int hk_signal_watch_begin(hk_signal_watch *w, int signo,
+                          void (*tell)(hk_signal_watch *w, uint32_t deliveries))
+{
+    return is_for_waiting(signo) ? begin(w, signo, &delivered[signo], tell) : -EINVAL;
+}
+
+int hk_signal_watch_count(hk_signal_watch *w, HK_ATOMIC(uint32_t) * count,
+                          void (*tell)(hk_signal_watch *w, uint32_t deliveries))
+{
+    return begin(w, 0, count, tell);
+}
+
+/* Nobody else watches it: it is what it was before. The lock is held. */
+static void drop_user(int signo)
+{
+    if (--users[signo] == 0 && signo != 0)
+        give_back(signo);
 }
 
 void hk_signal_watch_end(hk_signal_watch *w)
 {
     take_lock();
-    if (w->signo == 0) { /* over since a fork */
+    if (w->count == NULL) { /* over since a fork */
         drop_lock();
         return;
     }
     hk_list_remove(&w->link);
-    if (--users[w->signo] == 0)
-        give_back(w->signo);
+    drop_user(w->signo);
     bool last = hk_list_empty(&watches);
     while (telling == w) { /* a few instructions: it is being woken */
         drop_lock();
@@ -192,7 +210,7 @@ void hk_signal_watch_end(hk_signal_watch *w)
     }
     drop_lock();
     if (last)
-        ring();
+        hk_signal_ring();
 }
 
 /* --- fork ---------------------------------------------------------------------------------- */
@@ -213,9 +231,8 @@ void hk_signal_forked(void)
     hk_node *node;
     while (watches.next && (node = hk_list_pop_front(&watches)) != NULL) {
         hk_signal_watch *w = hk_container_of(node, hk_signal_watch, link);
-        if (--users[w->signo] == 0)
-            give_back(w->signo);
-        w->signo = 0;
+        drop_user(w->signo);
+        w->count = NULL;
     }
     running = false;
     telling = NULL;

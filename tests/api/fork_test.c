@@ -337,6 +337,31 @@ static int signals_anew(void *arg)
     return 0;
 }
 
+static int bells_anew(void *arg)
+{
+    hank_bell *of_parent = arg, b;
+    hank_bell_ring(of_parent); /* nobody hears it */
+    WANT(hank_bell_next(of_parent) == -ESHUTDOWN);
+    hank_bell_end(of_parent);
+    WANT(hank_bell_begin(&b) == 0);
+    hank_bell_ring(&b);
+    WANT(hank_bell_next(&b) == 1);
+    hank_bell_end(&b);
+    return 0;
+}
+
+Test(fork, ends_in_the_child_what_waits_for_a_bell_and_only_there)
+{
+    hank_bell b;
+    cr_assert_eq(hank_bell_begin(&b), 0);
+    hank_bell_ring(&b);
+    cr_expect_eq(hank_bell_next(&b), 1); /* its thread has started: see above */
+    cr_expect_eq(in_child(bells_anew, &b), 0);
+    hank_bell_ring(&b);
+    cr_expect_eq(hank_bell_next(&b), 1);
+    hank_bell_end(&b);
+}
+
 Test(fork, ends_in_the_child_what_waits_for_signals_and_only_there)
 {
     hank_signal s;
