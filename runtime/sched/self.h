@@ -4,13 +4,14 @@
 #define HK_SCHED_SELF_H
 
 #include "base/waiter.h"
-#include "sched/task.h"
-#include "sched/worker.h"
 
 /* The calling task, or outside a task the calling thread: who owns what it locks. */
 #ifdef HK_MODEL /* a model says it */
 hk_sleeper *hk_park_self(void);
 #else
+#include "sched/task.h"
+#include "sched/worker.h"
+
 hk_sleeper *hk_park_self_outside(void);
 
 static inline hk_sleeper *hk_park_self(void)
