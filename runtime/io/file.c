@@ -131,13 +131,19 @@ static ssize_t with_file(hank_file *f, by_kernel *ask, hank_fn fn, bytes_call *c
     return rc;
 }
 
+/* NULL is for the system to refuse. */
+static char *rest_of(const bytes_call *c)
+{
+    return c->done > 0 ? c->memory + c->done : c->memory;
+}
+
 /* Until all is done or nothing comes: like the two functions below. */
 static int ask_for_bytes(bytes_call *c, hk_request_kind kind)
 {
     hk_request q = {.kind = kind, .fd = c->fd, .result = 1};
     while (c->done < c->n && q.result > 0) {
         size_t left = c->n - c->done;
-        q.memory = c->memory + c->done;
+        q.memory = rest_of(c);
         q.offset = c->offset + (int64_t)c->done;
         q.n = left < REQUEST_MAX_BYTES ? (uint32_t)left : REQUEST_MAX_BYTES;
         int rc = c->done == 0 ? hk_request_make(&q) : hk_request_go_on(&q);
@@ -177,8 +183,7 @@ int hk_file_write_all(int fd, const char *buf, size_t n, int64_t offset)
 static int do_read(void *arg)
 {
     bytes_call *c = arg;
-    ssize_t got =
-        hk_file_read_all(c->fd, c->memory + c->done, c->n - c->done, c->offset + (int64_t)c->done);
+    ssize_t got = hk_file_read_all(c->fd, rest_of(c), c->n - c->done, c->offset + (int64_t)c->done);
     c->result = got < 0 ? got : (ssize_t)c->done + got;
     return 0;
 }
@@ -202,8 +207,7 @@ ssize_t hk_file_read_held(hank_file *f, char *ret_buf, size_t n, int64_t offset)
 static int do_write(void *arg)
 {
     bytes_call *c = arg;
-    c->result =
-        hk_file_write_all(c->fd, c->memory + c->done, c->n - c->done, c->offset + (int64_t)c->done);
+    c->result = hk_file_write_all(c->fd, rest_of(c), c->n - c->done, c->offset + (int64_t)c->done);
     return 0;
 }
 

@@ -81,9 +81,9 @@ static int window(const hk_cork *c, const gather *g, struct iovec ret_parts[WIND
         ret_parts[n++] = (struct iovec){(char *)(uintptr_t)c->bytes + c->start, held(c)};
     for (int i = 0; i < g->n && n < WINDOW; i++) {
         size_t skip = i == 0 ? g->skip : 0;
-        struct iovec part = {(char *)g->parts[i].iov_base + skip, g->parts[i].iov_len - skip};
-        if (part.iov_len > 0)
-            ret_parts[n++] = part;
+        size_t left = g->parts[i].iov_len - skip;
+        if (left > 0)
+            ret_parts[n++] = (struct iovec){(char *)g->parts[i].iov_base + skip, left};
     }
     return n;
 }
