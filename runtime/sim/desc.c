@@ -86,11 +86,17 @@ int hk_os_set_cloexec(int fd)
 
 /* --- reading and writing -------------------------------------------------------------------- */
 
+/* Why `f` is not read, or not written; NULL is no descriptor. */
+static int no_way(const hk_sim_file *f)
+{
+    return f && !hk_sim_is_pipe(f) ? -EINVAL : -EBADF;
+}
+
 ssize_t hk_os_read(int fd, void *buffer, size_t n)
 {
     hk_sim_call();
     hk_sim_file *f = hk_sim_file_of(fd);
-    ssize_t rc = !f ? -EBADF : !f->kind->read ? -EINVAL : f->kind->read(f, buffer, n);
+    ssize_t rc = f && f->kind->read ? f->kind->read(f, buffer, n) : no_way(f);
     hk_sim_note("read", fd, rc);
     return rc;
 }
@@ -104,7 +110,7 @@ ssize_t hk_os_write(int fd, const void *buffer, size_t n)
     }
     hk_sim_call();
     hk_sim_file *f = hk_sim_file_of(fd);
-    ssize_t rc = !f ? -EBADF : !f->kind->write ? -EINVAL : f->kind->write(f, buffer, n);
+    ssize_t rc = f && f->kind->write ? f->kind->write(f, buffer, n) : no_way(f);
     hk_sim_note("write", fd, rc);
     return rc;
 }

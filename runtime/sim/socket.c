@@ -219,8 +219,8 @@ static ssize_t stream_recv(hk_sim_socket *s, void *buffer, size_t n, bool peek)
 
 static ssize_t stream_send(hk_sim_socket *s, const void *buffer, size_t n)
 {
-    if (!s->out)
-        return s->state == HK_SIM_BROKEN && s->error ? hk_sim_socket_take_error(s) : -ENOTCONN;
+    if (!s->out && !s->error)
+        return s->family == AF_UNIX ? -ENOTCONN : -EPIPE;
     if (s->error)
         return hk_sim_socket_take_error(s);
     if (s->write_ended || s->out->cut)
