@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* system.c - what a system call answers, asked of the simulator and of the real system: descriptors,
- * files, pipes, sockets. What both say in the same words here, programs may rely on in a simulation.
+/* system.c - what a system call answers, asked of the simulator and of the real system, about
+ * descriptors, files, pipes and sockets. What both say here a program may rely on in a simulation.
  *
  * Short counts and interruptions may come at any call: each goes on until it is done. */
 #include <errno.h>
@@ -42,6 +42,15 @@ static void name_files(void)
     (void)snprintf(name_of_socket, sizeof name_of_socket, "/tmp/hank-system-%d.socket", me);
 }
 
+static int poll_all(struct pollfd *fds, unsigned n, int64_t timeout_ns)
+{
+    int rc;
+    do
+        rc = hk_os_poll(fds, n, timeout_ns);
+    while (rc == -EINTR);
+    return rc;
+}
+
 static ssize_t write_all(int fd, const char *bytes, size_t n)
 {
     for (size_t done = 0; done < n;) {
@@ -61,7 +70,7 @@ static ssize_t read_some(int fd, char *ret, size_t n)
         ssize_t got = hk_os_read(fd, ret, n);
         if (got != -EINTR && got != -EAGAIN)
             return got;
-        (void)hk_os_poll(&wanted, 1, -1);
+        (void)poll_all(&wanted, 1, -1);
     }
 }
 
@@ -92,7 +101,7 @@ static int no_descriptor(void)
     MUST(hk_os_access_mode(NOWHERE) == -EBADF);
     MUST(hk_os_fstat(NOWHERE, &about) == -EBADF);
     MUST(hk_os_listen(NOWHERE, 1) == -EBADF);
-    MUST(hk_os_poll(wanted, 2, 0) == 1);
+    MUST(poll_all(wanted, 2, 0) == 1);
     MUST(wanted[0].revents == POLLNVAL && wanted[1].revents == 0);
     int epoll = hk_os_epoll_create();
     MUST(epoll >= 0);
@@ -154,14 +163,14 @@ static int pipes(void)
     MUST(write_all(fds[1], "written" + put, (size_t)(7 - put)) == 7 - put);
     MUST(reads(fds[0], "written"));
     seen.fd = fds[1];
-    MUST(hk_os_poll(&seen, 1, -1) == 1 && seen.revents == POLLOUT);
+    MUST(poll_all(&seen, 1, -1) == 1 && seen.revents == POLLOUT);
     int other = hk_os_reopen(fds[1], O_WRONLY);
     MUST(other >= 0 && hk_os_close(fds[1]) == 0);
     MUST(hk_os_read(fds[0], &byte, 1) == -EAGAIN); /* there is another writer */
     MUST(hk_os_close(other) == 0);
     MUST(read_some(fds[0], &byte, 1) == 0);
     seen.fd = fds[0];
-    MUST(hk_os_poll(&seen, 1, -1) == 1 && seen.revents & POLLHUP);
+    MUST(poll_all(&seen, 1, -1) == 1 && seen.revents & POLLHUP);
     return hk_os_close(fds[0]);
 }
 
@@ -251,11 +260,11 @@ static int tcp_sockets(void)
     int rc = hk_os_connect(client, where, sizeof at);
     MUST(rc == 0 || rc == -EINPROGRESS);
     struct pollfd seen = {.fd = listener, .events = POLLIN};
-    MUST(hk_os_poll(&seen, 1, -1) == 1);
+    MUST(poll_all(&seen, 1, -1) == 1);
     int served = hk_os_accept(listener, (struct sockaddr *)&at, &length);
     MUST(served >= 0 && at.sin_family == AF_INET && length == sizeof at);
     seen = (struct pollfd){.fd = client, .events = POLLOUT};
-    MUST(hk_os_poll(&seen, 1, -1) == 1);
+    MUST(poll_all(&seen, 1, -1) == 1);
     MUST(number_of(client, SOL_SOCKET, SO_ERROR) == 0);
     MUST(hk_os_getsockname(listener, (struct sockaddr *)&at, &length) == 0);
     rc = hk_os_connect(client, where, sizeof at); /* 0 once, from the system, after it waited */
@@ -290,7 +299,7 @@ static int datagrams(void)
     MUST(n >= 1 && n <= 2 && sent[0].msg_len == 3);
     MUST(n == 2 || hk_os_send(from, "three", 5) == 5);
     struct pollfd seen = {.fd = to, .events = POLLIN};
-    MUST(hk_os_poll(&seen, 1, HANK_SEC(1)) >= 0);
+    MUST(poll_all(&seen, 1, HANK_SEC(1)) >= 0);
     n = hk_os_recvmmsg(to, got, 2, 0);
     MUST(n == -EAGAIN || (n >= 1 && n <= 2)); /* none need arrive */
     for (int i = 0; i < n; i++)
