@@ -120,22 +120,25 @@ class Idle(Servers):
 PYTHON = ["asyncio", "uvloop"]
 TASKS = ["boost", "go", "tokio", *PYTHON]
 FORK = ["tbb", "rayon", "libomp", "libgomp", "tokio", "go"]
+BARE = ("bare",)        # of one thread, with nothing that makes a task
 INLINE = ("libgomp",)  # runs most of so many tasks where they are spawned, one after the other
 SERVERS = ["epoll", "io_uring", "libuv", "tokio", "go"]
 ECHO = [*SERVERS, "boost", *PYTHON]
 
 BENCHES = {
-    "switch": Question("two tasks yield to each other", ONE, TASKS),
+    "switch": Question("two tasks yield to each other", ONE, [*BARE, *TASKS], aside=BARE),
     "yield": Question("1000 tasks yield", BOTH, TASKS),
     "spawn_join": Question("a million empty tasks, then join them", BOTH, [*FORK, "asyncio"],
                            aside=INLINE),
     "spawn_batch": Question("empty tasks, a thousand at a time", BOTH,
                             [*FORK, "boost", "asyncio"], aside=INLINE),
-    "fib": Question("fib(32), a task at every level", BOTH, [*FORK, "asyncio"], quick=16),
+    "fib": Question("fib(32), a task at every level", BOTH, [*BARE, *FORK, "asyncio"],
+                    aside=BARE, quick=16),
     "skynet": Question("a tree of ten children each, a million leaves", BOTH, FORK),
-    "chan_1p1c": Question("an item through a channel, one to one", BOTH, TASKS),
+    "chan_1p1c": Question("an item through a channel, one to one", BOTH, [*BARE, *TASKS],
+                          aside=BARE),
     "chan_4p4c": Question("an item through a channel, four to four", BOTH, TASKS),
-    "mutex": Question("100 tasks count up under a mutex", BOTH, TASKS),
+    "mutex": Question("100 tasks count up under a mutex", BOTH, [*BARE, *TASKS], aside=BARE),
     "mutex_yield": Question("100 tasks count up under a mutex, yielding while they hold it",
                             BOTH, TASKS),
     "memory": Question("bytes of a task that waits", ONE, ["tokio", "go"], quick=1000),

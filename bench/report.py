@@ -24,7 +24,8 @@ SECTIONS = [
 NAMES = {"epoll": "bare epoll", "io_uring": "bare io_uring", "boost": "Boost.Fiber",
          "tbb": "oneTBB", "libuv": "libuv", "tokio": "Tokio", "go": "Go", "rayon": "Rayon",
          "libgomp": "OpenMP, gcc", "libomp": "OpenMP, LLVM", "hank-uring": "hank, io_uring",
-         "futex": "bare futex", "eventfd": "bare eventfd", "pages": "bare pages"}
+         "futex": "bare futex", "bare": "no tasks",
+         "eventfd": "bare eventfd", "pages": "bare pages"}
 CUT = 6        # a bar longer than this many times hank's or the best peer's is cut
 OCTAVES = 3    # the overview reaches from an eighth to eight times
 DISTURBED, SPREAD = 0.15, 0.35  # as run.py has them

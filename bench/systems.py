@@ -109,11 +109,11 @@ def build_environment():
                 GOPROXY="off", GOCACHE=str(PEERS / "gocache"))
 
 
-def compiled(name, needs, compiler, sources, libraries=()):
+def compiled(name, needs, compiler, sources, libraries=(), threads=None):
     def steps(peer):
         objects = [str(s) for s in peer.sources if s.suffix in (".c", ".cc")]
         return [([*compiler, *objects, "-o", str(peer.binary), *libraries], BENCH)]
-    return Peer(name, [compiler[0], *needs], sources, steps)
+    return Peer(name, [compiler[0], *needs], sources, steps, threads)
 
 
 def go_peer():
@@ -159,6 +159,7 @@ PEERS_BY_NAME = {peer.name: peer for peer in [
     compiled("epoll-parser", ["http_parser.h"], [*C, "-DPARSE=1"],
              ["peers/floor/epoll_server.c", FLOOR, "peers/floor/server.h"], ["-lhttp_parser"]),
     compiled("io_uring", ["liburing.h"], C, ["peers/floor/uring_server.c", FLOOR], ["-luring"]),
+    compiled("bare", [], C, ["peers/floor/tasks.c"], threads=1),
     compiled("eventfd", [], C, ["peers/floor/wake.c"]),
     compiled("futex", [], C, ["peers/floor/pingpong.c"]),
     compiled("pages", [], C, ["peers/floor/pages.c"]),

@@ -26,7 +26,8 @@ log="log_path=$results/sanitizer:log_exe_name=1"
 asan="$log:detect_stack_use_after_return=1:strict_string_checks=1"
 ASAN_OPTIONS="$asan${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 # Faults are for hank to tell, and UBSan alone would be in its way.
-UBSAN_OPTIONS="$log:print_stacktrace=1:handle_segv=0:handle_sigbus=0${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+ubsan="$log:print_stacktrace=1:handle_segv=0:handle_sigbus=0"
+UBSAN_OPTIONS="$ubsan${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 TSAN_OPTIONS="$log:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 
