@@ -159,12 +159,13 @@ ssize_t hk_file_read_all(int fd, char *ret_buf, size_t n, int64_t offset)
 {
     size_t done = 0;
     while (done < n) {
-        ssize_t got = hk_os_pread(fd, ret_buf + done, n - done, offset + (int64_t)done);
+        ssize_t got = hk_os_pread(fd, ret_buf, n - done, offset + (int64_t)done);
         if (got < 0)
             return got;
         if (got == 0)
             break;
         done += (size_t)got;
+        ret_buf += got;
     }
     return (ssize_t)done;
 }
@@ -172,10 +173,11 @@ ssize_t hk_file_read_all(int fd, char *ret_buf, size_t n, int64_t offset)
 int hk_file_write_all(int fd, const char *buf, size_t n, int64_t offset)
 {
     for (size_t done = 0; done < n;) {
-        ssize_t put = hk_os_pwrite(fd, buf + done, n - done, offset + (int64_t)done);
+        ssize_t put = hk_os_pwrite(fd, buf, n - done, offset + (int64_t)done);
         if (put < 0)
             return (int)put;
         done += (size_t)put;
+        buf += put;
     }
     return 0;
 }

@@ -126,7 +126,8 @@ ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
     char *joined = hk_sim_new(bytes);
     size_t at = 0;
     for (int i = 0; i < n; i++) {
-        memcpy(joined + at, parts[i].iov_base, parts[i].iov_len);
+        if (parts[i].iov_len > 0)
+            memcpy(joined + at, parts[i].iov_base, parts[i].iov_len);
         at += parts[i].iov_len;
     }
     ssize_t rc = hk_os_write(fd, joined, bytes);
