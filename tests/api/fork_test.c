@@ -185,7 +185,9 @@ static void fork_and_run(hank_runtime *rt)
     }
 }
 
-Test(fork, leaves_a_child_that_may_start_runtimes_of_its_own, .timeout = 120)
+/* Threads in a forked child of threads are more than qemu-user can do: those are not emulated. */
+Test(fork, leaves_a_child_that_may_start_runtimes_of_its_own, .timeout = 120,
+     .disabled = HK_EMULATED)
 {
     beside_each_size(fork_and_run);
 }
@@ -225,7 +227,7 @@ static int fork_and_run_in_task(void *arg)
     return in_child(run_anew, &workers);
 }
 
-Test(fork, in_a_task_leaves_a_child_that_may_start_runtimes_too)
+Test(fork, in_a_task_leaves_a_child_that_may_start_runtimes_too, .disabled = HK_EMULATED)
 {
     with_each_size(fork_and_run_in_task, NULL);
 }
@@ -292,7 +294,8 @@ static void fork_amid_churn(hank_runtime *rt)
 
 /* Not under AddressSanitizer, whose own locks a fork may find held: its child then waits for ever.
  */
-Test(fork, at_any_moment_finds_what_runtimes_share_whole, .timeout = 120, .disabled = HK_ASAN)
+Test(fork, at_any_moment_finds_what_runtimes_share_whole, .timeout = 120,
+     .disabled = HK_ASAN || HK_EMULATED)
 {
     beside(2, fork_amid_churn);
 }
@@ -350,7 +353,7 @@ static int bells_anew(void *arg)
     return 0;
 }
 
-Test(fork, ends_in_the_child_what_waits_for_a_bell_and_only_there)
+Test(fork, ends_in_the_child_what_waits_for_a_bell_and_only_there, .disabled = HK_EMULATED)
 {
     hank_bell b;
     cr_assert_eq(hank_bell_begin(&b), 0);
@@ -362,7 +365,7 @@ Test(fork, ends_in_the_child_what_waits_for_a_bell_and_only_there)
     hank_bell_end(&b);
 }
 
-Test(fork, ends_in_the_child_what_waits_for_signals_and_only_there)
+Test(fork, ends_in_the_child_what_waits_for_signals_and_only_there, .disabled = HK_EMULATED)
 {
     hank_signal s;
     cr_assert_eq(hank_signal_begin(&s, SIGUSR1), 0); /* no runtime has been there yet */

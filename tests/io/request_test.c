@@ -210,6 +210,8 @@ WITH_EACH_REACTOR(stat_says_what_the_system_says)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         struct stat ours, theirs;
         hank_file *f;
+        if (HK_EMULATED && strcmp(paths[i], "/proc/self/exe") == 0)
+            continue; /* the emulator opens another file than it looks at */
         MUST(stat(paths[i], &theirs) == 0);
         MUST(hank_stat(paths[i], &ours) == 0 && same(&ours, &theirs));
         MUST_OK(hank_file_open(paths[i], O_RDONLY, 0, &f));
