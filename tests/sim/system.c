@@ -160,7 +160,7 @@ static int pipes(void)
     MUST(hk_os_writev(fds[1], parts, 0) == 0);
     ssize_t put = hk_os_writev(fds[1], parts, 3);
     MUST(put > 0);
-    MUST(write_all(fds[1], "written" + put, (size_t)(7 - put)) == 7 - put);
+    MUST(write_all(fds[1], &"written"[put], (size_t)(7 - put)) == 7 - put);
     MUST(reads(fds[0], "written"));
     seen.fd = fds[1];
     MUST(poll_all(&seen, 1, -1) == 1 && seen.revents == POLLOUT);
@@ -197,7 +197,7 @@ static int socket_pairs(void)
     MUST(hk_os_getsockopt(fds[0], SOL_SOCKET, SO_PEERCRED, &who, &length) == 0);
     MUST(who.pid == (pid_t)hk_os_process_id());
     ssize_t put = hk_os_sendv(fds[0], parts, 2);
-    MUST(put > 0 && write_all(fds[0], "abcd" + put, (size_t)(4 - put)) == 4 - put);
+    MUST(put > 0 && write_all(fds[0], &"abcd"[put], (size_t)(4 - put)) == 4 - put);
     MUST(reads(fds[1], "abcd"));
     MUST(hk_os_shutdown(fds[0], SHUT_WR) == 0);
     MUST(hk_os_write_quietly(fds[0], parts, 1) == -EPIPE);
