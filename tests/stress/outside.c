@@ -125,7 +125,9 @@ static int read_to_the_end(void *arg)
     char buf[2];
     ssize_t n = hank_read(r->stream, buf, 1);
     hk_store_release(&r->begun, true);
-    n = n == 1 ? hank_read(r->stream, buf, 1) : n;
+    do /* while whoever looks for us has been taken for the reader */
+        n = n == 1 || n == -EBUSY ? hank_read(r->stream, buf, 1) : n;
+    while (n == -EBUSY && hank_yield() == 0);
     return SO(n == -EBADF);
 }
 
