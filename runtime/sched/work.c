@@ -23,7 +23,7 @@ enum {
 
 /* Say that there is something new to take. seq_cst: the count must be out before we look for
  * sleepers, as a worker that goes to sleep says so before it looks at the counts (idle.c). */
-static void publish(hk_worker *w)
+void hk_worker_publish(hk_worker *w)
 {
     if (w->alone)
         return;
@@ -32,15 +32,10 @@ static void publish(hk_worker *w)
     hk_idle_notify(w->runtime);
 }
 
-void hk_worker_publish(hk_worker *w)
-{
-    publish(w);
-}
-
 HK_COLD void hk_worker_push_overflow(hk_worker *w, hk_task *t)
 {
     hk_inbox_push(&w->runtime->inbox, t, t, 1); /* no memory to grow: slower, not lost */
-    publish(w);
+    hk_worker_publish(w);
 }
 
 /* The ring is full: its older half goes to the inbox in one chain, and t behind it. */
@@ -81,7 +76,7 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
             return;
     }
     queue(w, t);
-    publish(w);
+    hk_worker_publish(w);
 }
 
 /* MEASURED: two tasks with one channel yield every 128 items, or two microseconds; to wake a worker
@@ -90,7 +85,7 @@ void hk_worker_push_yielding(hk_worker *w, hk_task *t)
 {
     queue(w, t);
     if (++w->yields % HK_QUIET_YIELDS == 0)
-        publish(w);
+        hk_worker_publish(w);
 }
 
 int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
@@ -115,7 +110,7 @@ int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
     if (HK_UNLIKELY(hk_load_relaxed(&w->reactor.sheds))) /* a hint: we have come to ask it */
         hk_store_relaxed(&w->reactor.sheds, false);
     if (queued > HK_POLL_KEEP)
-        publish(w);
+        hk_worker_publish(w);
     return queued;
 }
 
@@ -132,7 +127,7 @@ static hk_task *take_inbox(hk_worker *w)
         queue(w, t);
     }
     if (n > 1)
-        publish(w);
+        hk_worker_publish(w);
     return first;
 }
 

@@ -18,18 +18,7 @@
 
 #include "base/os.h"
 
-#if HK_SIM
 #include "sim/sim_support.h"
-#else
-#include <hank.h>
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
-            return -EPROTO;                                                                        \
-        }                                                                                          \
-    } while (0)
-#endif
 
 enum { NOWHERE = 9999 }; /* no descriptor */
 
