@@ -138,15 +138,9 @@ int hank_endpoint_open(const char *local, const char *remote, const hank_endpoin
 /* The family of a datagram socket; -EBADF; -EPROTOTYPE. */
 static int family_of(int fd)
 {
-    int type = 0;
-    socklen_t length = sizeof type;
-    hk_address local = {.length = sizeof local.socket};
-    int rc = hk_os_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-    if (rc == 0 && type == SOCK_DGRAM)
-        rc = hk_os_getsockname(fd, &local.socket.any, &local.length);
-    int family = rc == 0 ? local.socket.any.sa_family : 0;
+    int family = hk_socket_family(fd, SOCK_DGRAM);
     bool known = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
-    return rc == -EBADF ? rc : known && type == SOCK_DGRAM ? family : -EPROTOTYPE;
+    return known || family == -EBADF ? family : -EPROTOTYPE;
 }
 
 int hank_endpoint_from_fd(int fd, hank_endpoint **ret)
@@ -157,9 +151,7 @@ int hank_endpoint_from_fd(int fd, hank_endpoint **ret)
     hank_endpoint *e = endpoint_new(family);
     if (!e)
         return -ENOMEM;
-    int rc = hk_os_set_nonblocking(fd);
-    if (rc == 0)
-        rc = hk_os_set_cloexec(fd);
+    int rc = hk_socket_take(fd);
     if (rc < 0) {
         hank_endpoint_close(e); /* without the descriptor, which stays the caller's */
         return rc;
@@ -183,12 +175,7 @@ int hank_endpoint_name(hank_endpoint *e, char *ret_name, size_t n)
 
 int hank_endpoint_fd(hank_endpoint *e)
 {
-    int rc = hk_fd_hold(&e->fd);
-    if (rc < 0)
-        return rc;
-    int fd = e->fd.fd;
-    hk_fd_release(&e->fd);
-    return fd;
+    return hk_fd_number(&e->fd);
 }
 
 void hank_endpoint_close(hank_endpoint *e)

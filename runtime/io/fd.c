@@ -112,6 +112,16 @@ void hk_fd_release(hk_fd *f)
     leave(f, USER);
 }
 
+int hk_fd_number(hk_fd *f)
+{
+    int rc = hk_fd_hold(f);
+    if (rc < 0)
+        return rc;
+    int fd = f->fd;
+    hk_fd_release(f);
+    return fd;
+}
+
 static void wake_waiter(hk_fd_waiter *w)
 {
     hk_sleeper *sleeper = hk_load_seqcst(&w->sleeper); /* [fd:closing] after the mark */

@@ -85,6 +85,9 @@ void hk_fd_end(hk_fd *f, hk_direction d);
 HK_MUST_CHECK int hk_fd_hold(hk_fd *f);
 void hk_fd_release(hk_fd *f);
 
+/* Its number, for the program; -EBADF. */
+int hk_fd_number(hk_fd *f);
+
 /* The rest is for between begin and end. Each waits until the descriptor is ready, and after a
  * negative result nothing has happened. */
 

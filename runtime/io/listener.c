@@ -140,9 +140,7 @@ int hank_listener_from_fd(int fd, hank_listener **ret)
     if (!l)
         return -ENOMEM;
     l->address.length = sizeof l->address.socket;
-    rc = hk_os_set_nonblocking(fd);
-    if (rc == 0)
-        rc = hk_os_set_cloexec(fd);
+    rc = hk_socket_take(fd);
     if (rc == 0)
         rc = hk_os_getsockname(fd, &l->address.socket.any, &l->address.length);
     if (rc < 0) {
@@ -168,12 +166,7 @@ int hank_listener_name(hank_listener *l, char *ret_name, size_t n)
 
 int hank_listener_fd(hank_listener *l)
 {
-    int rc = hk_fd_hold(&l->fd);
-    if (rc < 0)
-        return rc;
-    int fd = l->fd.fd;
-    hk_fd_release(&l->fd);
-    return fd;
+    return hk_fd_number(&l->fd);
 }
 
 int hank_listener_wrap(hank_listener *l, const hank_wrapper *wrapper, void *arg)

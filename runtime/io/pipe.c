@@ -64,20 +64,6 @@ const hk_stream_kind hk_stream_pipe = {
 
 /* --- from descriptors ----------------------------------------------------------------------- */
 
-/* The family of a connected stream socket. */
-static int stream_family(int fd)
-{
-    int type = 0;
-    socklen_t length = sizeof type;
-    hk_address address = {.length = sizeof address.socket};
-    int rc = hk_os_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-    if (rc == 0)
-        rc = hk_os_getsockname(fd, &address.socket.any, &address.length);
-    if (rc < 0)
-        return rc;
-    return type == SOCK_STREAM ? address.socket.any.sa_family : -EPROTOTYPE;
-}
-
 /* A descriptor of our own for the file behind `fd`. */
 static int copy_of(int fd, bool is_socket)
 {
@@ -98,7 +84,7 @@ int hank_stream_from_fd(int fd, unsigned flags, hank_stream **ret)
     bool is_socket = S_ISSOCK(file.st_mode);
     if (!is_socket && !S_ISFIFO(file.st_mode) && !S_ISCHR(file.st_mode))
         return -ENOTSUP;
-    int family = is_socket ? stream_family(fd) : 0;
+    int family = is_socket ? hk_socket_family(fd, SOCK_STREAM) : 0;
     if (family < 0)
         return family;
     hank_stream *s = hk_stream_new(is_socket ? &hk_stream_socket : &hk_stream_pipe);

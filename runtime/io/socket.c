@@ -74,6 +74,25 @@ const hk_stream_kind hk_stream_socket = {
     .abort = socket_abort,
 };
 
+int hk_socket_family(int fd, int type)
+{
+    int its_type = 0;
+    socklen_t length = sizeof its_type;
+    hk_address local = {.length = sizeof local.socket};
+    int rc = hk_os_getsockopt(fd, SOL_SOCKET, SO_TYPE, &its_type, &length);
+    if (rc == 0)
+        rc = hk_os_getsockname(fd, &local.socket.any, &local.length);
+    if (rc < 0)
+        return rc;
+    return its_type == type ? local.socket.any.sa_family : -EPROTOTYPE;
+}
+
+int hk_socket_take(int fd)
+{
+    int rc = hk_os_set_nonblocking(fd);
+    return rc < 0 ? rc : hk_os_set_cloexec(fd);
+}
+
 int hk_socket_enable(int fd, int level, int option)
 {
     int on = 1;

@@ -17,6 +17,11 @@ void hk_socket_adopt(hank_stream *s, int fd, int family);
 /* As hank_stream_set_options(), for a socket of that family. */
 HK_MUST_CHECK int hk_socket_set_options(int fd, int family, const hank_socket_options *options);
 
+/* For a socket that somebody else made: its family if it is of that type, else -EPROTOTYPE or what
+ * the system says; and what hank wants of every descriptor, non-blocking and closed on exec. */
+int hk_socket_family(int fd, int type);
+HK_MUST_CHECK int hk_socket_take(int fd);
+
 /* Turn an option on; what the system says. */
 int hk_socket_enable(int fd, int level, int option);
 
