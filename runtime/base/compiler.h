@@ -18,6 +18,10 @@
 #define HK_COLD     __attribute__((cold, noinline))
 #define HK_NOINLINE __attribute__((noinline))
 
+/* For the few functions on the way of every switch and wait, where a call and its saved registers
+ * are a good part of the work. */
+#define HK_INLINE inline __attribute__((always_inline))
+
 /* A function that touches what belongs to the running thread: thread-local storage, errno. Never
  * inlined, because a compiler remembers where that is across a switch to another thread; and not
  * watched by ThreadSanitizer, which takes the fibers that use it in turn for so many threads. */

@@ -40,7 +40,7 @@ static inline void hk_worker_push_new(hk_worker *w, hk_task *t)
 /* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, and
  * if the stack that is left will do for it: who asked for no size is promised half of the usual
  * one. */
-__attribute__((always_inline)) static inline bool hk_worker_claim(hk_worker *w, hk_task *t)
+HK_INLINE static bool hk_worker_claim(hk_worker *w, hk_task *t)
 {
     if (t->home != w->index || hk_load_relaxed(&t->phase) != HK_PHASE_NEW) /* a hint: see the pop */
         return false;

@@ -16,15 +16,24 @@
 
 enum { REFUSED_MAX = 1000 };
 
-void hk_park_begin(hk_waiter *w, unsigned state)
+/* By a thread, or in a scope. */
+HK_NOINLINE static void begin_slowly(hk_waiter *w, unsigned state)
 {
     hk_sleeper *s = hk_park_self();
-    if (s->kind == HK_SLEEPER_TASK)
-        hk_task_of(s)->runtime = hk_worker_self()->runtime;
+    w->ticket = hk_sleeper_begin(s, state == HK_WAITING ? hk_scope_wait_state(s) : state);
+}
+
+void hk_park_begin(hk_waiter *w, unsigned state)
+{
+    hk_worker *worker = hk_worker_self();
+    hk_task *t = worker ? worker->current : NULL;
     w->asked = state;
-    if (state == HK_WAITING)
-        state = hk_scope_wait_state(s);
-    w->ticket = hk_sleeper_begin(s, state);
+    if (t != NULL)
+        t->runtime = worker->runtime;
+    if (HK_LIKELY(t != NULL && (state != HK_WAITING || hk_task_is_bare(t))))
+        w->ticket = hk_sleeper_begin(&t->sleeper, state);
+    else
+        begin_slowly(w, state);
 }
 
 bool hk_park_abandon(hk_waiter *w)
@@ -75,24 +84,19 @@ static void wait_as_task(hk_task *t, hk_ticket ticket, int64_t deadline)
 }
 
 /* False: nothing stops it now, and who stops those beneath it from here on finds it. */
-static bool may_be_stopped(hk_sleeper *s)
+static inline bool may_be_stopped(hk_task *t)
 {
-    if (s->kind != HK_SLEEPER_TASK)
-        return true;
-    if (HK_LIKELY(hk_task_is_free(hk_task_of(s))))
-        return false;
-    hk_scope_show_chain(s);
-    return !hk_task_goes_on(hk_task_of(s));
+    if (t->under != NULL && !t->chain_shown)
+        hk_scope_show_chain(&t->sleeper);
+    return !hk_task_goes_on(t);
 }
 
-int hk_park(hk_waiter *w, int64_t deadline, const char *why)
+/* A wait that something beside a waker may end, or a thread's. 0, or why it did not begin. */
+HK_NOINLINE static int wait_guarded(hk_waiter *w, int64_t until)
 {
     hk_sleeper *s = w->ticket.sleeper;
-    bool stoppable = w->asked == HK_WAITING;
-    int64_t until = deadline;
-    hk_store_relaxed(&s->why, why); /* for dumps */
     bool is_task = s->kind == HK_SLEEPER_TASK;
-    if (stoppable && may_be_stopped(s)) {
+    if (w->asked == HK_WAITING && (!is_task || may_be_stopped(hk_task_of(s)))) {
         int stop = hk_scope_stop_reason(s, is_task ? hk_worker_self()->clock : HK_NOW);
         if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop)) {
             if (is_task)
@@ -106,14 +110,35 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
         wait_as_task(hk_task_of(s), w->ticket, until);
     else
         hk_thread_wait(hk_container_of(s, hk_thread, sleeper), until);
+    return 0;
+}
 
-    int result = hk_sleeper_result(s);
-    if (HK_LIKELY(result != -ETIMEDOUT && result != -ECANCELED))
-        return result;
+/* What the caller is told of a wait that a deadline or a stop has ended. */
+HK_NOINLINE static int who_ended_it(hk_waiter *w, int64_t deadline, int result)
+{
     if (result == -ETIMEDOUT && deadline != HK_FOREVER && hk_os_now() >= deadline)
         return HK_EXPIRED;
-    int stop = stoppable ? hk_scope_stop_reason(s, HK_NOW) : 0;
+    bool stoppable = w->asked == HK_WAITING;
+    int stop = stoppable ? hk_scope_stop_reason(w->ticket.sleeper, HK_NOW) : 0;
     return stop ? stop : result;
+}
+
+int hk_park(hk_waiter *w, int64_t deadline, const char *why)
+{
+    hk_sleeper *s = w->ticket.sleeper;
+    hk_store_relaxed(&s->why, why); /* for dumps */
+    if (HK_LIKELY(s->kind == HK_SLEEPER_TASK && deadline == HK_FOREVER &&
+                  (w->asked != HK_WAITING || !may_be_stopped(hk_task_of(s))))) {
+        hk_worker_leave_task(hk_worker_self(), hk_task_of(s));
+    } else {
+        int stop = wait_guarded(w, deadline);
+        if (stop != 0)
+            return stop;
+    }
+    int result = hk_sleeper_result(s);
+    if (HK_UNLIKELY(result == -ETIMEDOUT || result == -ECANCELED))
+        return who_ended_it(w, deadline, result);
+    return result;
 }
 
 bool hk_park_is_busy_elsewhere(hk_sleeper *s)
@@ -168,7 +193,7 @@ static inline int task_stop_reason(hk_worker *w, hk_task *t)
     return HK_LIKELY(hk_task_goes_on(t)) ? 0 : hk_scope_stop_reason(&t->sleeper, w->clock);
 }
 
-int hk_checkpoint(void)
+int hk_checkpoint_slowly(void)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))

@@ -53,6 +53,17 @@ bool hk_park_is_busy_elsewhere(hk_sleeper *s);
 /* The same, and the caller's worker has nothing else to run: a hint. */
 bool hk_park_may_spin_for(hk_sleeper *s);
 
+/* The usual reason why not, without a call: the caller has just woken somebody. */
+static inline bool hk_park_has_woken(void)
+{
+#ifdef HK_MODEL
+    return false;
+#else
+    hk_worker *w = hk_worker_self();
+    return w && hk_load_relaxed(&w->lifo) != NULL; /* a hint */
+#endif
+}
+
 /* The two halves of hk_wake, for a waker that must do something in between: after a successful
  * hk_ticket_claim (base/waiter.h) the sleeper is still parked and its frame may be written. */
 void hk_wake_claimed(hk_sleeper *s);
@@ -60,7 +71,22 @@ void hk_wake_claimed(hk_sleeper *s);
 /* What every [waits] call asks first. 0, -ECANCELED or -ETIMEDOUT. Spends one unit of the task's
  * budget and yields when it is used up, so that calls that never have to wait cannot own a worker.
  */
-int hk_checkpoint(void);
+#ifdef HK_MODEL /* a model says it, or takes this way only */
+#define hk_checkpoint_slowly hk_checkpoint
+#endif
+int hk_checkpoint_slowly(void);
+
+#ifndef HK_MODEL
+static inline int hk_checkpoint(void)
+{
+    hk_worker *w = hk_worker_self();
+    if (HK_UNLIKELY(!w || !w->current || !hk_task_goes_on(w->current) || w->budget <= 1 ||
+                    hk_load_relaxed(&w->hurry))) /* a hint from the monitor */
+        return hk_checkpoint_slowly();
+    w->budget--;
+    return 0;
+}
+#endif
 
 /* The stop alone, without the budget. */
 int hk_stop_reason(void);

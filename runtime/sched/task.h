@@ -156,6 +156,16 @@ static inline bool hk_task_is_free(hk_task *t)
     return t->scopes == NULL && t->under == NULL && !hk_task_cancelled(t);
 }
 
+/* Neither it nor anyone beneath it is inside a scope. */
+static inline bool hk_task_is_bare(hk_task *t)
+{
+    do {
+        if (t->scopes != NULL)
+            return false;
+    } while ((t = t->under) != NULL);
+    return true;
+}
+
 /* Nothing stops it now, nor those beneath it. False as above. */
 static inline bool hk_task_goes_on(hk_task *t)
 {

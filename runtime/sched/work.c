@@ -39,7 +39,7 @@ HK_COLD void hk_worker_push_overflow(hk_worker *w, hk_task *t)
 }
 
 /* The ring is full: its older half goes to the inbox in one chain, and t behind it. */
-HK_COLD static void overflow(hk_worker *w, hk_task *t)
+HK_COLD void hk_worker_queue_overflow(hk_worker *w, hk_task *t)
 {
     hk_task *first = hk_ring_pop(&w->ring);
     hk_task *last = first;
@@ -57,13 +57,6 @@ HK_COLD static void overflow(hk_worker *w, hk_task *t)
     hk_inbox_push(&w->runtime->inbox, first ? first : t, t, n + 1);
 }
 
-/* Behind all that is ready here. Tells nobody. */
-static inline void queue(hk_worker *w, hk_task *t)
-{
-    if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
-        overflow(w, t);
-}
-
 void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
 {
     if (soon) {
@@ -75,17 +68,8 @@ void hk_worker_push_ready(hk_worker *w, hk_task *t, bool soon)
         if (!t)
             return;
     }
-    queue(w, t);
+    hk_worker_queue(w, t);
     hk_worker_publish(w);
-}
-
-/* MEASURED: two tasks with one channel yield every 128 items, or two microseconds; to wake a worker
- * takes longer than that, and then it finds nothing or tears the two apart. */
-void hk_worker_push_yielding(hk_worker *w, hk_task *t)
-{
-    queue(w, t);
-    if (++w->yields % HK_QUIET_YIELDS == 0)
-        hk_worker_publish(w);
 }
 
 int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
@@ -103,7 +87,7 @@ int hk_worker_take_ready(hk_worker *w, const hk_ready *ready, int n)
         }
         hk_task *t = hk_task_of(s);
         hk_task_expect_fiber(t);
-        queue(w, t);
+        hk_worker_queue(w, t);
         queued++;
     }
     w->cold += (uint32_t)queued;
@@ -124,7 +108,7 @@ static hk_task *take_inbox(hk_worker *w)
         return NULL;
     for (hk_task *t = first->next, *after; t; t = after) {
         after = t->next;
-        queue(w, t);
+        hk_worker_queue(w, t);
     }
     if (n > 1)
         hk_worker_publish(w);

@@ -32,11 +32,11 @@ struct hk_task;
 
 enum {
     HK_HOME_NONE = UINT16_MAX, /* no worker's index */
-    HK_ROUND_TURNS = 61,     /* dispatches between two looks at the inbox, the clock, the oldest */
-    HK_LIFO_RUN_MAX = 3,     /* LIFO picks in a row before the ring gets its turn */
-    HK_BUDGET = 128,         /* operations that did not wait before a task yields anyway */
-    HK_QUIET_YIELDS = 8,     /* of so many yields, one wakes a worker to help */
-    HK_POLL_KEEP = 64, /* of one poll's tasks: more than that, and somebody is woken to help */
+    HK_ROUND_TURNS = 61, /* dispatches between two looks at the inbox, the clock, the oldest */
+    HK_LIFO_RUN_MAX = 3, /* LIFO picks in a row before the ring gets its turn */
+    HK_BUDGET = 128,     /* operations that did not wait before a task yields anyway */
+    HK_QUIET_YIELDS = 8, /* of so many yields, one wakes a worker to help */
+    HK_POLL_KEEP = 64,   /* of one poll's tasks: more than that, and somebody is woken to help */
 };
 
 typedef struct hk_counters {
@@ -126,9 +126,14 @@ void hk_worker_publish(hk_worker *w);
 /* Queue a woken task. `soon`: next, if the LIFO slot may be used. */
 void hk_worker_push_ready(hk_worker *w, struct hk_task *t, bool soon);
 
-/* Queue the current task behind whatever else is ready. It can be stolen, but seldom is a sleeping
- * worker woken for it: this one comes back to it soon, or the monitor wakes somebody. */
-void hk_worker_push_yielding(hk_worker *w, struct hk_task *t);
+/* Queue a woken task behind whatever else is ready. Nobody is told: hk_worker_publish does that. */
+void hk_worker_queue_overflow(hk_worker *w, struct hk_task *t); /* though the ring is full */
+
+static inline void hk_worker_queue(hk_worker *w, struct hk_task *t)
+{
+    if (HK_UNLIKELY(!hk_ring_push(&w->ring, t)))
+        hk_worker_queue_overflow(w, t);
+}
 
 /* Leave the current task's stack for whatever is to run next. Returns when the task is resumed. */
 void hk_worker_leave_task(hk_worker *w, struct hk_task *t);
@@ -170,7 +175,7 @@ static inline struct hk_task *hk_worker_take_lifo(hk_worker *w)
         return NULL;
     if (!w->alone)
         return hk_swap_acqrel(&w->lifo, (struct hk_task *)NULL); /* [worker:lifo] both swap */
-    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL); /* nobody else takes it */
+    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL);          /* nobody else takes it */
     return t;
 }
 

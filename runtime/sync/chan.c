@@ -63,7 +63,7 @@ void hank_chan_free(hank_chan *c)
 
 /* --- called with the lock held ------------------------------------------------------------- */
 
-int hk_chan_send_now(hank_chan *c, const void *elem, hk_waiter **ret_served)
+HK_INLINE static int send_now(hank_chan *c, const void *elem, hk_waiter **ret_served)
 {
     hk_store *s = &c->store;
     *ret_served = NULL;
@@ -87,7 +87,7 @@ int hk_chan_send_now(hank_chan *c, const void *elem, hk_waiter **ret_served)
     return 0;
 }
 
-int hk_chan_recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served)
+HK_INLINE static int recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served)
 {
     hk_store *s = &c->store;
     bool stored = s->count > 0;
@@ -105,6 +105,16 @@ int hk_chan_recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served)
     if (stored || sender)
         return 0;
     return c->closed ? -EPIPE : -EAGAIN;
+}
+
+int hk_chan_send_now(hank_chan *c, const void *elem, hk_waiter **ret_served)
+{
+    return send_now(c, elem, ret_served);
+}
+
+int hk_chan_recv_now(hank_chan *c, void *ret_elem, hk_waiter **ret_served)
+{
+    return recv_now(c, ret_elem, ret_served);
 }
 
 /* Everybody in `q` is sent away. */
@@ -125,7 +135,7 @@ static void finish(hank_chan *c, uint64_t n, hk_node *ret_claimed)
 }
 
 /* Drops the lock: wait in one of the queues. */
-static int wait_in(hank_chan *c, hk_waitq *q, void *payload, const char *why)
+HK_NOINLINE static int wait_in(hank_chan *c, hk_waitq *q, void *payload, const char *why)
 {
     hk_waiter w;
     hk_waitq_join(q, &w, payload, HK_WAITING);
@@ -136,7 +146,7 @@ static int wait_in(hank_chan *c, hk_waitq *q, void *payload, const char *why)
 /* --- sending and receiving ------------------------------------------------------------------- */
 
 /* False: it is not worth it, and nothing was done. Otherwise the lock was dropped meanwhile. */
-static bool give_a_moment(hank_chan *c, hk_sleeper *other)
+HK_NOINLINE static bool give_a_moment(hank_chan *c, hk_sleeper *other)
 {
     if (!other || other == hk_park_self() || !hk_park_may_spin_for(other))
         return false;
@@ -153,8 +163,8 @@ HK_NOINLINE static int send_slowly(hank_chan *c, const void *elem)
     hk_waiter *served;
     int rc;
     c->sender = hk_park_self();
-    for (int look = 0; (rc = hk_chan_send_now(c, elem, &served)) == -EAGAIN; look++)
-        if (look == LOOKS || !give_a_moment(c, c->receiver))
+    for (int look = 0; (rc = send_now(c, elem, &served)) == -EAGAIN; look++)
+        if (hk_park_has_woken() || look == LOOKS || !give_a_moment(c, c->receiver))
             break;
     if (rc == -EAGAIN)
         return wait_in(c, &c->senders, (void *)(uintptr_t)elem, "channel to send");
@@ -168,8 +178,8 @@ HK_NOINLINE static int recv_slowly(hank_chan *c, void *ret_elem)
     hk_waiter *served;
     int rc;
     c->receiver = hk_park_self();
-    for (int look = 0; (rc = hk_chan_recv_now(c, ret_elem, &served)) == -EAGAIN; look++)
-        if (look == LOOKS || !give_a_moment(c, c->sender))
+    for (int look = 0; (rc = recv_now(c, ret_elem, &served)) == -EAGAIN; look++)
+        if (hk_park_has_woken() || look == LOOKS || !give_a_moment(c, c->sender))
             break;
     if (rc == -EAGAIN)
         return wait_in(c, &c->receivers, ret_elem, "channel to receive");

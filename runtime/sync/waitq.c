@@ -2,38 +2,11 @@
 /* waitq.c - joining, leaving and serving a queue of waiters. */
 #include "sync/waitq.h"
 
-#include <errno.h>
-
-void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state)
+void hk_waitq_leave(hk_waitq *q, hk_waiter *w)
 {
-    w->payload = payload;
-    hk_park_begin(w, state);
-    hk_list_push_back(&q->waiters, &w->link);
-}
-
-bool hk_waitq_was_stopped(int rc)
-{
-    return rc == -ECANCELED || rc == -ETIMEDOUT;
-}
-
-int hk_waitq_park(hk_waitq *q, hk_waiter *w, const char *why)
-{
-    int rc = hk_park(w, HK_FOREVER, why);
-    if (HK_LIKELY(!hk_waitq_was_stopped(rc)))
-        return rc;
-    /* Stopped: we are still linked, unless a waker has just found that we cannot be claimed. */
     hk_waitq_lock(q);
     if (hk_node_linked(&w->link))
         hk_list_remove(&w->link);
-    return rc;
-}
-
-int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why)
-{
-    int rc = hk_waitq_park(q, w, why);
-    if (hk_waitq_was_stopped(rc))
-        hk_waitq_unlock(q);
-    return rc;
 }
 
 int hk_waitq_wait(hk_waitq *q, void *payload, unsigned state, const char *why)

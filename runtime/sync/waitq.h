@@ -11,6 +11,7 @@
 #ifndef HK_SYNC_WAITQ_H
 #define HK_SYNC_WAITQ_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,17 +43,44 @@ static inline void hk_waitq_unlock(hk_waitq *q)
  * `state`, `why` as in sched/park.h. */
 int hk_waitq_wait(hk_waitq *q, void *payload, unsigned state, const char *why);
 
-/* The same for two locks, one of which is the caller's to drop in between: join the queue now, wait
- * later. */
-void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state);
-int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why);
-
-/* The same for an owner with something to settle for one that was stopped: then this returns with
- * the lock held, and the caller in the queue no more. */
-int hk_waitq_park(hk_waitq *q, hk_waiter *w, const char *why);
-
 /* Whether that is what a wait returned; no waker says so. */
-bool hk_waitq_was_stopped(int rc);
+static inline bool hk_waitq_was_stopped(int rc)
+{
+    return rc == -ECANCELED || rc == -ETIMEDOUT;
+}
+
+/* The same for two locks, one of which is the caller's to drop in between: join the queue now, wait
+ * later, as one of the two below says. */
+static inline void hk_waitq_join(hk_waitq *q, hk_waiter *w, void *payload, unsigned state)
+{
+    w->payload = payload;
+    hk_park_begin(w, state);
+    hk_list_push_back(&q->waiters, &w->link);
+}
+
+/* For one that was stopped: takes the lock, and is in the queue no more. It still was, unless a
+ * waker has just found that it cannot be claimed. */
+HK_COLD void hk_waitq_leave(hk_waitq *q, hk_waiter *w);
+
+/* For an owner with something to settle for one that was stopped: then this returns with the lock
+ * held. */
+static inline int hk_waitq_park(hk_waitq *q, hk_waiter *w, const char *why)
+{
+    int rc = hk_park(w, HK_FOREVER, why);
+    if (HK_UNLIKELY(hk_waitq_was_stopped(rc)))
+        hk_waitq_leave(q, w);
+    return rc;
+}
+
+static inline int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why)
+{
+    int rc = hk_park(w, HK_FOREVER, why);
+    if (HK_UNLIKELY(hk_waitq_was_stopped(rc))) {
+        hk_waitq_leave(q, w);
+        hk_waitq_unlock(q);
+    }
+    return rc;
+}
 
 /* Called with the lock held: the first waiter, left where it is. NULL: there is none. */
 static inline hk_waiter *hk_waitq_first(hk_waitq *q)
