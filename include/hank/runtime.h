@@ -16,8 +16,9 @@
  *
  * After fork() the child has none of the threads that run tasks. There the thread that called
  * fork() is no task, whatever it was before: hank calls answer -ESHUTDOWN instead of waiting for
- * ever, until the child starts a runtime of its own, which it may. A task that returns there, and a
- * lock that would be waited for, are a panic. */
+ * ever, until the child starts a runtime of its own, which it may. What the parent had goes on
+ * answering so: its runtimes and the tasks in them, its pools. A task that returns there, and a
+ * lock that would be waited for before the child has a runtime, are a panic. */
 #ifndef HANK_RUNTIME_H
 #define HANK_RUNTIME_H
 
