@@ -181,6 +181,8 @@ int hank_runtime_free(hank_runtime *public)
     if (!rt)
         return 0;
     int rc = check_waiter(rt);
+    if (rc == 0)
+        rc = hk_park_ready();
     if (rc < 0)
         return rc;
     hk_runtime_stop_because(rt, HK_STOP_ASKED);

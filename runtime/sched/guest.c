@@ -163,6 +163,8 @@ int hk_guest_await(hank_task handle)
 {
     if (hk_forked())
         return -ESHUTDOWN;
+    if (hk_park_ready() < 0)
+        return -ENOMEM;
     asker a = {.guest = handle.slot_};
     hk_waiter w = {0};
     hk_park_begin(&w, HK_WAITING);
