@@ -13,7 +13,9 @@
  * A pool belongs to the program, not to a runtime, and its calls may come from any of them and from
  * threads. It starts a thread when a call finds none free, and ends one that has had nothing to do
  * for a while. When the queue is full, callers wait at the door in their order: who produces faster
- * than the pool works is slowed down, or told. */
+ * than the pool works is slowed down, or told.
+ *
+ * A forked child has none of its threads: there it answers -ESHUTDOWN, for ever. */
 #ifndef HANK_POOL_H
 #define HANK_POOL_H
 
@@ -104,7 +106,7 @@ HANK_API int hank_pool_post(hank_pool *p, hank_fn fn, const void *arg, size_t si
 /* Read what a pool is doing.
  *
  *   ret         written if the result is 0
- *   result      0; -EINVAL p or ret is NULL
+ *   result      0; -EINVAL p or ret is NULL; -ESHUTDOWN in a forked child
  *   waits       never
  *   threads     any task or thread, at the same time
  *   since       0.1 */

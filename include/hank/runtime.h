@@ -14,10 +14,15 @@
  * Several run at the same time without knowing each other; their tasks may share channels and
  * locks.
  *
+ * A thread that is no task needs a little memory for its first wait, and keeps it until it ends.
+ * Where there is none the call answers -ENOMEM and nothing happened; one that cannot answer so, a
+ * lock that cannot fail, a trylock or the beginning of a scope, is a panic.
+ *
  * After fork() the child has none of the threads that run tasks. There the thread that called
  * fork() is no task, whatever it was before: hank calls answer -ESHUTDOWN instead of waiting for
- * ever, until the child starts a runtime of its own, which it may. A task that returns there, and a
- * lock that would be waited for, are a panic. */
+ * ever, until the child starts a runtime of its own, which it may. What the parent had goes on
+ * answering so: its runtimes and the tasks in them, its pools. A task that returns there, and a
+ * lock that would be waited for before the child has a runtime, are a panic. */
 #ifndef HANK_RUNTIME_H
 #define HANK_RUNTIME_H
 
@@ -97,8 +102,8 @@ HANK_API int hank_runtime_wait(hank_runtime *rt);
 /* Stop `rt`, wait until it has ended whatever else happens, and give it back.
  *
  *   rt          taken; NULL is fine
- *   result      0; -EDEADLK the caller is one of its tasks, -EINVAL it is hank_run()'s: nothing
- *               happened
+ *   result      0; -EDEADLK the caller is one of its tasks, -EINVAL it is hank_run()'s, -ENOMEM,
+ *               -ESHUTDOWN in a forked child: nothing happened
  *   waits       until all its tasks have ended
  *   if stopped  it waits all the same
  *   threads     any task of another runtime or thread; once

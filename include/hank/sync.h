@@ -37,7 +37,8 @@ typedef struct hank_sem {
 
 /* Take `m`. It cannot fail, because an ignored failure would be a data race: rule 3 is off here.
  *
- * Locking what one already holds is a panic.
+ * Locking what one already holds is a panic; so is the first lock of a thread, if there is no
+ * memory for it (runtime.h).
  *
  *   result      none
  *   waits       while another task or thread holds `m`

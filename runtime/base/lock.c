@@ -7,6 +7,7 @@
 #include "base/os.h"
 
 HK_ATOMIC(bool) hk_fork_orphaned; /* base/fork.h: here, where it is needed first */
+HK_ATOMIC(uint32_t) hk_fork_process;
 
 /* MEASURED: the critical sections are 10 to 60 ns, a pause is 4 to 40. Past some microseconds the
  * holder has most likely lost its CPU, and only stepping aside helps. Each look takes the line from

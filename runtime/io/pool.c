@@ -18,9 +18,11 @@ enum { THREADS_DEFAULT = 64, THREADS_MAX = 1024, COPY_MAX = 64 * 1024 };
 
 static const int64_t LINGER_NS = INT64_C(5) * 1000 * 1000 * 1000;
 
+/* linger, process  constant */
 struct hank_pool {
     hk_lane lane;
     int64_t linger;
+    uint32_t process; /* that has its threads: base/fork.h */
 };
 
 static void free_pool(hk_lane *lane)
@@ -46,6 +48,7 @@ int hank_pool_new(const hank_pool_options *options, hank_pool **ret)
     if (o->idle > 0)
         p->lane.idle_max_ns = o->idle;
     p->linger = o->linger ? o->linger : LINGER_NS;
+    p->process = hk_runtime_process(); /* there may be no runtime yet, or ever */
     *ret = p;
     return 0;
 }
@@ -109,6 +112,8 @@ int hank_pool_call_opt(hank_pool *p, hank_fn fn, void *arg, const hank_call_opti
     const hank_call_options *o = options ? options : &defaults;
     if (!p || !fn || o->copy > COPY_MAX || (o->copy > 0 && !arg))
         return -EINVAL;
+    if (hk_fork_left_behind(p->process))
+        return -ESHUTDOWN;
     int rc = hk_checkpoint();
     if (rc < 0)
         return rc;
@@ -124,6 +129,8 @@ int hank_pool_post(hank_pool *p, hank_fn fn, const void *arg, size_t size)
 {
     if (!p || !fn || size > COPY_MAX || (size > 0) != (arg != NULL))
         return -EINVAL;
+    if (hk_fork_left_behind(p->process))
+        return -ESHUTDOWN;
     int rc = hk_checkpoint();
     if (rc < 0)
         return rc;
@@ -135,6 +142,8 @@ int hank_pool_get_stats(hank_pool *p, hank_pool_stats *ret)
 {
     if (!p || !ret)
         return -EINVAL;
+    if (hk_fork_left_behind(p->process))
+        return -ESHUTDOWN;
     hk_lane_counts counts;
     hk_lane_count(&p->lane, &counts);
     *ret = (hank_pool_stats){.threads = counts.threads,
@@ -161,7 +170,7 @@ static int end_pool(hk_job *job)
 
 void hank_pool_free(hank_pool *p)
 {
-    if (!p || hk_forked()) /* the threads it would wait for are not there */
+    if (!p || hk_fork_left_behind(p->process)) /* the threads it would wait for are not there */
         return;
     if (HK_UNLIKELY(hk_lane_is_awaited(&p->lane)))
         hk_panic("pool %p is freed while somebody waits there", (void *)p);

@@ -93,7 +93,7 @@ int hank_runtime_start(const hank_options *options, hank_runtime **ret)
     int rc = hk_runtime_check_options(rt, options);
     if (rc < 0)
         goto free_runtime;
-    hk_fork_runtime_starts();
+    rt->process = hk_fork_runtime_starts();
     rc = hk_os_thread_start(&rt->thread, thread_main, rt);
     if (rc < 0)
         goto not_live;
@@ -119,7 +119,7 @@ int hank_runtime_stop(hank_runtime *public)
 {
     if (!public)
         return -EINVAL;
-    if (hk_forked())
+    if (hk_runtime_left_behind(of(public)))
         return -ESHUTDOWN;
     hk_runtime_stop_because(of(public), HK_STOP_ASKED);
     return 0;
@@ -160,7 +160,7 @@ static int wait_for_end(hk_runtime *rt, unsigned state)
 
 static int check_waiter(hk_runtime *rt)
 {
-    if (hk_forked())
+    if (hk_runtime_left_behind(rt))
         return -ESHUTDOWN;
     return is_own_task(rt) ? -EDEADLK : rt->background ? 0 : -EINVAL;
 }
@@ -181,6 +181,8 @@ int hank_runtime_free(hank_runtime *public)
     if (!rt)
         return 0;
     int rc = check_waiter(rt);
+    if (rc == 0)
+        rc = hk_park_ready();
     if (rc < 0)
         return rc;
     hk_runtime_stop_because(rt, HK_STOP_ASKED);

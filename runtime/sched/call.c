@@ -150,11 +150,12 @@ hank_timer hank_call_at(hank_ns when, hank_fn fn, void *arg)
 
 hank_timer hank_call_into(hank_runtime *public, hank_ns when, hank_fn fn, void *arg)
 {
-    if (hk_forked())
-        return failed(-ESHUTDOWN);
-    if (!public)
+    hk_runtime *rt = (hk_runtime *)(void *)public;
+    if (!rt)
         return failed(-EINVAL);
-    return ask((hk_runtime *)(void *)public, due_at(when), fn, arg);
+    if (hk_runtime_left_behind(rt))
+        return failed(-ESHUTDOWN);
+    return ask(rt, due_at(when), fn, arg);
 }
 
 /* --- taking it back -------------------------------------------------------------------------- */

@@ -121,13 +121,18 @@ static hk_task *current(void)
 hk_binding *hk_runtime_locals(void)
 {
     hk_task *t = current();
-    return t ? locals_of(t) : hk_thread_self()->locals;
+    if (t)
+        return locals_of(t);
+    hk_thread *thread = hk_thread_here();
+    return thread ? thread->locals : NULL;
 }
 
 int hk_runtime_call_with(hk_binding *locals, hank_fn fn, void *arg)
 {
     if (!locals)
         return fn(arg);
+    if (hk_thread_prepare() < 0)
+        return -ENOMEM;
     hk_thread *self = hk_thread_self();
     hk_binding *before = self->locals;
     self->locals = locals;

@@ -59,9 +59,10 @@ static void in_child(void)
 {
     hk_worker *w = hk_worker_self();
     let_go();
+    (void)hk_add_relaxed(&hk_fork_process, 1u); /* relaxed all: there is no other thread */
     hk_random_forked();
-    hk_signal_forked();              /* before the keeper, whose handlers may be beneath */
-    if (hk_load_relaxed(&live) == 0) /* relaxed here and below: there is no other thread */
+    hk_signal_forked(); /* before the keeper, whose handlers may be beneath */
+    if (hk_load_relaxed(&live) == 0)
         return;
     hk_store_relaxed(&live, 0u);
     hk_keeper_forked();
@@ -82,11 +83,12 @@ void hk_fork_watch(void)
     (void)pthread_once(&once, watch); /* cannot fail */
 }
 
-void hk_fork_runtime_starts(void)
+uint32_t hk_fork_runtime_starts(void)
 {
     hk_fork_watch();
     (void)hk_add_relaxed(&live, 1u); /* relaxed: who forks meanwhile cannot expect either */
     hk_store_relaxed(&hk_fork_orphaned, false); /* before any thread of ours exists */
+    return hk_fork_here();
 }
 
 void hk_fork_runtime_ended(void)

@@ -7,11 +7,13 @@
 
 #include "base/fork.h"
 
-/* From here on the locks of signals and runtimes are whole in a forked child. */
+/* From here on the locks of signals and runtimes are whole in a forked child, which knows that it
+ * is one. */
 void hk_fork_watch(void);
 
-/* A runtime starts, or has ended: a fork() in between leaves an orphan. */
-void hk_fork_runtime_starts(void);
+/* A runtime starts, in the process whose number is returned, or has ended: a fork() in between
+ * leaves an orphan. */
+uint32_t hk_fork_runtime_starts(void);
 void hk_fork_runtime_ended(void);
 
 /* What a call that needs a task answers outside of one. */

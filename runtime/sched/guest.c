@@ -63,12 +63,27 @@ static asker *find_asker(stripe *s, hk_task *t)
     return NULL;
 }
 
-/* 0: the handle is a guest's and good. The stripe's lock is held. */
+static bool is_kept(hk_task *t)
+{
+    return t->group == NULL;
+}
+
+/* Whose it is, a guest's or a call's. Of one that lives its group says so: what it waits for writes
+ * t->runtime anew. The stripe's lock is held, here and below. */
+static hk_runtime *runtime_of(hk_task *t)
+{
+    hank_group *detached = (hank_group *)(void *)t->group;
+    return is_kept(t) ? t->runtime : hk_container_of(detached, hk_runtime, detached);
+}
+
+/* 0: the handle is a guest's and good. */
 static int check_handle(hk_task *t, uint32_t generation)
 {
     if (HK_GENERATION(hk_load_relaxed(&t->control)) != generation)
         return -ESTALE;
-    return hk_load_relaxed(&t->parent) == HK_GUEST ? 0 : -EPERM; /* the lock orders */
+    if (hk_load_relaxed(&t->parent) != HK_GUEST) /* the lock orders */
+        return -EPERM;
+    return hk_runtime_left_behind(runtime_of(t)) ? -ESHUTDOWN : 0;
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
@@ -101,11 +116,6 @@ void hk_guest_end(hk_worker *w, hk_task *t)
         (void)hk_wake(waiter, 0); /* or it was stopped first, and looks by itself */
     if (wake_group)
         (void)hk_wake(group_waiter, 0); /* the same */
-}
-
-static bool is_kept(hk_task *t)
-{
-    return t->group == NULL;
 }
 
 /* Use the handle of a kept guest up; the caller frees it. The lock is held. */
@@ -153,6 +163,8 @@ int hk_guest_await(hank_task handle)
 {
     if (hk_forked())
         return -ESHUTDOWN;
+    if (hk_park_ready() < 0)
+        return -ENOMEM;
     asker a = {.guest = handle.slot_};
     hk_waiter w = {0};
     hk_park_begin(&w, HK_WAITING);
@@ -270,12 +282,13 @@ int hk_guest_wait_for_end(hk_task *t, uint32_t generation)
     a.ticket = w.ticket;
     stripe *s = lock_stripe(t);
     bool runs = mark_asked(t, generation);
-    if (runs)
+    bool for_ever = runs && hk_runtime_left_behind(runtime_of(t)); /* it runs in the parent */
+    if (runs && !for_ever)
         hk_list_push_back(&s->askers, &a.link);
     unlock(s);
-    if (!runs) {
+    if (!runs || for_ever) {
         hk_park_give_up(&w);
-        return 0;
+        return for_ever ? -ESHUTDOWN : 0;
     }
     int rc = hk_park(&w, HK_FOREVER, "call");
     s = lock_stripe(t);
@@ -309,10 +322,10 @@ hank_task hank_spawn_into(hank_runtime *public, hank_fn fn, void *arg,
 {
     hk_runtime *rt = (hk_runtime *)(void *)public;
     hk_spawn how;
-    if (hk_forked())
-        return failed(-ESHUTDOWN);
     if (!rt || hk_spawn_read(&how, fn, arg, options) < 0)
         return failed(-EINVAL);
+    if (hk_runtime_left_behind(rt))
+        return failed(-ESHUTDOWN);
     how.site = HK_CALL_SITE();
     hk_task *t = hk_task_new_outside(rt, &how);
     if (!t)

@@ -37,7 +37,7 @@ void hk_guest_end(struct hk_worker *w, struct hk_task *t);
 /* `rt` ends and no guest of it lives: use up the handles nobody has used, and report. */
 void hk_guest_reap(struct hk_runtime *rt);
 
-/* Wait until `t`, a call of that generation, is over. 0, or a stop. */
+/* Wait until `t`, a call of that generation, is over. 0; a stop; -ESHUTDOWN it is a parent's. */
 int hk_guest_wait_for_end(struct hk_task *t, uint32_t generation);
 
 /* It is over: let those who wait know. */

@@ -190,7 +190,7 @@ int hank_runtime_get_stats(hank_runtime *public, hank_stats *ret)
     hk_runtime *rt = (hk_runtime *)(void *)public;
     if (!rt || !ret)
         return -EINVAL;
-    if (hk_forked())
+    if (hk_runtime_left_behind(rt))
         return -ESHUTDOWN;
     hk_lock_take(&rt->lock, HK_RANK_RUNTIME);
     bool there = rt->has_workers;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "sched/fork.h"
 #include "sched/park.h"
 #include "sched/scope.h"
 #include "sched/task.h"
@@ -206,7 +207,7 @@ static int check(size_t n)
         return -EINVAL;
     if (n > HK_JOIN_MAX)
         return -E2BIG;
-    return w && w->current ? 0 : -EPERM;
+    return w && w->current ? 0 : hk_not_in_a_task();
 }
 
 /* Is tasks[i] one that was added already? Its index may be of an earlier look, but is looked up. */
@@ -331,7 +332,7 @@ int hank_result(hank_task task, int *ret_result)
     hk_worker *w = hk_worker_self();
     int error;
     if (!w || !w->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     hk_task *c = hk_task_child(w->current, task, &error);
     if (!c && (task.slot_ || task.generation_ == 0))
         return error;

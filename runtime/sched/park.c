@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/fork.h"
 #include "base/os.h"
 #include "sched/runtime.h"
 #include "sched/scope.h"
@@ -34,6 +35,12 @@ void hk_park_begin(hk_waiter *w, unsigned state)
         w->ticket = hk_sleeper_begin(&t->sleeper, state);
     else
         begin_slowly(w, state);
+}
+
+int hk_park_ready(void)
+{
+    hk_worker *w = hk_worker_self();
+    return HK_LIKELY(w && w->current) ? 0 : hk_thread_prepare();
 }
 
 bool hk_park_abandon(hk_waiter *w)
@@ -181,9 +188,27 @@ bool hk_wake(hk_ticket t, int result)
     return true;
 }
 
+/* Outside a task: a thread that has no record has begun no scope. */
+static int stop_reason_outside(void)
+{
+    hk_thread *t = hk_thread_here();
+    if (!t)
+        return hk_forked() ? -ESHUTDOWN : 0;
+    return hk_scope_stop_reason(&t->sleeper, HK_NOW);
+}
+
+/* The same, before it waits. */
+HK_NOINLINE static int checkpoint_outside(void)
+{
+    int rc = hk_thread_prepare();
+    return rc < 0 ? rc : stop_reason_outside();
+}
+
 int hk_stop_reason(void)
 {
-    return hk_scope_stop_reason(hk_park_self(), HK_NOW);
+    hk_worker *w = hk_worker_self();
+    bool in_a_task = w && w->current;
+    return in_a_task ? hk_scope_stop_reason(&w->current->sleeper, HK_NOW) : stop_reason_outside();
 }
 
 /* By the worker's clock, which is at most one round of dispatches old: a wait that is too early by
@@ -197,7 +222,7 @@ int hk_checkpoint_slowly(void)
 {
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current))
-        return hk_stop_reason();
+        return checkpoint_outside();
     int stop = task_stop_reason(w, w->current);
     if (HK_UNLIKELY(--w->budget <= 0 || hk_load_relaxed(&w->hurry))) { /* a hint from the monitor */
         hk_store_relaxed(&w->hurry, false);
@@ -213,7 +238,7 @@ int hank_yield(void)
     hk_worker *w = hk_worker_self();
     if (HK_UNLIKELY(!w || !w->current)) {
         hk_os_yield();
-        return hk_stop_reason();
+        return stop_reason_outside();
     }
     hk_task *t = w->current;
     hk_worker_yield(w);
@@ -229,6 +254,8 @@ int hank_sleep(hank_ns duration)
 {
     if (duration <= 0)
         return hank_yield();
+    if (hk_park_ready() < 0)
+        return -ENOMEM;
     int64_t now = hk_os_now();
     int64_t deadline = duration >= HK_FOREVER - now ? HK_FOREVER : now + duration;
     hk_waiter w;

@@ -29,6 +29,10 @@
  * HK_WAITING_FIRMLY for a wait that no stop and no scope's deadline may end. */
 void hk_park_begin(hk_waiter *w, unsigned state);
 
+/* Whether the caller can begin one: for those who have not asked hk_checkpoint(). A task can; a
+ * thread needs memory for its first, and without it hk_park_begin panics. 0 or -ENOMEM. */
+HK_MUST_CHECK int hk_park_ready(void);
+
 /* Wait until the turn is claimed; the result it was claimed with. `deadline` is the caller's own
  * (a point in time, HK_FOREVER: none) and ends the wait with HK_EXPIRED; scopes and cancellation
  * are added here for HK_WAITING, and end it with -ETIMEDOUT or -ECANCELED, at once if the task is
@@ -68,8 +72,9 @@ static inline bool hk_park_has_woken(void)
  * hk_ticket_claim (base/waiter.h) the sleeper is still parked and its frame may be written. */
 void hk_wake_claimed(hk_sleeper *s);
 
-/* What every [waits] call asks first. 0, -ECANCELED or -ETIMEDOUT. Spends one unit of the task's
- * budget and yields when it is used up, so that calls that never have to wait cannot own a worker.
+/* What every [waits] call asks first. 0, -ECANCELED or -ETIMEDOUT; -ENOMEM as above. Spends one
+ * unit of the task's budget and yields when it is used up, so that calls that never have to wait
+ * cannot own a worker.
  */
 #ifdef HK_MODEL /* a model says it, or takes this way only */
 #define hk_checkpoint_slowly hk_checkpoint

@@ -288,7 +288,7 @@ int hank_run_opt(hank_fn fn, void *arg, const hank_options *options)
     hk_panic_set_hook(hk_inspect_panic);
     int rc = hk_runtime_check_options(rt, options);
     if (rc == 0) {
-        hk_fork_runtime_starts();
+        rt->process = hk_fork_runtime_starts();
         rc = hk_runtime_run(rt);
         hk_fork_runtime_ended();
     }
@@ -307,6 +307,12 @@ static hk_runtime *current(void)
 {
     hk_worker *w = hk_worker_self();
     return w ? w->runtime : NULL;
+}
+
+uint32_t hk_runtime_process(void)
+{
+    hk_fork_watch();
+    return hk_fork_here();
 }
 
 int hk_runtime_in_a_task(void)
@@ -356,6 +362,8 @@ HK_ATOMIC(void *) * hk_runtime_blocking(void)
 
 void hk_runtime_push(hk_runtime *rt, hk_task *t)
 {
+    if (hk_runtime_left_behind(rt))
+        return; /* nobody takes it, and the lock of its inbox may be held for ever */
     hk_runtime_visit(rt);
     hk_inbox_push(&rt->inbox, t, t, 1); /* from here on t may run, and the runtime may end */
     hk_idle_notify(rt);

@@ -12,6 +12,7 @@
 #include <hank/task.h>
 
 #include "base/atomic.h"
+#include "base/fork.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "reactor/reactor.h"
@@ -29,7 +30,7 @@ typedef struct hk_at_stop {
     void *arg;
 } hk_at_stop;
 
-/* workers, n, options, backend  constant while workers run
+/* workers, n, options, backend, process  constant while workers run
  * first       the task that runs main and ends the rest; constant, as main_fn and main_arg are
  * stopping    set once, by the first task; read by workers
  * at_stop, has_workers   guarded by lock
@@ -54,6 +55,7 @@ struct hk_glance;
 typedef struct hk_runtime {
     struct hk_worker *workers;
     unsigned n;
+    uint32_t process; /* that started it: base/fork.h */
     hank_options options;
     const hk_backend *backend;
     uint8_t stack_class;
@@ -98,7 +100,17 @@ typedef struct hk_runtime {
     int main_result;
 } hk_runtime;
 
+/* Whether a fork() has left `rt` without its threads: nothing of it will ever run here. */
+static inline bool hk_runtime_left_behind(const hk_runtime *rt)
+{
+    return hk_fork_left_behind(rt->process);
+}
+
 /* --- for io/, which starts what it needs on first use ---------------------------------------- */
+
+/* For what has threads of its own: the number of this process, from which a forked child's differs
+ * (base/fork.h) whether there is a runtime or not. */
+uint32_t hk_runtime_process(void);
 
 /* For what needs a task: 0 in one; -EPERM outside, -ESHUTDOWN in a forked child. */
 int hk_runtime_in_a_task(void);

@@ -349,9 +349,11 @@ static bool is_cancelled(hk_task *task)
 
 hank_ns hank_deadline(void)
 {
-    hk_sleeper *s = hk_park_self();
-    bool cancelled = s->kind == HK_SLEEPER_TASK && is_cancelled(hk_task_of(s));
-    return cancelled ? LONG_PAST : hk_scope_deadline(s);
+    hk_worker *w = hk_worker_self();
+    if (w && w->current)
+        return is_cancelled(w->current) ? LONG_PAST : hk_scope_deadline(&w->current->sleeper);
+    hk_thread *thread = hk_thread_here();
+    return thread ? hk_scope_deadline(&thread->sleeper) : HANK_FOREVER;
 }
 
 bool hank_timeout_end(hank_scope *s)

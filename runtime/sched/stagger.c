@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/os.h"
+#include "sched/fork.h"
 #include "sched/look.h"
 #include "sched/park.h"
 #include "sched/task.h"
@@ -107,7 +108,7 @@ static int check(const hank_attempt *attempts, size_t n)
     for (size_t i = 0; i < n; i++)
         if (!attempts[i].fn)
             return -EINVAL;
-    return w && w->current ? hk_checkpoint() : -EPERM;
+    return w && w->current ? hk_checkpoint() : hk_not_in_a_task();
 }
 
 ssize_t hank_race_staggered(const hank_attempt *attempts, size_t n, const hank_stagger *how,

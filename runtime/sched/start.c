@@ -12,6 +12,7 @@
 
 #include "sched/child.h"
 #include "sched/extra.h"
+#include "sched/fork.h"
 #include "sched/group.h"
 #include "sched/look.h"
 #include "sched/park.h"
@@ -29,7 +30,9 @@ int hank_started(void *value)
 {
     hk_worker *w = hk_worker_self();
     hk_task *me = w ? w->current : NULL;
-    if (!me || !hk_task_has(me, HK_TRAIT_EXTRA) || !me->extra || !me->extra->start)
+    if (!me)
+        return hk_not_in_a_task();
+    if (!hk_task_has(me, HK_TRAIT_EXTRA) || !me->extra || !me->extra->start)
         return -EPERM;
     hk_start *s = me->extra->start;
     if (s == HK_START_SAID)
@@ -82,7 +85,7 @@ int hank_group_start(hank_group *g, hank_fn fn, void *arg, const hank_spawn_opti
     hank_task task;
     hk_start s = {.given_up = false};
     if (!w || !w->current)
-        return -EPERM;
+        return hk_not_in_a_task();
     int rc = g ? hk_spawn_read(&how, fn, arg, options) : -EINVAL;
     how.site = HK_CALL_SITE();
     if (rc == 0)

@@ -6,7 +6,10 @@
  * waits for a counter of runs, and every claim by somebody else is followed by exactly one.
  *
  * The slot is type-stable, so the futex call of a waker that comes late, even after the thread has
- * ended and the slot belongs to another one, wakes somebody who looks and sleeps again. */
+ * ended and the slot belongs to another one, wakes somebody who looks and sleeps again.
+ *
+ * Rejected: the slot in the thread's own storage, which needs no memory of its own, but is gone
+ * with the thread. */
 #include "sched/thread.h"
 
 #include <errno.h>
@@ -46,23 +49,45 @@ static void give_back(void *slot)
     hk_slab_put_shared(&threads, slot);
 }
 
+HK_THREAD_ACCESSOR static void set_self(hk_thread *t)
+{
+    self = t;
+}
+
+HK_THREAD_ACCESSOR hk_thread *hk_thread_here(void)
+{
+    return self;
+}
+
 static void make_key(void)
 {
     if (hk_os_thread_key(&at_exit, give_back) != 0)
         hk_panic("no thread-specific key is left for threads that wait");
 }
 
-HK_NOINLINE hk_thread *hk_thread_self(void)
+int hk_thread_prepare(void)
 {
-    if (HK_LIKELY(self != NULL))
-        return self;
+    if (HK_LIKELY(hk_thread_here() != NULL))
+        return 0;
     (void)pthread_once(&once, make_key); /* cannot fail */
-    self = hk_slab_get_shared(&threads);
-    if (!self || hk_os_thread_set(at_exit, self) != 0)
-        hk_panic("no memory for a thread that wants to wait");
-    self->scopes = NULL;
-    self->locals = NULL;
-    return self;
+    hk_thread *t = hk_slab_get_shared(&threads);
+    if (!t)
+        return -ENOMEM;
+    if (hk_os_thread_set(at_exit, t) != 0) {
+        give_back(t);
+        return -ENOMEM;
+    }
+    t->scopes = NULL;
+    t->locals = NULL;
+    set_self(t);
+    return 0;
+}
+
+hk_thread *hk_thread_self(void)
+{
+    if (hk_thread_prepare() < 0)
+        hk_panic("no memory for a thread that wants to wait, in a call that cannot say so");
+    return hk_thread_here();
 }
 
 void hk_thread_wait(hk_thread *t, int64_t deadline)

@@ -22,7 +22,14 @@ typedef struct hk_thread {
     struct hk_binding *locals;
 } hk_thread;
 
-/* The calling thread's record, made at its first wait. Panics when there is no memory for it. */
+/* Make the calling thread's record, if it has none: for calls that can say why not, before they
+ * wait. 0 or -ENOMEM. */
+HK_MUST_CHECK int hk_thread_prepare(void);
+
+/* It; NULL: it has never waited, nor begun a scope. */
+hk_thread *hk_thread_here(void);
+
+/* The same, made where there is none. Panics when there is no memory for it. */
 hk_thread *hk_thread_self(void);
 
 /* Sleep until the turn begun last has been claimed and run, or `deadline` has passed. */

@@ -2,7 +2,10 @@
 /* cond.c - a condition: a queue of those who gave their mutex up to be told something. */
 #include <hank/sync.h>
 
+#include <errno.h>
+
 #include "base/check.h"
+#include "base/fork.h"
 #include "sync/mutex.h"
 #include "sync/waitq.h"
 
@@ -24,6 +27,8 @@ int hank_cond_wait(hank_cond *public, hank_mutex *m)
     hk_cond *c = cond_of(public);
     if (!hk_mutex_is_mine(m))
         hk_panic("condition %p: mutex %p is not held by who waits", (void *)public, (void *)m);
+    if (hk_forked())
+        return -ESHUTDOWN; /* before it is in a queue that outlives its frame */
     hk_waiter w;
     hk_waitq_lock(&c->q);
     if (!hk_list_empty(&c->q.waiters) && c->mutex != m)

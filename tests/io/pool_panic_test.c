@@ -11,9 +11,11 @@
 #include "base/atomic.h"
 #include "base/os.h"
 
-/* A pool of one thread, which is held up; `call` waits for it in one way or another. */
+/* A pool of one thread, which is held up; `call` waits for it in one way or another. It is made by
+ * `how`'s process, whose it then is, and which says where it is. */
 typedef struct full_pool {
     hank_pool *pool;
+    hank_fn how;
     sem_t never;
     HK_ATOMIC(int) begun;
     hank_fn call;
@@ -99,13 +101,25 @@ static int free_behind_another(void *arg)
     return free_under_it(f);
 }
 
+static int make_and_free(void *arg)
+{
+    full_pool *f = arg;
+    MUST(hank_pool_new(&(hank_pool_options){.threads = 1, .queue = 1}, &f->pool) == 0);
+    (void)fprintf(stderr, "made pool %p\n", (void *)f->pool);
+    return f->how(f);
+}
+
 static void freeing_must_panic(hank_fn how, hank_fn call, unsigned waiting)
 {
-    full_pool f = {.call = call, .waiting = waiting};
-    cr_assert_eq(hank_pool_new(&(hank_pool_options){.threads = 1, .queue = 1}, &f.pool), 0);
+    full_pool f = {.how = how, .call = call, .waiting = waiting};
+    char words[4096], name[80];
+    void *pool;
     cr_assert_eq(sem_init(&f.never, 0, 0), 0);
-    must_name(how, &f, "pool", f.pool);
-    hank_pool_free(f.pool); /* here nobody has called it */
+    read_last_words(make_and_free, &f, words, sizeof words);
+    cr_assert_eq(sscanf(words, "made pool %p", &pool), 1, "%s", words);
+    (void)snprintf(name, sizeof name, "hank: pool %p is freed", pool);
+    cr_expect(strstr(words, name), "%s is not in: %s", name, words);
+    cr_expect(strstr(words, "in task culprit"), "no culprit in: %s", words);
 }
 
 Test(pool_panic, freeing_it_under_a_call_that_runs_names_pool_and_task)

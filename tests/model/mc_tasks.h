@@ -116,6 +116,8 @@ __attribute__((weak)) HK_ATOMIC(bool) hk_fork_orphaned; /* nobody forks */
         mc_fail(#name " is not part of this model");                                               \
     }
 
+MT_NEVER(int, hk_thread_prepare, void)
+MT_NEVER(hk_thread *, hk_thread_here, void)
 MT_NEVER(hk_thread *, hk_thread_self, void)
 MT_NEVER(void, hk_thread_wait, hk_thread *t, int64_t deadline)
 MT_NEVER(void, hk_thread_wake, hk_thread *t)
