@@ -68,7 +68,8 @@ static hk_tls_bytes take_out(connection *t)
 
 /* --- the network: `state` is not held -------------------------------------------------------- */
 
-/* Send all of it, and free it. A failure is one for good: what has been sent is half a record. */
+/* Send all of it, and free it. A failure is one for good: what has been sent is half a record. It
+ * ends the writing; what the other end has to say is not concerned, unless hands are not shaken. */
 static int send_out(connection *t, hk_tls_bytes out)
 {
     int rc = out.end > 0 ? hank_write(t->under, out.at, out.end) : 0;
@@ -76,7 +77,8 @@ static int send_out(connection *t, hk_tls_bytes out)
     if (rc >= 0)
         return 0;
     hank_mutex_lock(&t->state);
-    if (t->failed == 0)
+    t->torn = true;
+    if (!t->shaken && t->failed == 0)
         t->failed = -EPIPE;
     hank_mutex_unlock(&t->state);
     return rc;
@@ -171,8 +173,8 @@ static int shake(connection *t)
 static int ensure_shaken(connection *t)
 {
     hank_mutex_lock(&t->state);
-    int rc = t->failed;
     bool shaken = t->shaken;
+    int rc = shaken ? 0 : t->failed; /* what came later is for reads or writes to tell */
     hank_mutex_unlock(&t->state);
     if (rc < 0 || shaken)
         return rc;
@@ -180,8 +182,8 @@ static int ensure_shaken(connection *t)
     if (rc < 0)
         return rc;
     hank_mutex_lock(&t->state);
-    rc = t->failed;
     shaken = t->shaken;
+    rc = shaken ? 0 : t->failed;
     hank_mutex_unlock(&t->state);
     if (rc == 0 && !shaken)
         rc = shake(t);
@@ -196,7 +198,7 @@ static ssize_t read_once(connection *t, void *ret_buf, size_t n)
 {
     hk_tls_bytes out = {0};
     hank_mutex_lock(&t->state);
-    ssize_t rc = t->failed == -EPIPE ? 0 : t->failed; /* a torn write does not end the reading */
+    ssize_t rc = t->failed;
     if (rc == 0) {
         ERR_clear_error();
         int got = SSL_read(t->ssl, ret_buf, n < INT_MAX ? (int)n : INT_MAX);
@@ -233,7 +235,7 @@ static ssize_t tls_write(void *self, const void *buf, size_t n)
         return rc;
     int count = n < WRITE_MAX ? (int)n : WRITE_MAX;
     hank_mutex_lock(&t->state);
-    rc = t->failed ? t->failed : t->farewell_sent ? -EPIPE : 0;
+    rc = t->failed ? t->failed : t->torn || t->farewell_sent ? -EPIPE : 0;
     if (rc == 0) {
         ERR_clear_error();
         int put = SSL_write(t->ssl, buf, count);
@@ -250,7 +252,7 @@ static ssize_t tls_write(void *self, const void *buf, size_t n)
 /* Make the farewell, which is sent once. `state` is held. */
 static hk_tls_bytes make_farewell(connection *t)
 {
-    if (!t->shaken || t->farewell_sent || t->failed)
+    if (!t->shaken || t->farewell_sent || t->torn || t->failed)
         return (hk_tls_bytes){0};
     t->farewell_sent = true;
     ERR_clear_error();
@@ -269,7 +271,7 @@ static int tls_write_end(void *self)
         return rc;
     hank_mutex_lock(&t->state);
     hk_tls_bytes out = make_farewell(t);
-    rc = t->failed;
+    rc = t->failed ? t->failed : t->torn ? -EPIPE : 0;
     hank_mutex_unlock(&t->state);
     int sent = send_out(t, out);
     return rc < 0 ? rc : sent;

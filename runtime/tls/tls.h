@@ -66,7 +66,7 @@ typedef struct hk_tls_bytes {
     size_t start, end, size;
 } hk_tls_bytes;
 
-/* state     guards ssl, out, in.start, phase, failed, farewell_sent
+/* state     guards ssl, out, in.start, failed, torn, shaken, farewell_sent
  * in        filled by the reader, or by who shakes hands, when it is empty: then nobody else looks
  * shaking   taken for the handshake
  * deadline  of the handshake; constant, as are under, tls, name */
@@ -79,6 +79,7 @@ typedef struct hk_tls_connection {
     hank_ns deadline;
     hk_tls_bytes in, out;
     int failed; /* every call from now on fails with this; 0: none did */
+    bool torn;  /* half a record was sent: no more may be written */
     bool shaken;
     bool farewell_sent;
     bool out_failed; /* no memory for what had to be sent */

@@ -180,8 +180,8 @@ static inline int tls_pair_shake(tls_pair *p)
     return hank_await(server);
 }
 
-/* Two ends of this process; what is not said is good. */
-static inline int tls_pair_open(tls_pair *p)
+/* What is not said is good. */
+static inline void tls_pair_default(tls_pair *p)
 {
     if (!p->client.options.ca_file)
         p->client.options.ca_file = files.ca;
@@ -189,7 +189,38 @@ static inline int tls_pair_open(tls_pair *p)
         p->server.options.certificate = files.good;
     if (!p->client.name)
         p->client.name = "localhost";
+}
+
+/* Two ends of this process. */
+static inline int tls_pair_open(tls_pair *p)
+{
+    tls_pair_default(p);
     int rc = hank_stream_pair(&p->client.under, &p->server.under);
+    return rc < 0 ? rc : tls_pair_shake(p);
+}
+
+/* Two streams of TCP that are connected. */
+static inline int tcp_connect(hank_stream **ret_a, hank_stream **ret_b)
+{
+    char name[64];
+    hank_listener *l;
+    int rc = hank_listen("tcp://127.0.0.1:0", &l);
+    if (rc < 0)
+        return rc;
+    rc = hank_listener_name(l, name, sizeof name);
+    if (rc == 0)
+        rc = hank_connect(name, ret_a);
+    if (rc == 0)
+        rc = hank_accept(l, ret_b);
+    hank_listener_close(l);
+    return rc;
+}
+
+/* The same over TCP. */
+static inline int tls_pair_open_tcp(tls_pair *p)
+{
+    tls_pair_default(p);
+    int rc = tcp_connect(&p->client.under, &p->server.under);
     return rc < 0 ? rc : tls_pair_shake(p);
 }
 
