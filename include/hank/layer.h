@@ -20,8 +20,9 @@ extern "C" {
  * read       1 to n bytes, 0 at the end, negative: nothing was read. Waits as hank_read() does
  * write      1 to n bytes that were written, or negative. Waits as hank_write() does
  * write_end  no more will be written; NULL: the layer cannot say so, -ENOTSUP
- * farewell   hank_close() was called: the last chance to say so to the other end, by
- *            hank_trywrite(). Others may still be inside. Must not wait. May be NULL
+ * farewell   hank_close() was called, or the server is about to end the connection: the last chance
+ *            to say so to the other end, by hank_trywrite(). Called once. Others may still be
+ *            inside. Must not wait. May be NULL
  * release    everybody has left: free self. Must not wait. May be NULL */
 typedef struct hank_layer {
     ssize_t (*read)(void *self, void *ret_buf, size_t n);

@@ -32,7 +32,8 @@ typedef struct hank_server_options {
     unsigned connections_max;   /* served at a time; more wait in the kernel's line; 0: no limit */
     unsigned acceptors;         /* listeners that share the port, each with a task that accepts; TCP
                                    only; 0: 1; <= 1024 */
-    hank_ns header_timeout;     /* from the start to hank_header_end(); 0: none */
+    hank_ns header_timeout;     /* from the start, and so with a handshake of TLS, to
+                                   hank_header_end(); 0: none */
     hank_ns idle_timeout;       /* without a byte in either direction; 0: none */
     uint64_t reserved_[4];      /* zero */
 } hank_server_options;
@@ -111,6 +112,10 @@ HANK_API int hank_server_wait_closed(hank_server *v);
 /* End every connection there is: what was written is still sent, then the client reads 0. Handlers
  * read 0 and write -EPIPE.
  *
+ * Over TLS the client reads 0 if the farewell can be sent at once. It cannot while the handler is
+ * in the middle of a write, nor before hands have been shaken: then the client gets
+ * HANK_TLS_TRUNCATED.
+ *
  *   result      how many there were
  *   waits       never for long
  *   threads     any task or thread, at the same time
@@ -154,7 +159,8 @@ HANK_API void hank_server_free(hank_server *v);
 /* In a handler: the client has said what it wants, header_timeout counts no more.
  *
  * After a header_timeout, reads of the handler fail with -ETIMEDOUT, for ever; it may still write
- * its last words. After an idle_timeout reads and writes do.
+ * its last words, over TLS if hands have been shaken. After an idle_timeout reads and writes do,
+ * and the client is told as by hank_server_close_clients().
  *
  *   result      0; -ENOTSUP the stream is not from a hank_server
  *   waits       never

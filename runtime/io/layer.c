@@ -12,10 +12,13 @@
 #include "base/atomic.h"
 #include "io/stream.h"
 
+/* said  the farewell has been called, by who closes or by who ends what is below, whoever was
+ * first; the rest is constant */
 typedef struct layered {
     hank_stream stream;
     const hank_layer *layer;
     void *self;
+    HK_ATOMIC(bool) said;
 } layered;
 
 static layered *layered_of(hank_stream *s)
@@ -23,14 +26,21 @@ static layered *layered_of(hank_stream *s)
     return hk_container_of(s, layered, stream);
 }
 
+/* A layer knows that what is below it has ended, but not that this was the server's wish. */
+static ssize_t answer(hank_stream *s, hk_direction d, ssize_t rc)
+{
+    hank_stream *bottom = hk_stream_bottom(s);
+    return rc <= 0 && bottom->kind->ended ? bottom->kind->ended(bottom, d, rc) : rc;
+}
+
 static ssize_t layer_read(hank_stream *s, void *ret_buf, size_t n)
 {
-    return layered_of(s)->layer->read(layered_of(s)->self, ret_buf, n);
+    return answer(s, HK_IN, layered_of(s)->layer->read(layered_of(s)->self, ret_buf, n));
 }
 
 static ssize_t layer_write(hank_stream *s, const void *buf, size_t n)
 {
-    return layered_of(s)->layer->write(layered_of(s)->self, buf, n);
+    return answer(s, HK_OUT, layered_of(s)->layer->write(layered_of(s)->self, buf, n));
 }
 
 static int layer_write_end(hank_stream *s)
@@ -45,11 +55,20 @@ static void layer_abort(hank_stream *s)
         s->under->kind->abort(s->under);
 }
 
+static void say_farewell(hank_stream *s)
+{
+    layered *l = layered_of(s);
+    /* relaxed: the two that may come here do not come at the same time */
+    if (!l->layer->farewell || hk_load_relaxed(&l->said))
+        return;
+    hk_store_relaxed(&l->said, true);
+    l->layer->farewell(l->self);
+}
+
 static void layer_closing(hank_stream *s, bool politely)
 {
-    const layered *l = layered_of(s);
-    if (politely && l->layer->farewell)
-        l->layer->farewell(l->self);
+    if (politely)
+        say_farewell(s);
     hank_close(s->under); /* wakes whoever waits in there; our hold keeps the memory */
 }
 
@@ -71,6 +90,13 @@ static const hk_stream_kind layer_kind = {
     .closing = layer_closing,
     .close = layer_close,
 };
+
+void hk_layers_farewell(hank_stream *top)
+{
+    for (hank_stream *s = top; s->under; s = s->under)
+        if (s->kind == &layer_kind)
+            say_farewell(s);
+}
 
 int hank_layer_open(const hank_layer *layer, void *self, hank_stream *under, hank_stream **ret)
 {

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/os.h"
+#include "io/layer.h"
 #include "sched/park.h"
 
 static hk_served *of(hank_stream *s)
@@ -22,38 +23,41 @@ static void served_touch(hank_stream *s)
         hk_store_relaxed(&c->touched, hank_now());
 }
 
-/* What a call of the handler answers. */
-static ssize_t answer(hank_stream *s, ssize_t done)
+static ssize_t served_ended(hank_stream *s, hk_direction d, ssize_t rc)
 {
-    if (done > 0)
-        served_touch(s);
+    const hk_served *c = of(s);
+    int ended = hk_load_relaxed(&c->ended);
+    bool stopped = rc == -ECANCELED || rc == -ETIMEDOUT;
+    if (d == HK_OUT && hk_load_relaxed(&c->deaf))
+        return rc;
+    if (ended)
+        return ended;
+    return !stopped && hk_load_relaxed(&c->closed) ? (d == HK_IN ? 0 : -EPIPE) : rc;
+}
+
+/* What a call of the handler answers. */
+static ssize_t answer(hank_stream *s, hk_direction d, ssize_t done)
+{
+    if (done <= 0)
+        return served_ended(s, d, done);
+    served_touch(s);
     return done;
 }
 
 static ssize_t served_read(hank_stream *s, void *ret_buf, size_t n)
 {
     int ended = hk_load_relaxed(&of(s)->ended);
-    if (ended)
-        return ended;
-    ssize_t got = hk_stream_socket.read(s, ret_buf, n);
-    ended = got <= 0 ? hk_load_relaxed(&of(s)->ended) : 0;
-    return ended ? ended : answer(s, got);
-}
-
-static ssize_t after_write(hank_stream *s, ssize_t put)
-{
-    int ended = put < 0 && !hk_load_relaxed(&of(s)->deaf) ? hk_load_relaxed(&of(s)->ended) : 0;
-    return ended ? ended : answer(s, put);
+    return ended ? ended : answer(s, HK_IN, hk_stream_socket.read(s, ret_buf, n));
 }
 
 static ssize_t served_write(hank_stream *s, const void *buf, size_t n)
 {
-    return after_write(s, hk_stream_socket.write(s, buf, n));
+    return answer(s, HK_OUT, hk_stream_socket.write(s, buf, n));
 }
 
 static ssize_t served_writev(hank_stream *s, const struct iovec *parts, int n)
 {
-    return after_write(s, hk_stream_socket.writev(s, parts, n));
+    return answer(s, HK_OUT, hk_stream_socket.writev(s, parts, n));
 }
 
 static ssize_t served_try_write(hank_stream *s, const void *buf, size_t n)
@@ -81,6 +85,7 @@ const hk_stream_kind hk_stream_served = {
     .write_end = served_write_end,
     .try_write = served_try_write,
     .abort = served_abort,
+    .ended = served_ended,
 };
 
 /* --- deadlines and ends ---------------------------------------------------------------------- */
@@ -105,7 +110,10 @@ void hk_served_end(hk_served *c, hk_how_to_end how, int code)
     int fd = c->stream.fd.fd;
     if (hk_load_relaxed(&c->ended) && how == HK_END_READING)
         return;
+    if (how == HK_END_BOTH)
+        hk_layers_farewell(c->top);
     hk_store_relaxed(&c->deaf, how == HK_END_READING);
+    hk_store_relaxed(&c->closed, code == 0);
     hk_store_relaxed(&c->ended, code);
     /* What fails here has been ended by the other side. */
     if (how != HK_END_BROKEN) {

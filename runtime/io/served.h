@@ -21,6 +21,7 @@ struct hank_server;
  * header_until  HK_FOREVER: no deadline; written by the handler, read by the server
  * ended         0, or what reads answer from here on; written by the server
  * deaf          ended for reads only; written before it
+ * closed        ended with code 0; likewise
  * All relaxed: each is a fact of its own, and seeing it late does no harm. */
 typedef struct hk_served {
     hank_stream stream;
@@ -33,6 +34,7 @@ typedef struct hk_served {
     HK_ATOMIC(int64_t) header_until;
     HK_ATOMIC(int) ended;
     HK_ATOMIC(bool) deaf;
+    HK_ATOMIC(bool) closed;
 } hk_served;
 
 extern const hk_stream_kind hk_stream_served;
@@ -42,7 +44,7 @@ void hk_served_begin(hk_served *c, struct hank_server *v, int64_t header_ns, int
 
 typedef enum hk_how_to_end {
     HK_END_READING, /* reads answer `code` */
-    HK_END_BOTH,    /* writes too; the other end reads 0 */
+    HK_END_BOTH,    /* writes too; the other end reads 0, over a layer if its farewell goes out */
     HK_END_BROKEN,  /* the same, and the other end gets a reset */
 } hk_how_to_end;
 

@@ -26,6 +26,8 @@
  * write_end  never waits
  * try_write  the same as write, but -EAGAIN where that would wait; may be NULL
  * abort      have the other end told, at the close that follows, that it was none; may be NULL
+ * ended      it may have been ended from outside: what calls of a layer over it answer instead
+ *            of rc <= 0; may be NULL
  * closing    the owner closes, `politely` or to abort; others may be inside. May be NULL
  * close      the last user has left; frees what the kind added, but not s. May be NULL */
 typedef struct hk_stream_kind {
@@ -38,6 +40,7 @@ typedef struct hk_stream_kind {
     int (*write_end)(hank_stream *s);
     ssize_t (*try_write)(hank_stream *s, const void *buf, size_t n);
     void (*abort)(hank_stream *s);
+    ssize_t (*ended)(hank_stream *s, hk_direction d, ssize_t rc);
     void (*closing)(hank_stream *s, bool politely);
     void (*close)(hank_stream *s);
 } hk_stream_kind;

@@ -74,8 +74,10 @@ static int send_out(connection *t, hk_tls_bytes out)
 {
     int rc = out.end > 0 ? hank_write(t->under, out.at, out.end) : 0;
     bytes_free(&out);
-    if (rc >= 0)
+    if (rc >= 0) {
+        hk_store_release(&t->sending, false); /* [tls:sent] release: a farewell may follow */
         return 0;
+    }
     hank_mutex_lock(&t->state);
     t->torn = true;
     if (!t->shaken && t->failed == 0)
@@ -242,6 +244,7 @@ static ssize_t tls_write(void *self, const void *buf, size_t n)
         if (put <= 0 && verdict(t, put) == 0)
             t->failed = HANK_TLS_BROKEN; /* it wants input: nobody negotiates anew with us */
         rc = put > 0 ? 0 : t->failed;
+        hk_store_relaxed(&t->sending, true); /* relaxed: `state` is held, and by who looks */
     }
     hk_tls_bytes out = take_out(t);
     hank_mutex_unlock(&t->state);
@@ -282,7 +285,9 @@ static void tls_farewell(void *self)
     connection *t = self;
     if (!hank_mutex_trylock(&t->state))
         return; /* somebody computes right now: the other end sees a connection cut off */
-    hk_tls_bytes out = make_farewell(t);
+    /* [tls:sent] acquire. Before what is on its way a farewell would be nonsense: cut off, too. */
+    bool sending = hk_load_acquire(&t->sending);
+    hk_tls_bytes out = sending ? (hk_tls_bytes){0} : make_farewell(t);
     hank_mutex_unlock(&t->state);
     if (out.end > 0)
         (void)hank_trywrite(t->under, out.at, out.end); /* likewise if there is no room */

@@ -67,6 +67,7 @@ typedef struct hk_tls_bytes {
 } hk_tls_bytes;
 
 /* state     guards ssl, out, in.start, failed, torn, shaken, farewell_sent
+ * sending   what a write made is not all sent yet; set under state
  * in        filled by the reader, or by who shakes hands, when it is empty: then nobody else looks
  * shaking   taken for the handshake
  * deadline  of the handshake; constant, as are under, tls, name */
@@ -81,6 +82,7 @@ typedef struct hk_tls_connection {
     int failed; /* every call from now on fails with this; 0: none did */
     bool torn;  /* half a record was sent: no more may be written */
     bool shaken;
+    HK_ATOMIC(bool) sending;
     bool farewell_sent;
     bool out_failed; /* no memory for what had to be sent */
     char name[HK_TLS_NAME_MAX + 1];
