@@ -145,9 +145,10 @@ HANK_API ssize_t hank_endpoint_recv(hank_endpoint *e, void *ret_buf, size_t n,
  *
  *   list        n entries; only read
  *   result      how many entries were sent, at least 1 unless n is 0: if it is less than n, the
- *               next call says why; else as hank_endpoint_send_to()
+ *               next call says why; else as hank_endpoint_send_to(), -EINVAL also for a segment of
+ *               more than 65535 bytes
  *   waits       while the kernel has no room for the first
- *   if stopped  those that the result counts were sent
+ *   if stopped  those that the result counts were sent, and maybe the first segments of the next
  *   threads     any task or thread, at the same time
  *   since       0.1 */
 HANK_API ssize_t hank_endpoint_send_batch(hank_endpoint *e, const hank_datagram *list, size_t n);

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* batch.c - many datagrams with few calls of the system.
  *
- * Where the kernel or the device has no GSO, and for Unix sockets, entries of a batch are
- * cut here. */
+ * An entry with `segment` is many datagrams. The kernel cuts them (GSO), but no more at a time than
+ * it likes, so an entry goes to it in pieces:
+ *
+ *     entry    |---------------- size ----------------|
+ *     pieces   |-- 64 segments --|-- 64 segments --|--|    a message each
+ *
+ * Where the kernel, the device or the way there cannot, and for Unix sockets, a piece is one
+ * segment: then they are cut here. */
 #include "io/datagram.h"
 
 #include <errno.h>
@@ -13,6 +19,10 @@
 #include "base/os.h"
 
 enum { BATCH = 12 }; /* at a time: it lies on the stack */
+
+/* What every kernel with GSO takes in one message: UDP_MAX_SEGMENTS before it grew, and what fits
+ * into a packet of IPv4. */
+enum { CUT_SEGMENTS_MAX = 64, CUT_BYTES_MAX = 65507 };
 
 typedef struct control {
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
@@ -42,26 +52,49 @@ static void add_segment(struct msghdr *m, control *memory, unsigned segment)
 #endif
 }
 
-static bool is_cut_here(hank_endpoint *e, const hank_datagram *d)
+/* How far a batch has come: `done` entries, and of the next one the bytes before `at`. */
+typedef struct progress {
+    size_t done;
+    size_t at;
+    bool by_hand; /* the kernel would not cut the rest of this entry */
+} progress;
+
+/* What of the next entry goes into a message of its own. */
+static size_t piece_of(hank_endpoint *e, const hank_datagram *d, const progress *p)
 {
-    return d->segment > 0 && d->segment < d->size && !hk_load_relaxed(&e->cuts);
+    size_t segments = 1, left = d->size - p->at;
+    if (d->segment == 0 || d->segment >= left)
+        return left;
+    if (hk_load_relaxed(&e->cuts) && !p->by_hand)
+        segments = CUT_BYTES_MAX / d->segment;
+    if (segments > CUT_SEGMENTS_MAX)
+        segments = CUT_SEGMENTS_MAX;
+    size_t bytes = (segments > 0 ? segments : 1) * d->segment;
+    return bytes < left ? bytes : left;
 }
 
-/* The next entries for one call of the system: their number, 0 if the first must be cut here. */
-static unsigned fill(hank_endpoint *e, const hank_datagram *list, size_t n, batch *b)
+static void pass(progress *p, const hank_datagram *list, size_t bytes)
 {
-    b->n = 0;
-    while (b->n < n && b->n < BATCH && !is_cut_here(e, &list[b->n])) {
-        const hank_datagram *d = &list[b->n];
+    p->at += bytes;
+    if (p->at == list[p->done].size)
+        *p = (progress){.done = p->done + 1};
+}
+
+/* The next pieces, for one call of the system. */
+static void fill(hank_endpoint *e, const hank_datagram *list, size_t n, progress p, batch *b)
+{
+    for (b->n = 0; p.done < n && b->n < BATCH; b->n++) {
+        const hank_datagram *d = &list[p.done];
         struct msghdr *m = &b->messages[b->n].msg_hdr;
-        b->parts[b->n] = (struct iovec){d->data, d->size};
+        size_t bytes = piece_of(e, d, &p);
+        char *from = bytes > 0 ? (char *)d->data + p.at : NULL;
+        b->parts[b->n] = (struct iovec){from, bytes};
         *m = (struct msghdr){.msg_iov = &b->parts[b->n], .msg_iovlen = 1};
         hk_message_to(m, d->address);
-        if (d->segment > 0 && d->segment < d->size)
+        if (d->segment > 0 && d->segment < bytes)
             add_segment(m, &b->controls[b->n], d->segment);
-        b->n++;
+        pass(&p, list, bytes);
     }
-    return b->n;
 }
 
 static ssize_t try_send_batch(int fd, void *what)
@@ -70,41 +103,38 @@ static ssize_t try_send_batch(int fd, void *what)
     return hk_os_sendmmsg(fd, b->messages, b->n);
 }
 
-static int send_cut(hank_endpoint *e, const hank_datagram *d)
+/* Was it the cutting that failed? What a device cannot do, it never can; what is too much for the
+ * way there may be so for this entry alone. */
+static bool is_left_to_us(hank_endpoint *e, const batch *b, ssize_t rc)
 {
-    int rc = 0;
-    for (size_t at = 0; rc == 0 && at < d->size; at += d->segment) {
-        size_t n = d->size - at < d->segment ? d->size - at : d->segment;
-        const char *part = (const char *)d->data + at;
-        rc = d->address ? hank_endpoint_send_to(e, part, n, d->address)
-                        : hank_endpoint_send(e, part, n);
-    }
-    return rc;
+    if (b->messages[0].msg_hdr.msg_controllen == 0)
+        return false; /* the kernel was not to cut anything */
+    if (rc == -EIO)
+        hk_store_relaxed(&e->cuts, false);
+    return rc == -EIO || rc == -EINVAL || rc == -EMSGSIZE;
 }
 
 ssize_t hank_endpoint_send_batch(hank_endpoint *e, const hank_datagram *list, size_t n)
 {
-    size_t done = 0;
+    progress p = {0};
     ssize_t put = 0;
     for (size_t i = 0; i < n; i++)
         if (list[i].segment > UINT16_MAX)
             return -EINVAL;
-    while (put >= 0 && done < n) {
+    while (put >= 0 && p.done < n) {
         batch b;
-        unsigned tried = fill(e, list + done, n - done, &b);
-        put = tried > 0 ? hk_endpoint_send(e, list[done].address, try_send_batch, &b)
-                        : send_cut(e, &list[done]);
-        if (put == -EIO && list[done].segment > 0 && hk_load_relaxed(&e->cuts)) {
-            hk_store_relaxed(&e->cuts, false); /* the way there cannot do it */
+        fill(e, list, n, p, &b);
+        put = hk_endpoint_send(e, list[p.done].address, try_send_batch, &b);
+        for (ssize_t i = 0; i < put; i++)
+            pass(&p, list, b.parts[i].iov_len);
+        if (put < 0 && is_left_to_us(e, &b, put)) {
+            p.by_hand = true;
             put = 0;
-            continue;
-        }
-        if (put >= 0)
-            done += tried > 0 ? (size_t)put : 1;
-        if (tried > 0 && put >= 0 && put < (ssize_t)tried)
+        } else if (put < (ssize_t)b.n && p.at == 0) {
             break; /* the next would wait, or fail: the caller's next call */
+        }
     }
-    return done > 0 ? (ssize_t)done : put;
+    return p.done > 0 ? (ssize_t)p.done : put;
 }
 
 static ssize_t try_receive_batch(int fd, void *what)
