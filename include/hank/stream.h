@@ -369,12 +369,16 @@ HANK_API int hank_stream_fd(hank_stream *s);
  * It is made non-blocking, which concerns everybody who shares it: with HANK_KEEP_FD, pipes and
  * devices are opened a second time instead, and what others share stays as it is.
  *
+ * Where the master of a terminal is gone, its slave reads 0 and writes -EIO. Where no slave is open
+ * any more, the master reads what is left, then -EIO until one is; it may still write.
+ *
  *   fd          taken if the result is 0, unless `flags` says otherwise
  *   flags       0 or HANK_KEEP_FD
  *   ret         the stream, the caller's to close
- *   result      0; -EBADF; -EINVAL flags; -ENOTSUP a file or directory, which hank/file.h is for;
- *               -EPROTOTYPE a socket of another type; -ENOMEM; -EMFILE; -EACCES it may not be
- *               opened again
+ *   result      0; -EBADF; -EINVAL flags; -ENOTSUP a file or directory, which hank/file.h is for,
+ *               or with HANK_KEEP_FD the master of a terminal, which opened again is that of
+ *               another; -EPROTOTYPE a socket of another type; -ENOMEM; -EMFILE; -EACCES it may not
+ *               be opened again
  *   waits       never
  *   threads     any task or thread, at the same time
  *   since       0.1 */

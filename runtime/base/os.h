@@ -143,7 +143,8 @@ ssize_t hk_os_splice(int from, int to, size_t n); /* one is a pipe; never SIGPIP
 int hk_os_pipe_with(int ret_fds[2], int bytes);   /* with so much room, or not at all */
 
 /* Of a descriptor somebody else opened. */
-int hk_os_reopen(int fd, int flags); /* the same file, with flags of its own; not for sockets */
+int hk_os_reopen(int fd, int flags); /* the same file, with flags of its own; not for sockets, and
+                                        -ENOTSUP for the master of a terminal */
 int hk_os_access_mode(int fd);       /* O_RDONLY, O_WRONLY, O_RDWR */
 int hk_os_set_cloexec(int fd);
 bool hk_os_has_positions(int fd); /* no pipe, socket or terminal */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,6 +141,11 @@ int hk_os_open_mode(const char *path, int flags, unsigned mode)
 
 int hk_os_reopen(int fd, int flags)
 {
+#ifdef TIOCGPTN
+    int number;
+    if (ioctl(fd, TIOCGPTN, &number) == 0) /* a master, whose file makes new terminals */
+        return -ENOTSUP;
+#endif
     char path[sizeof "/proc/self/fd/" + 12];
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return hk_os_open(path, flags);
