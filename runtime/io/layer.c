@@ -19,6 +19,7 @@ typedef struct layered {
     const hank_layer *layer;
     void *self;
     HK_ATOMIC(bool) said;
+    HK_ATOMIC(bool) closed;
 } layered;
 
 static layered *layered_of(hank_stream *s)
@@ -30,6 +31,9 @@ static layered *layered_of(hank_stream *s)
 static ssize_t answer(hank_stream *s, hk_direction d, ssize_t rc)
 {
     hank_stream *bottom = hk_stream_bottom(s);
+    /* relaxed: set before all that a close does to a call in here */
+    if (rc < 0 && hk_load_relaxed(&layered_of(s)->closed))
+        return -EBADF;
     return rc <= 0 && bottom->kind->ended ? bottom->kind->ended(bottom, d, rc) : rc;
 }
 
@@ -67,6 +71,7 @@ static void say_farewell(hank_stream *s)
 
 static void layer_closing(hank_stream *s, bool politely)
 {
+    hk_store_relaxed(&layered_of(s)->closed, true);
     if (politely)
         say_farewell(s);
     hank_close(s->under); /* wakes whoever waits in there; our hold keeps the memory */

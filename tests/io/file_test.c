@@ -305,7 +305,7 @@ OVER(sendfile, ENDS, to_nobody_is_an_error_and_no_signal)
 }
 
 #if HK_FAULTS
-OVER(sendfile, ANY, where_the_system_cannot_it_is_copied)
+OVER(sendfile, PLAIN, where_the_system_cannot_it_is_copied)
 {
     hk_fault_plan(HK_FAULT_SENDFILE, 1, -EINVAL);
     int rc = send_and_receive(e, 5, 200000);

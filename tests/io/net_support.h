@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* net_support.h - the same scenario over every kind of stream: TCP, Unix sockets with and without a
- * file, pairs, pipes, FIFOs and terminals.
+ * file, pairs, pipes, FIFOs and terminals. Over TLS in programs of their own, which link hank_tls
+ * (HK_OVER_TLS): there it is the only kind, and what concerns no kind is left to the others.
  *
  * Each kind opens two ends: what is written to `a` is read from `b`, and the other way where a kind
  * goes both ways. A scenario says what it needs, and runs over each kind that has it, with 1, 2 and
@@ -27,7 +28,20 @@ typedef struct ends {
     int other; /* a descriptor to close at the end, or -1 */
 } ends;
 
-enum { ANY = 0, TWO_WAY = 1, IS_SOCKET = 2, IS_TCP = 4, IS_UNIX = 8, IS_PIPE = 16, ENDS = 32 };
+/* ENDS   a close of one end is an end for the other
+ * HALF   so is hank_write_end(), which leaves the other direction
+ * PLAIN  what goes through its descriptor is what the program writes */
+enum {
+    ANY = 0,
+    TWO_WAY = 1,
+    IS_SOCKET = 2,
+    IS_TCP = 4,
+    IS_UNIX = 8,
+    IS_PIPE = 16,
+    ENDS = 32,
+    HALF = 64,
+    PLAIN = 128
+};
 
 static inline int connect_ends(const char *where, ends *e)
 {
@@ -111,19 +125,38 @@ static inline int open_terminal(ends *e)
     return rc == 0 ? hank_stream_from_fd(slave, 0, &e->b) : rc;
 }
 
+#ifndef HK_OVER_TLS
+#define HK_OVER_TLS 0
+#endif
+
+#if HK_OVER_TLS
+int tls_kind_open(hank_stream **ret_a, hank_stream **ret_b); /* tls/kind.c */
+
+static inline int open_tls(ends *e)
+{
+    return tls_kind_open(&e->a, &e->b);
+}
+#endif
+
 static const struct kind {
     const char *name;
     int has;
     int (*open)(ends *e);
 } kinds[] = {
-    {"tcp", TWO_WAY | IS_SOCKET | IS_TCP | ENDS, open_tcp},
-    {"tcp6", TWO_WAY | IS_SOCKET | IS_TCP | ENDS, open_tcp6},
-    {"unix", TWO_WAY | IS_SOCKET | IS_UNIX | ENDS, open_unix},
-    {"abstract", TWO_WAY | IS_SOCKET | IS_UNIX | ENDS, open_abstract},
-    {"pair", TWO_WAY | IS_SOCKET | IS_UNIX | ENDS, open_pair},
-    {"pipe", IS_PIPE | ENDS, open_pipe},
-    {"fifo", IS_PIPE | ENDS, open_fifo},
-    {"terminal", TWO_WAY, open_terminal},
+#if HK_OVER_TLS
+    {"tls", TWO_WAY | ENDS | HALF, open_tls},
+#else
+    {"tcp", TWO_WAY | IS_SOCKET | IS_TCP | ENDS | HALF | PLAIN, open_tcp},
+    {"tcp6", TWO_WAY | IS_SOCKET | IS_TCP | ENDS | HALF | PLAIN, open_tcp6},
+    {"unix", TWO_WAY | IS_SOCKET | IS_UNIX | ENDS | HALF | PLAIN, open_unix},
+#endif
+#if !HK_OVER_TLS && !HK_SIM
+    {"abstract", TWO_WAY | IS_SOCKET | IS_UNIX | ENDS | HALF | PLAIN, open_abstract},
+    {"pair", TWO_WAY | IS_SOCKET | IS_UNIX | ENDS | HALF | PLAIN, open_pair},
+    {"pipe", IS_PIPE | ENDS | PLAIN, open_pipe},
+    {"fifo", IS_PIPE | ENDS | PLAIN, open_fifo},
+    {"terminal", TWO_WAY | PLAIN, open_terminal},
+#endif
 };
 
 typedef struct trial {
@@ -166,6 +199,8 @@ static inline void over_each_kind(int needs, int (*body)(ends *e))
         with_each_size(run_trial, &t);
         ran++;
     }
+    if (HK_OVER_TLS && ran == 0)
+        cr_skip_test("TLS is no such kind");
     cr_assert_gt(ran, 0);
 }
 
@@ -183,6 +218,8 @@ static inline void over_each_kind(int needs, int (*body)(ends *e))
     static int suite##_##name(void *arg);                                                          \
     Test(suite, name, .timeout = 170)                                                              \
     {                                                                                              \
+        if (HK_OVER_TLS)                                                                           \
+            cr_skip_test("it concerns no kind of stream");                                         \
         warm_up();                                                                                 \
         with_each_size(suite##_##name, NULL);                                                      \
     }                                                                                              \

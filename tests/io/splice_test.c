@@ -63,6 +63,20 @@ OVER(splice, ANY, bytes_pass_into_a_socket)
     return splice_between(e, hank_stream_pair);
 }
 
+OVER(splice, ANY, bytes_pass_from_a_pipe)
+{
+    hank_stream *out = NULL, *in = NULL;
+    MUST(hank_pipe(&out, &in) == 0);
+    passing p = {out, e->a, 1000000, 0};
+    reading writes = {in, 1000000, 0}, reads = {e->b, 1000000, 0};
+    int rc = hank_gather(hank_spawn(pass, &p), hank_spawn(write_pattern, &writes),
+                         hank_spawn(read_pattern, &reads));
+    hank_close(out);
+    hank_close(in);
+    MUST(rc == 0 && p.result == 1000000);
+    return 0;
+}
+
 OVER(splice, ENDS, the_end_ends_it)
 {
     hank_stream *out, *in;
@@ -138,7 +152,7 @@ static int bulk_passes(ends *e)
     return 0;
 }
 
-OVER(splice, IS_SOCKET, a_half_close_is_passed_on_when_all_has_come)
+OVER(splice, HALF, a_half_close_is_passed_on_when_all_has_come)
 {
     relay r;
     char byte;
