@@ -18,10 +18,10 @@ def names():
     found = set()
     for path in TESTS.glob("*/*_test.c"):
         text = path.read_text()
-        for _, arguments in re.findall(r"^(Test|EACH|SITES|ALONE|BEHAVIOUR|DATAGRAMS|ON_[A-Z_]+|"
-                                       r"[A-Z]+_TEST)\(([^)]*)", text, re.M):
+        for _, arguments in re.findall(r"^(Test|EACH|SITES|ALONE|BEHAVIOUR|OVER|DATAGRAMS|"
+                                       r"ON_[A-Z_]+|[A-Z]+_TEST)\(([^)]*)", text, re.M):
             parts = [part.strip() for part in arguments.split(",")]
-            found.update(parts[:2])
+            found.update(parts[:3])  # OVER says which kinds in between
             found.add(".".join(parts[:2]))
     for path in (TESTS / "model").glob("*_model.c"):
         found.update(re.findall(r'\.name = "([^"]+)"', path.read_text()))
