@@ -74,10 +74,8 @@ static int send_out(connection *t, hk_tls_bytes out)
 {
     int rc = out.end > 0 ? hank_write(t->under, out.at, out.end) : 0;
     bytes_free(&out);
-    if (rc >= 0) {
-        hk_store_release(&t->sending, false); /* [tls:sent] release: a farewell may follow */
+    if (rc >= 0)
         return 0;
-    }
     hank_mutex_lock(&t->state);
     t->torn = true;
     if (!t->shaken && t->failed == 0)
@@ -249,6 +247,8 @@ static ssize_t tls_write(void *self, const void *buf, size_t n)
     hk_tls_bytes out = take_out(t);
     hank_mutex_unlock(&t->state);
     int sent = send_out(t, out);
+    if (sent == 0)
+        hk_store_release(&t->sending, false); /* [tls:sent] release: a farewell may follow */
     return rc < 0 ? rc : sent < 0 ? sent : count;
 }
 
