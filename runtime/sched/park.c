@@ -98,12 +98,13 @@ static inline bool may_be_stopped(hk_task *t)
     return !hk_task_goes_on(t);
 }
 
-/* A wait that something beside a waker may end, or a thread's. 0, or why it did not begin. */
-HK_NOINLINE static int wait_guarded(hk_waiter *w, int64_t until)
+/* A thread's wait, or one that also `until` may end, or a stop if `stoppable`. 0, or why it did not
+ * begin. */
+HK_NOINLINE static int wait_guarded(hk_waiter *w, int64_t until, bool stoppable)
 {
     hk_sleeper *s = w->ticket.sleeper;
     bool is_task = s->kind == HK_SLEEPER_TASK;
-    if (w->asked == HK_WAITING && (!is_task || may_be_stopped(hk_task_of(s)))) {
+    if (stoppable) {
         int stop = hk_scope_stop_reason(s, is_task ? hk_worker_self()->clock : HK_NOW);
         if (HK_UNLIKELY(stop != 0) && hk_ticket_claim(w->ticket, stop)) {
             if (is_task)
@@ -134,11 +135,12 @@ int hk_park(hk_waiter *w, int64_t deadline, const char *why)
 {
     hk_sleeper *s = w->ticket.sleeper;
     hk_store_relaxed(&s->why, why); /* for dumps */
-    if (HK_LIKELY(s->kind == HK_SLEEPER_TASK && deadline == HK_FOREVER &&
-                  (w->asked != HK_WAITING || !may_be_stopped(hk_task_of(s))))) {
+    bool is_task = s->kind == HK_SLEEPER_TASK;
+    bool stoppable = w->asked == HK_WAITING && (!is_task || may_be_stopped(hk_task_of(s)));
+    if (HK_LIKELY(is_task && !stoppable && deadline == HK_FOREVER)) {
         hk_worker_leave_task(hk_worker_self(), hk_task_of(s));
     } else {
-        int stop = wait_guarded(w, deadline);
+        int stop = wait_guarded(w, deadline, stoppable);
         if (stop != 0)
             return stop;
     }

@@ -74,8 +74,7 @@ void hk_wake_claimed(hk_sleeper *s);
 
 /* What every [waits] call asks first. 0, -ECANCELED or -ETIMEDOUT; -ENOMEM as above. Spends one
  * unit of the task's budget and yields when it is used up, so that calls that never have to wait
- * cannot own a worker.
- */
+ * cannot own a worker. */
 #ifdef HK_MODEL /* a model says it, or takes this way only */
 #define hk_checkpoint_slowly hk_checkpoint
 #endif

@@ -149,13 +149,6 @@ static inline bool hk_task_cancelled(hk_task *t)
     return (hk_load_seqcst(&t->control) & HK_TASK_CANCELLED) != 0;
 }
 
-/* The usual task has no scope, no parent beneath it and no cancel: nothing can stop it. False says
- * only that scope.c has to look. */
-static inline bool hk_task_is_free(hk_task *t)
-{
-    return t->scopes == NULL && t->under == NULL && !hk_task_cancelled(t);
-}
-
 /* Neither it nor anyone beneath it is inside a scope. */
 static inline bool hk_task_is_bare(hk_task *t)
 {
@@ -166,7 +159,7 @@ static inline bool hk_task_is_bare(hk_task *t)
     return true;
 }
 
-/* Nothing stops it now, nor those beneath it. False as above. */
+/* Nothing stops it now, nor those beneath it. False says only that scope.c has to look. */
 static inline bool hk_task_goes_on(hk_task *t)
 {
     do {

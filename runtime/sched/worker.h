@@ -175,7 +175,7 @@ static inline struct hk_task *hk_worker_take_lifo(hk_worker *w)
         return NULL;
     if (!w->alone)
         return hk_swap_acqrel(&w->lifo, (struct hk_task *)NULL); /* [worker:lifo] both swap */
-    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL);          /* nobody else takes it */
+    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL); /* nobody else takes it */
     return t;
 }
 
