@@ -74,11 +74,9 @@ static inline int hk_waitq_park(hk_waitq *q, hk_waiter *w, const char *why)
 
 static inline int hk_waitq_wait_joined(hk_waitq *q, hk_waiter *w, const char *why)
 {
-    int rc = hk_park(w, HK_FOREVER, why);
-    if (HK_UNLIKELY(hk_waitq_was_stopped(rc))) {
-        hk_waitq_leave(q, w);
+    int rc = hk_waitq_park(q, w, why);
+    if (HK_UNLIKELY(hk_waitq_was_stopped(rc)))
         hk_waitq_unlock(q);
-    }
     return rc;
 }
 
