@@ -179,15 +179,21 @@ static void disown(belongings *b)
     hank_pool_free(b->pool);
 }
 
-static void fork_in_thread(hank_runtime *rt)
+/* A child of this thread does that to what the parent owns, in and beside `rt`. */
+static void fork_beside(hank_runtime *rt, hank_fn in_it)
 {
     belongings b;
     flag called = 0;
     let_start(rt);
     own_some(&b, rt, &called);
-    cr_expect_eq(in_child(call_everything, &b), 0);
+    cr_expect_eq(in_child(in_it, &b), 0);
     cr_expect_eq(hank_await(into(rt, give_back, number(3))), 3, "the parent goes on");
     disown(&b);
+}
+
+static void fork_in_thread(hank_runtime *rt)
+{
+    fork_beside(rt, call_everything);
 }
 
 Test(fork_calls, all_answer_in_the_child)
@@ -240,12 +246,7 @@ static int in_a_grandchild(void *arg)
 
 static void fork_and_run(hank_runtime *rt)
 {
-    belongings b;
-    flag called = 0;
-    let_start(rt);
-    own_some(&b, rt, &called);
-    cr_expect_eq(in_child(in_a_grandchild, &b), 0);
-    disown(&b);
+    fork_beside(rt, in_a_grandchild);
 }
 
 /* Threads in a forked child of threads are more than qemu-user can do: those are not emulated. */
