@@ -148,7 +148,8 @@ HANK_API int hank_await(hank_task t);
 
 /* Wait until n tasks have ended, cancelling the others when one fails, and use them all up.
  *
- * A handle that is used up, foreign or has failed counts as a task that failed with that code.
+ * A handle that is used up, foreign or has failed counts as a task that failed with that code. One
+ * that stands there twice is used up by its first place: the second is -ESTALE once all have ended.
  *
  *   ret_results n results in the order of `tasks`, or NULL
  *   result      0 if all results were >= 0, else the first failure in time; 0 for n == 0; -E2BIG n

@@ -392,9 +392,7 @@ HK_NOINLINE static hk_worker *await_running(hank_task handle)
 /* In a thread only guests can be awaited. */
 HK_COLD static int await_outside(hank_task handle)
 {
-    if (!handle.slot_)
-        return why_no_slot(handle);
-    return hk_guest_await(handle);
+    return handle.slot_ ? hk_guest_await(handle) : why_no_slot(handle);
 }
 
 /* What is no child of the caller's may be a guest. */
@@ -425,19 +423,24 @@ int hank_await(hank_task handle)
     return own_reason(me, collect(w, c));
 }
 
-/* Wait for n children in one join and use their handles up. */
-static void join_all(hk_join *j, hk_task *me, int *ret_results)
+/* Wait for n children in one join and use their handles up. 0, or why a handle was not good:
+ * perhaps only because it stands there twice, and its first place has used it up. */
+static int join_all(hk_join *j, hk_task *me, int *ret_results)
 {
     (void)hk_join_wait(j); /* a stop shows in the children's results */
     hk_worker *w = hk_worker_self();
+    int bad = 0;
     for (size_t i = 0; i < j->n; i++) {
         int result;
         hk_task *c = hk_task_child(me, j->tasks[i], &result);
-        if (c)
+        if (HK_LIKELY(c != NULL))
             result = hk_task_collect(w, c);
+        else
+            bad = result;
         if (ret_results)
             ret_results[i] = result;
     }
+    return bad;
 }
 
 int hank_gather_n(const hank_task *tasks, size_t n, int *ret_results)
@@ -451,8 +454,8 @@ int hank_gather_n(const hank_task *tasks, size_t n, int *ret_results)
         return 0;
     hk_task *me = w->current;
     hk_join j = {.tasks = tasks, .n = n, .mode = HK_JOIN_FAIL_FAST};
-    join_all(&j, me, ret_results);
-    return hk_join_decided(&j) ? own_reason(me, j.first_result) : 0;
+    int bad = join_all(&j, me, ret_results);
+    return hk_join_decided(&j) ? own_reason(me, j.first_result) : bad;
 }
 
 ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
@@ -468,7 +471,7 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
     hk_join j = {.tasks = tasks, .n = n, .mode = HK_JOIN_FIRST};
     int stop = hk_join_wait(&j);
     ssize_t winner = hk_join_winner(&j);
-    join_all(&j, me, NULL);
+    (void)join_all(&j, me, NULL); /* the race is decided */
     if (stop)
         return stop;
     if (ret_result)
@@ -478,9 +481,7 @@ ssize_t hank_race_n(const hank_task *tasks, size_t n, int *ret_result)
 
 HK_COLD static int detach_outside(hank_task handle)
 {
-    if (!handle.slot_)
-        return why_no_slot(handle);
-    return hk_guest_detach(handle);
+    return handle.slot_ ? hk_guest_detach(handle) : why_no_slot(handle);
 }
 
 int hank_detach(hank_task handle)

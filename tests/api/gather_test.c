@@ -88,6 +88,34 @@ Test(gather, takes_a_bad_handle_for_a_task_that_failed)
     with_each_size(gather_bad_handles, NULL);
 }
 
+static int gather_one_twice(void *arg)
+{
+    static const hank_fn bodies[] = {give_back, yield_once};
+    (void)arg;
+    for (size_t i = 0; i < 2; i++) {
+        int results[3] = {0}, result = 0;
+        hank_task t = hank_spawn(bodies[i], number(4)), other = hank_spawn(yield_once, number(5));
+        hank_task tasks[] = {t, other, t};
+        CHECK(hank_gather_n(tasks, 3, results) == -ESTALE);
+        CHECK(results[0] == 4 && results[1] == 5 && results[2] == -ESTALE);
+        t = hank_spawn(bodies[i], number(4));
+        CHECK(hank_gather(t, t) == -ESTALE);
+        t = hank_spawn(bodies[i], number(-EIO));
+        hank_task failing[] = {t, t};
+        CHECK(hank_gather_n(failing, 2, results) == -EIO); /* that was first */
+        CHECK(results[0] == -EIO && results[1] == -ESTALE);
+        t = hank_spawn(bodies[i], number(6));
+        hank_task race[] = {t, t};
+        CHECK(hank_race_n(race, 2, &result) == 0 && result == 6); /* its second place ends later */
+    }
+    return 0;
+}
+
+Test(gather, of_one_task_twice_uses_it_up_once_and_fails_by_its_second_place)
+{
+    with_each_size(gather_one_twice, NULL);
+}
+
 static int race_a_few(void *arg)
 {
     (void)arg;
