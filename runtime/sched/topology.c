@@ -7,12 +7,9 @@
 #include "sched/topology.h"
 
 #include <hwloc.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/lock.h"
-#include "base/os.h"
+#include "sched/quota.h"
 
 enum { CPUS_MAX = 1024 };
 
@@ -55,46 +52,13 @@ static void load(void)
     hwloc_bitmap_free(allowed);
 }
 
-/* The first line of a small file of the system; false: there is none. */
-static bool read_line(const char *path, char *ret_line, size_t n)
-{
-    int fd = hk_os_open(path, 0);
-    if (fd < 0)
-        return false;
-    ssize_t length = hk_os_read(fd, ret_line, n - 1);
-    (void)hk_os_close(fd); /* it was only read */
-    if (length <= 0)
-        return false;
-    ret_line[length] = '\0';
-    return true;
-}
-
-/* CPUs' worth of time the cgroup may use, rounded up; 0: no limit. */
-static unsigned quota(void)
-{
-    char line[64];
-    long long limit = 0, period = 0;
-    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
-        if (sscanf(line, "%lld %lld", &limit, &period) != 2)
-            return 0; /* "max": none */
-    } else if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line)) {
-        limit = strtoll(line, NULL, 10);
-        if (!read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line))
-            return 0;
-        period = strtoll(line, NULL, 10);
-    }
-    if (limit <= 0 || period <= 0)
-        return 0;
-    return (unsigned)((limit + period - 1) / period);
-}
-
 unsigned hk_topology_workers(void)
 {
     hk_lock_take(&lock, HK_RANK_RUNTIME);
     load();
     unsigned n = cpus_n;
     hk_lock_drop(&lock);
-    unsigned limit = quota();
+    unsigned limit = hk_quota_cpus("");
     if (limit > 0 && limit < n)
         n = limit;
     return n > 0 ? n : 1;
