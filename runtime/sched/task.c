@@ -130,10 +130,11 @@ void hk_task_free_shared(hk_task *t)
 void hk_task_next_generation(hk_task *t)
 {
     uint64_t control = hk_load_seqcst(&t->control); /* a first guess for the CAS */
-    /* seq_cst as every change of control: see hk_task_cancel. A flag set meanwhile must not get
-     * lost. */
+    /* seq_cst: see hk_task_cancel. Who has set the flag meanwhile takes it for another's wait. */
     while (!hk_cas_seqcst(&t->control, &control, control + (UINT64_C(1) << 32)))
         continue;
+    if (control & HK_TASK_CANCELLED)
+        hk_task_stop_inside(t, 0);
 }
 
 /* Give back what a task has that will not run. */
@@ -423,8 +424,7 @@ int hank_await(hank_task handle)
     return own_reason(me, collect(w, c));
 }
 
-/* Wait for n children in one join and use their handles up. 0, or why a handle was not good:
- * perhaps only because it stands there twice, and its first place has used it up. */
+/* Wait for n children in one join and use their handles up. 0, or what is wrong with a handle. */
 static int join_all(hk_join *j, hk_task *me, int *ret_results)
 {
     (void)hk_join_wait(j); /* a stop shows in the children's results */

@@ -226,7 +226,7 @@ hk_task *hk_task_new_outside(struct hk_runtime *rt, const hk_spawn *how);
 void hk_task_discard_outside(struct hk_runtime *rt, hk_task *t);
 void hk_task_free_shared(hk_task *t);
 
-/* Make the handles of a task that lives stale. */
+/* Make the handles of a task that lives stale. A stop that was on its way with one arrives. */
 void hk_task_next_generation(hk_task *t);
 
 /* For hk_task_body, in child.h: t was cancelled before it began, and nobody would miss what it was

@@ -93,7 +93,7 @@ static void wait_above(void)
 static void wait_above_twice(void)
 {
     call_upper(0);
-    hk_store_release(&upper->control, (uint64_t)(MT_GENERATION + 1) << 32);
+    hk_task_free_shared(upper);
     call_upper(1);
     MC_ASSERT(results[1] == -ECANCELED);
 }
@@ -113,7 +113,7 @@ static void wait_above_shielded(void)
 static void wait_above_and_go_on(void)
 {
     call_upper(0);
-    hk_store_release(&upper->control, (uint64_t)(MT_GENERATION + 1) << 32);
+    hk_task_free_shared(upper);
     hk_store_release(&reused, 1u);
 }
 
@@ -131,7 +131,7 @@ static void end_and_be_another(void)
 {
     hk_task *me = mt_self();
     results[0] = wait_once(0);
-    hk_store_release(&me->control, (uint64_t)(MT_GENERATION + 1) << 32); /* as hk_task_free */
+    hk_task_free_shared(me);
     results[1] = wait_once(1);
     MC_ASSERT(results[1] == GRANTED);
 }
@@ -182,6 +182,17 @@ static void wait_in_a_shielded_body(void)
     hk_scope_end_body(&bodies[0]);
 }
 
+/* A call (call.c): it has begun a turn before it is a task that runs, and a look at the flag is all
+ * it does about a stop. */
+static void wait_unbegun(void)
+{
+    hk_task *me = mt_self();
+    hk_ticket t = hk_sleeper_begin(&me->sleeper, HK_WAITING);
+    if (hk_task_cancelled(me) && hk_ticket_claim(t, 0))
+        return;
+    mc_sleep(&mt_parkers[0]);
+}
+
 /* --- who ends it ----------------------------------------------------------------------------- */
 
 static void cancel(void)
@@ -193,6 +204,20 @@ static void cancel_maybe_late(void)
 {
     int rc = hk_task_cancel(&mt_tasks[0], MT_GENERATION);
     MC_ASSERT(rc == 0 || rc == -ESTALE);
+}
+
+static void take_back_unbegun(void)
+{
+    bool claimed;
+    MC_ASSERT(hk_task_cancel_unbegun(&mt_tasks[0], MT_GENERATION, &claimed) == 0);
+    if (claimed)
+        mc_wake(&mt_parkers[0]);
+}
+
+/* Its handles are used up, but it is the same task: whose stop came before is stopped. */
+static void use_its_handles_up(void)
+{
+    hk_task_next_generation(&mt_tasks[0]);
 }
 
 static void stop_body(hk_scope *body)
@@ -229,6 +254,52 @@ static void grant_both(void)
 {
     grant_turn(0);
     grant_turn(1);
+}
+
+/* Grants it, if the handle was used up before. */
+static void cancel_or_grant(void)
+{
+    if (hk_task_cancel(&mt_tasks[0], MT_GENERATION) == -ESTALE)
+        grant_turn(0);
+}
+
+/* --- its end --------------------------------------------------------------------------------- */
+
+/* A child ends with `answer`, while its parent, who has written `asked`, comes to wait for it. */
+static struct hk_join *join;
+static int asked, answer;
+
+static void arrive(struct hk_join *j, hk_task *child, int result)
+{
+    MC_ASSERT(j == join && child == &mt_tasks[0] && result == GRANTED);
+    MC_ASSERT(MC_READ(&asked) == 1);
+    mc_wake(&mt_parkers[1]);
+}
+
+static void begin_end(void)
+{
+    begin();
+    mt_on_arrival = arrive;
+    join = (struct hk_join *)(void *)&asked;
+    asked = answer = 0;
+    mt_tasks[0].join = HK_JOIN_NONE;
+    mc_name(&mt_tasks[0].join, "join");
+}
+
+static void end(void)
+{
+    MC_WRITE(&answer, GRANTED);
+    hk_task_finish(hk_worker_self(), mt_self(), GRANTED);
+}
+
+static void wait_for_its_end(void)
+{
+    hk_task *child = &mt_tasks[0];
+    struct hk_join *none = HK_JOIN_NONE;
+    MC_WRITE(&asked, 1);
+    if (!hk_task_done(child) && hk_cas_acqrel(&child->join, &none, join))
+        mc_sleep(&mt_parkers[1]);
+    MC_ASSERT(MC_READ(&answer) == GRANTED);
 }
 
 /* --- checks ---------------------------------------------------------------------------------- */
@@ -299,7 +370,7 @@ static const mc_model models[] = {
      .check = both_turns_ended_well,
      .search = MC_BOUNDED,
      .bound = 2,
-     .golden = 552102},
+     .golden = 592316},
     {.name = "cancel: everything at once, at random",
      .setup = begin,
      .threads = {wait_above_twice, grant, cancel, cancel},
@@ -330,7 +401,19 @@ static const mc_model models[] = {
      .setup = begin,
      .threads = {end_and_be_another, grant_both, cancel_maybe_late},
      .check = both_turns_ended_well,
-     .golden = 3256},
+     .golden = 3600},
+    {.name = "cancel: of a call that has not begun",
+     .setup = begin,
+     .threads = {wait_unbegun, take_back_unbegun},
+     .golden = 6},
+    {.name = "cancel: of one whose handles are used up meanwhile",
+     .setup = begin,
+     .threads = {wait_granted_or_stopped, use_its_handles_up, cancel_or_grant},
+     .golden = 662},
+    {.name = "end: of a child while its parent comes to wait for it",
+     .setup = begin_end,
+     .threads = {end, wait_for_its_end},
+     .golden = 6},
 };
 
 int main(int argc, char **argv)

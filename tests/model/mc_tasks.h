@@ -107,6 +107,22 @@ void hk_worker_yield(hk_worker *w)
 
 __attribute__((weak)) HK_ATOMIC(bool) hk_fork_orphaned; /* nobody forks */
 
+/* Slots are the model's own: what is given back stays where it is. */
+__attribute__((weak)) void hk_slab_put_shared(hk_slab *s, void *slot)
+{
+    (void)s;
+    (void)slot;
+}
+
+/* What a join makes of a child that has ended, in models that have one. */
+static void (*mt_on_arrival)(hk_join *j, hk_task *child, int result);
+
+__attribute__((weak)) void hk_join_arrive(hk_join *j, hk_task *child, int result)
+{
+    MC_ASSERT(mt_on_arrival);
+    mt_on_arrival(j, child, result);
+}
+
 /* Weak: a program may have the real one. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -123,7 +139,6 @@ MT_NEVER(void, hk_thread_wait, hk_thread *t, int64_t deadline)
 MT_NEVER(void, hk_thread_wake, hk_thread *t)
 MT_NEVER(void, hk_group_adopt, hk_worker *w, hk_task *t, hank_group *g)
 MT_NEVER(void, hk_group_member_end, hk_worker *w, hk_task *t)
-MT_NEVER(void, hk_join_arrive, hk_join *j, hk_task *t, int result)
 MT_NEVER(void, hk_join_cancel, hk_join *j, hk_task *except)
 MT_NEVER(void, hk_join_show, hk_join *j)
 MT_NEVER(bool, hk_join_decided, hk_join *j)
@@ -143,7 +158,6 @@ MT_NEVER(int, hk_stack_class, size_t bytes)
 MT_NEVER(int, hk_slab_refill, hk_slab *s, hk_slab_cache *c)
 MT_NEVER(void, hk_slab_make_room, hk_slab *s, hk_slab_cache *c)
 MT_NEVER(void *, hk_slab_get_shared, hk_slab *s)
-MT_NEVER(void, hk_slab_put_shared, hk_slab *s, void *slot)
 MT_NEVER(int, hk_envelope_main, void *envelope)
 MT_NEVER(bool, hk_envelope_add, hk_task *t, const hk_spawn *how, hk_runtime *rt)
 MT_NEVER(void, hk_envelope_end, hk_task *t, int result)
