@@ -31,7 +31,8 @@ typedef struct mc_model {
     int bound;
     uint64_t seed;
     long executions_max;   /* 0: MC_EXECUTIONS_MAX */
-    long golden;           /* a completed search has exactly so many executions; 0: not compared */
+    long golden;           /* a completed search has exactly so many executions */
+    bool uncounted;        /* not the whole search, for mc_main: nothing to compare */
     bool insert_stores;    /* a store may become older than one already made (2+2W) */
     bool allocations_fail; /* hk_alloc may return NULL, both ways are tried */
     bool must_fail;        /* a canary: the checker is broken if it finds nothing */
