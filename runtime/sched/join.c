@@ -24,7 +24,7 @@ static uint64_t left(uint64_t word)
 
 bool hk_join_decided(hk_join *j)
 {
-    return hk_load_acquire(&j->first) != NULL; /* [join:first] acquire: sees first_result */
+    return hk_load_acquire(&j->first) != NULL; /* [join:first] acquire */
 }
 
 ssize_t hk_join_winner(hk_join *j)

@@ -24,14 +24,30 @@ static int read_n;
 static int handed_out[TURNS_MAX]; /* by turn */
 static bool starting;
 
+/* Where it is attached: `told` is what the kernel knows, by direction; `made` is what is inside the
+ * reactors, written by the thread that has them. All of it plain: source.c has to order it. */
+static hk_reactor reactors[2];
+static hk_sleeper waiters[2];
+static int told[2];
+static int made[2];
+
 /* --- stand-ins ------------------------------------------------------------------------------- */
 
 static int watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
 {
     (void)r;
     (void)s;
-    (void)before;
-    (void)wanted;
+    for (int d = HK_IN; d <= HK_OUT; d++)
+        if (wanted & ~before & HK_WATCH(d))
+            MC_WRITE(&told[d], 1);
+    return 0;
+}
+
+static int arm(hk_reactor *r, hk_source *s, hk_direction d)
+{
+    (void)s;
+    (void)d;
+    MC_ASSERT(MC_READ(&made[r - reactors]) == 1);
     return 0;
 }
 
@@ -42,6 +58,8 @@ static void forget(hk_reactor *r, hk_source *s)
 }
 
 static const hk_backend backend = {.name = "model", .watch = watch, .forget = forget};
+static const hk_backend completing = {.name = "completing", .arm = arm, .forget = forget};
+static const hk_backend another = {.name = "another", .arm = arm, .forget = forget};
 
 void hk_lock_slowly(hk_lock *l)
 {
@@ -222,6 +240,56 @@ static void edge_for_the_next(void)
     report(its);
 }
 
+/* --- attaching ------------------------------------------------------------------------------- */
+
+static void begin_unattached(void)
+{
+    begin();
+    memset(waiters, 0, sizeof waiters);
+    memset(told, 0, sizeof told);
+    memset(made, 0, sizeof made);
+    reactors[0].backend = &completing;
+    reactors[1].backend = &another;
+    hk_store_relaxed(&source->reactor, (hk_reactor *)NULL);
+    hk_store_relaxed(&source->watched, 0u);
+    mc_name(&source->reactor, "reactor");
+    mc_name(&source->watched, "watched");
+}
+
+static void begin_wait(hk_direction d, hk_reactor *r)
+{
+    hk_ticket t = hk_sleeper_begin(&waiters[d], HK_WAITING);
+    MC_ASSERT(hk_source_start(source, d, t, r) == 0);
+}
+
+/* Who sleeps relies on the kernel's having been told, be it by the other. */
+
+static void wait_for_input(void)
+{
+    begin_wait(HK_IN, &home);
+    MC_ASSERT(MC_READ(&told[HK_IN]) == 1);
+}
+
+static void wait_for_room(void)
+{
+    begin_wait(HK_OUT, &home);
+    MC_ASSERT(MC_READ(&told[HK_OUT]) == 1);
+}
+
+/* Each has a reactor of its own kind, and the later one uses the other's. */
+
+static void make_one_and_wait_for_input(void)
+{
+    MC_WRITE(&made[0], 1);
+    begin_wait(HK_IN, &reactors[0]);
+}
+
+static void make_another_and_wait_for_room(void)
+{
+    MC_WRITE(&made[1], 1);
+    begin_wait(HK_OUT, &reactors[1]);
+}
+
 static void all_was_read(void)
 {
     MC_ASSERT(bytes == 0);
@@ -263,6 +331,14 @@ static const mc_model models[] = {
      .search = MC_BOUNDED,
      .bound = 3,
      .golden = 1050050},
+    {.name = "fdword: two begin to wait, in a direction each",
+     .setup = begin_unattached,
+     .threads = {wait_for_input, wait_for_room},
+     .golden = 60},
+    {.name = "fdword: two begin to wait, with reactors of two kinds",
+     .setup = begin_unattached,
+     .threads = {make_one_and_wait_for_input, make_another_and_wait_for_room},
+     .golden = 12},
 };
 
 int main(int argc, char **argv)

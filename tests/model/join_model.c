@@ -174,6 +174,13 @@ static void begin_race(void)
     begin(HK_JOIN_FIRST);
 }
 
+static void begin_with_one_ended(void)
+{
+    begin(HK_JOIN_ALL);
+    answers[1] = children[1].result = ANSWER;
+    children[1].join = HK_JOIN_DONE;
+}
+
 static void wait_for_both(void)
 {
     hk_join *j = mc_alloc(sizeof *j);
@@ -252,6 +259,18 @@ static void collect_as_they_end(void)
         MC_ASSERT(hk_look_wait(l, HK_LOOK_NEXT, HK_WAITING_FIRMLY, HK_FOREVER) == 0);
         MC_ASSERT(hk_look_take(l, &i) && !(seen >> i & 1));
         collect(i);
+    }
+    end_look(l);
+}
+
+/* Nobody says that they have ended but the look, which finds them so or is told. */
+static void take_as_they_end(void)
+{
+    hk_look *l = look(mc_alloc(CHILDREN * sizeof(hk_watch)));
+    for (size_t n = 0, i; n < CHILDREN; n++) {
+        MC_ASSERT(hk_look_wait(l, HK_LOOK_NEXT, HK_WAITING_FIRMLY, HK_FOREVER) == 0);
+        MC_ASSERT(hk_look_take(l, &i));
+        MC_ASSERT(MC_READ(&answers[i]) == ANSWER);
     }
     end_look(l);
 }
@@ -369,6 +388,11 @@ static const mc_model models[] = {
      .bound = 2,
      .check = nobody_was_cancelled,
      .golden = 375649},
+    {.name = "look: one child has ended, one may have",
+     .setup = begin_with_one_ended,
+     .threads = {take_as_they_end, end_well},
+     .check = nobody_was_cancelled,
+     .golden = 74612},
     {.name = "look: a join of those that are watched",
      .setup = begin_all,
      .threads = {join_what_is_watched, end_well, end_well},

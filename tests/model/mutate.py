@@ -7,8 +7,9 @@ time (mutations.txt), in a copy, and runs the model against it.
 
 NAME is a part of a mutation's name. --no-baseline: the unchanged programs are built but not run,
 for where they are tests of their own. Fails if one that must be killed survives, if one that is
-listed as not needed is killed, if a text is no longer found exactly once, or if an unchanged
-program fails (which also compares its golden counts). Needs nothing but Python and a C compiler.
+listed as not needed is killed, if a text is no longer found exactly once, if an access with an
+order is weakened by none of them, or if an unchanged program fails (which also compares its golden
+counts). Needs nothing but Python and a C compiler.
 """
 import argparse
 import concurrent.futures
@@ -41,6 +42,9 @@ PROGRAMS = {
     "timers": ["base/lock.c", "reactor/timers.c", "sched/cancel.c", "sched/park.c", "sched/scope.c",
                "sched/task.c"],
 }
+# An access with an order, up to the end of its first argument.
+ORDERED = re.compile(r"\bhk_(?:load|store|swap|add|sub|or|and|cas)_"
+                     r"(?:acquire|release|acqrel|seqcst)\([^,()]*")
 TIMEOUT_SECONDS = 90
 VIOLATED = 1
 
@@ -78,13 +82,39 @@ def check_list(mutations):
         names.add(name)
 
 
-def mutated(text, m):
-    """The text with one place replaced; blanks at line breaks do not count."""
+def place_of(text, m):
+    """Where its text is; blanks at line breaks do not count."""
     lines = [re.escape(line.strip()) for line in m["from"].splitlines()]
     places = list(re.finditer(r"\s*\n\s*".join(lines), text))
     if len(places) != 1:
         raise Broken(f"{m['name']}: its text is {len(places)} times in {m['file']}")
-    return text[: places[0].start()] + m["to"] + text[places[0].end():]
+    return places[0]
+
+
+def mutated(text, m):
+    """The text with one place replaced."""
+    place = place_of(text, m)
+    return text[: place.start()] + m["to"] + text[place.end():]
+
+
+def without_stanza(runtime, mutations):
+    """The ordered accesses of the files that models compile, and of the headers that mutations
+    name, of which no mutation takes the order away: as 'file:line: text'."""
+    files = {f for files in PROGRAMS.values() for f in files} | {m["file"] for m in mutations}
+    missing = []
+    for file in sorted(files):
+        text = (runtime / file).read_text()
+        weakened = set()
+        for m in mutations:
+            place = place_of(text, m) if m["file"] == file else None
+            for access in ORDERED.finditer(text, *place.span()) if place else ():
+                if m["to"].count(access[0]) < place[0].count(access[0]):
+                    weakened.add(access.start())
+        for access in ORDERED.finditer(text):
+            if access.start() not in weakened:
+                line = text.count("\n", 0, access.start())
+                missing.append(f"{file}:{line + 1}: {text.splitlines()[line].strip()}")
+    return missing
 
 
 class Workshop:
@@ -176,6 +206,9 @@ def main():
     wrong = 0
     try:
         check_list(mutations)
+        missing = without_stanza(shop.source / "runtime", mutations)
+        if missing:
+            raise Broken("no mutation weakens these:\n" + "\n".join(missing))
         mutations = [m for m in mutations
                      if not options.names or any(n in m["name"] for n in options.names)]
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
