@@ -22,6 +22,7 @@ typedef struct belongings {
     hank_limiter limiter;
     hank_timer call;
     hank_pool *pool;
+    flag locked;
 } belongings;
 
 /* What has threads in the parent, and never any here. */
@@ -150,6 +151,7 @@ static int lock_and_sleep(void *arg)
     belongings *b = arg;
     hank_mutex_lock(&b->taken);
     hank_rwlock_wrlock(&b->rwlock);
+    set(&b->locked);
     int rc = hank_sleep(HANK_FOREVER);
     hank_rwlock_wrunlock(&b->rwlock);
     hank_mutex_unlock(&b->taken);
@@ -165,7 +167,8 @@ static void own_some(belongings *b, hank_runtime *rt, flag *called)
     b->task = into(rt, lock_and_sleep, b);
     b->ended = into(rt, give_back, number(5));
     b->call = hank_call_into(rt, 0, start_and_wait, called);
-    THREAD_UNTIL(is_set(called) && hank_is_done(b->ended) && !hank_mutex_trylock(&b->taken));
+    THREAD_UNTIL(is_set(called) && hank_is_done(b->ended) && is_set(&b->locked));
+    cr_assert(!hank_mutex_trylock(&b->taken));
     cr_assert_eq(hank_pool_new(NULL, &b->pool), 0);
     cr_assert_eq(hank_pool_call(b->pool, give_back, number(2)), 2); /* it has a thread */
 }
