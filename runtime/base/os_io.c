@@ -4,7 +4,8 @@
  *
  * Writing to a pipe whose reader is gone raises SIGPIPE, and unlike send(2), write(2) has no flag
  * against it before Linux 6.18. So the signal is blocked around the call and taken back if the
- * call raised it: a library must not change what the program does with its signals. */
+ * call raised it: a library must not change what the program does with its signals. A reader that
+ * goes in the middle of a call raises it, too, though the call tells of what was moved before. */
 #include "base/os.h"
 
 #include <dirent.h>
@@ -43,13 +44,15 @@ static void hush_begin(hush *h)
     (void)hk_os_signal_mask(SIG_BLOCK, &pipe, &h->before); /* valid arguments: cannot fail */
 }
 
-static void hush_end(hush *h, ssize_t result)
+/* Of `n` bytes. All of them, or none yet: nothing was raised. */
+static void hush_end(hush *h, ssize_t result, size_t n)
 {
     sigset_t pipe;
     struct timespec now = {0};
     (void)sigemptyset(&pipe);
     (void)sigaddset(&pipe, SIGPIPE);
-    if (result == -EPIPE && !h->pending)
+    bool is_cut = result == -EPIPE || (result > 0 && (size_t)result < n);
+    if (is_cut && !h->pending)
         (void)sigtimedwait(&pipe, NULL, &now); /* ours: it is directed at this thread */
     (void)hk_os_signal_mask(SIG_SETMASK, &h->before, NULL);
 }
@@ -79,6 +82,14 @@ static ssize_t write_unsignalled(int fd, const struct iovec *parts, int n)
 }
 #endif
 
+static size_t bytes_of(const struct iovec *parts, int n)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += parts[i].iov_len;
+    return bytes;
+}
+
 ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
 {
     struct iovec first = parts[0];
@@ -96,7 +107,7 @@ ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
             put = writev(fd, parts, n);
             if (put < 0)
                 put = -errno;
-            hush_end(&h, put);
+            hush_end(&h, put, bytes_of(parts, n));
         }
         if (put != -EINTR)
             return put;
@@ -201,7 +212,7 @@ ssize_t hk_os_sendfile(int to, int from, int64_t offset, size_t n)
     off_t at = (off_t)offset;
     hush_begin(&h);
     ssize_t done = HK_SYS_SHORT(HK_FAULT_SENDFILE, n, sendfile(to, from, &at, n));
-    hush_end(&h, done);
+    hush_end(&h, done, n);
     return done;
 }
 
@@ -211,7 +222,7 @@ ssize_t hk_os_splice(int from, int to, size_t n)
     hush_begin(&h);
     ssize_t done =
         HK_SYS_SHORT(HK_FAULT_SPLICE, n, splice(from, NULL, to, NULL, n, SPLICE_F_NONBLOCK));
-    hush_end(&h, done);
+    hush_end(&h, done, n);
     return done;
 }
 

@@ -5,6 +5,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +95,57 @@ Test(os, writing_to_a_closed_socket_is_an_error_and_not_a_signal)
     cr_expect_eq(hk_os_sendv(pair[0], &part, 1), -EPIPE);
     cr_expect_eq(hk_os_close(pair[0]), 0);
 }
+
+#ifdef __linux__
+/* --- a reader that goes while a call moves bytes --------------------------------------------- */
+
+enum { LONG = 1 << 20, DEPARTURES = 1000 };
+
+static HK_ATOMIC(unsigned) signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    (void)hk_add_relaxed(&signals, 1U);
+}
+
+/* Goes as soon as something has come. */
+static void *leave(void *arg)
+{
+    struct pollfd first = {.fd = *(int *)arg, .events = POLLIN};
+    while (hk_os_poll(&first, 1, 0) == 0)
+        continue; /* to be awake when it does */
+    cr_expect_eq(hk_os_close(first.fd), 0);
+    return NULL;
+}
+
+static void splice_while_a_reader_leaves(void)
+{
+    static const char bytes[LONG];
+    int pipe[2], ends[2];
+    pthread_t reader;
+    cr_assert_eq(hk_os_pipe_with(pipe, LONG), 0);
+    cr_assert_eq(hk_os_socketpair(AF_UNIX, SOCK_STREAM, ends), 0);
+    cr_assert_gt(hk_os_write(pipe[1], bytes, LONG), 0);
+    cr_assert_eq(pthread_create(&reader, NULL, leave, &ends[0]), 0);
+    ssize_t moved = hk_os_splice(pipe[0], ends[1], LONG);
+    cr_expect_gt(moved, 0, "%zd", moved);
+    cr_assert_eq(pthread_join(reader, NULL), 0);
+    ssize_t after = hk_os_splice(pipe[0], ends[1], LONG);
+    cr_expect(after == -EPIPE || after == -ECONNRESET, "%zd", after);
+    const int all[] = {pipe[0], pipe[1], ends[1]};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        cr_expect_eq(hk_os_close(all[i]), 0);
+}
+
+Test(os, a_reader_that_goes_in_the_middle_of_a_call_raises_no_signal)
+{
+    (void)signal(SIGPIPE, count_signal);
+    for (unsigned i = 0; i < DEPARTURES; i++)
+        splice_while_a_reader_leaves();
+    cr_expect_eq(hk_load_relaxed(&signals), 0, "%u", hk_load_relaxed(&signals));
+}
+#endif
 
 Test(os, waiting_for_events_ends_at_its_timeout)
 {
