@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* fault.c - one plan for the whole process, counted by whoever makes the calls. */
+/* fault.c - one plan for the whole process, counted by whoever makes the calls it concerns. */
 #include "base/fault.h"
 
 #if HK_FAULTS
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 
 /* The plan is written while nothing it concerns runs, or is meant to hit whoever comes first:
  * relaxed counters suffice, they order nothing else. */
@@ -12,14 +13,29 @@ static HK_ATOMIC(uint64_t) calls[HK_FAULT_KINDS];
 static HK_ATOMIC(uint64_t) planned_nth;
 static HK_ATOMIC(int) planned_kind;
 static HK_ATOMIC(int) planned_error;
+static HK_ATOMIC(const char *) planned_thread; /* NULL: whoever comes */
 static HK_ATOMIC(bool) hit;
+
+/* A thread is told by the address of its own; to the simulator, all are one. */
+static HK_THREAD_LOCAL char here;
+
+static void plan_for(const char *thread, hk_fault kind, uint64_t nth, int error)
+{
+    hk_fault_clear();
+    hk_store_relaxed(&planned_thread, thread);
+    hk_store_relaxed(&planned_nth, nth);
+    hk_store_relaxed(&planned_error, error);
+    hk_store_release(&planned_kind, (int)kind); /* [fault:plan] release: the rest of it is set */
+}
 
 void hk_fault_plan(hk_fault kind, uint64_t nth, int error)
 {
-    hk_fault_clear();
-    hk_store_relaxed(&planned_nth, nth);
-    hk_store_relaxed(&planned_error, error);
-    hk_store_release(&planned_kind, (int)kind); /* [fault:plan] release: nth and error are set */
+    plan_for(NULL, kind, nth, error);
+}
+
+void hk_fault_plan_here(hk_fault kind, uint64_t nth, int error)
+{
+    plan_for(&here, kind, nth, error);
 }
 
 void hk_fault_clear(void)
@@ -42,8 +58,11 @@ uint64_t hk_fault_count(hk_fault kind)
 
 int hk_fault_check(hk_fault kind)
 {
-    int plan = hk_load_acquire(&planned_kind); /* [fault:plan] acquire: pairs with hk_fault_plan */
+    int plan = hk_load_acquire(&planned_kind); /* [fault:plan] acquire: pairs with plan_for */
     if (plan == HK_FAULT_NONE)
+        return 0;
+    const char *thread = hk_load_relaxed(&planned_thread);
+    if (thread && thread != &here)
         return 0;
     uint64_t n = hk_add_relaxed(&calls[kind], (uint64_t)1) + 1;
     if (plan != (int)kind || n != hk_load_relaxed(&planned_nth))

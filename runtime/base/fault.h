@@ -72,6 +72,8 @@ typedef enum hk_fault {
 /* Let occurrence `nth` (1 is the next) of `kind` fail with `error`; forgets the plan before it. An
  * `error` above 0 is a short count, for calls that can have one (base/os_call.h). */
 void hk_fault_plan(hk_fault kind, uint64_t nth, int error);
+/* The same of the caller's thread's calls alone, while other threads make some of this kind. */
+void hk_fault_plan_here(hk_fault kind, uint64_t nth, int error);
 void hk_fault_clear(void);
 bool hk_fault_hit(void);                /* did the plan's occurrence come? */
 uint64_t hk_fault_count(hk_fault kind); /* calls of this kind since the plan was made */

@@ -11,13 +11,14 @@
 
 #if HK_FAULTS
 
-/* The next memory that anybody asks for is not there. */
+/* The next memory that this thread asks for is not there; a runtime's workers may be about to ask
+ * for theirs. */
 static void starve(void)
 {
-    hk_fault_plan(HK_FAULT_MAP, 1, -ENOMEM);
+    hk_fault_plan_here(HK_FAULT_MAP, 1, -ENOMEM);
 }
 
-/* Whether somebody has asked; from here on there is memory. */
+/* Whether it has asked; from here on there is memory. */
 static bool was_refused(void)
 {
     bool hit = hk_fault_hit();

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
@@ -32,6 +33,30 @@ Test(fault, only_the_nth_call_of_the_kind_fails)
     hk_fault_clear();
     hk_free(first, 16);
     hk_free_aligned(third, 64, 64);
+}
+
+static void *open_one(void *ret_fd)
+{
+    *(int *)ret_fd = hk_os_eventfd();
+    return NULL;
+}
+
+Test(fault, another_thread_is_left_alone_if_the_plan_is_for_this_one)
+{
+    int theirs;
+    pthread_t thread;
+    hk_fault_plan_here(HK_FAULT_EVENTFD, 1, -EMFILE);
+    cr_assert_eq(pthread_create(&thread, NULL, open_one, &theirs), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect_eq(hk_os_close(theirs), 0);
+    cr_expect_not(hk_fault_hit());
+    cr_expect_eq(hk_os_eventfd(), -EMFILE);
+    cr_expect(hk_fault_hit());
+    hk_fault_plan(HK_FAULT_EVENTFD, 1, -EMFILE);
+    cr_assert_eq(pthread_create(&thread, NULL, open_one, &theirs), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect_eq(theirs, -EMFILE, "forgotten with its plan");
+    hk_fault_clear();
 }
 
 Test(fault, another_kind_is_left_alone)
