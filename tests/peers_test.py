@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""peers_test.py - hank's servers and the clients everybody has: redis-cli, curl, socat.
+"""peers_test.py - hank's servers and the clients everybody has: redis-cli, curl, socat, wrk, ab.
 
     tests/peers_test.py DIRECTORY      DIRECTORY holds the built programs of docs/examples
 
@@ -27,9 +27,17 @@ def expect(got, wanted, what):
         raise Failure(f"{what}: expected {wanted!r}, got {got!r}")
 
 
-def said(*command, given=""):
+def said(*command, given="", status=None):
+    """What it printed; its exit status must be `status` unless that is None."""
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=PATIENCE)
+    if status is not None:
+        expect(done.returncode, status, f"exit status of {command[0]}, which said {done.stderr!r}")
     return done.stdout
+
+
+def expect_line(pattern, text):
+    if not re.search(f"^{pattern}$", text, re.MULTILINE):
+        raise Failure(f"no line {pattern!r} in {text!r}")
 
 
 class Server:
@@ -91,7 +99,7 @@ def redis_cli_connects_to_a_unix_socket(directory):
 def redis_benchmark_finds_no_errors(directory):
     with Server(directory, "resp_server", TCP) as server:
         told = said("redis-benchmark", "-p", server.port, "-n", "2000", "-c", "50", "-P", "16",
-                    "-t", "set,get", "-q")
+                    "-t", "set,get", "-q", status=0)
         if told.count("requests per second") != 2:
             raise Failure(f"redis-benchmark said {told!r}")
 
@@ -125,11 +133,37 @@ def curl_reads_pages_and_keeps_the_connection(directory):
         expect(told, "405", "POST")
 
 
+def wrk_storms_a_server_that_errs_nowhere(directory):
+    with Server(directory, "http_server", TCP) as server:
+        told = said("wrk", "-t2", "-c200", "-d2s", "--timeout", "30s",
+                    f"http://127.0.0.1:{server.port}/", status=0)
+        expect_line(r" +[1-9]\d* requests in .*", told)
+        if "Socket errors" in told or "Non-2xx" in told:
+            raise Failure(f"wrk said {told!r}")
+
+
+def ab_is_answered(server, requests, *how):
+    told = said("ab", "-q", "-s", "30", "-n", str(requests), "-c", "100", *how,
+                f"http://127.0.0.1:{server.port}/", status=0)
+    expect_line(rf"Complete requests: +{requests}", told)
+    expect_line(r"Failed requests: +0", told)
+    if "Non-2xx" in told:
+        raise Failure(f"ab said {told!r}")
+    return told
+
+
+def ab_storms_over_kept_connections_and_over_new_ones(directory):
+    with Server(directory, "http_server", TCP) as server:
+        expect_line(r"Keep-Alive requests: +10000", ab_is_answered(server, 10000, "-k"))
+        ab_is_answered(server, 3000)
+
+
 TESTS = [redis_cli_sets_and_gets, redis_cli_pipes_thousands_of_commands,
          redis_cli_connects_to_a_unix_socket, redis_benchmark_finds_no_errors,
          socat_speaks_lines_over_tcp_and_unix,
          a_malformed_request_is_answered_and_ends_the_connection,
-         curl_reads_pages_and_keeps_the_connection]
+         curl_reads_pages_and_keeps_the_connection, wrk_storms_a_server_that_errs_nowhere,
+         ab_storms_over_kept_connections_and_over_new_ones]
 
 
 def run(check, directory):
@@ -145,7 +179,7 @@ def run(check, directory):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for program in ("redis-cli", "redis-benchmark", "curl", "socat"):
+    for program in ("redis-cli", "redis-benchmark", "curl", "socat", "wrk", "ab"):
         if not shutil.which(program):
             sys.exit(f"peers_test.py needs {program}: run ./dev setup")
     failed = sum(run(check, pathlib.Path(sys.argv[1]).resolve()) for check in TESTS)

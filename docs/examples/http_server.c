@@ -79,6 +79,14 @@ static void append_number(struct connection *c, size_t n)
     c->out[c->out_bytes++] = (char)('0' + n % 10);
 }
 
+/* Only what differs from what the client's version expects. */
+static const char *connection_header(const struct connection *c)
+{
+    if (c->last)
+        return "\r\nConnection: close\r\n\r\n";
+    return c->parser.http_minor == 0 ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\n\r\n";
+}
+
 /* Queue an answer; `body` may have up to 1 KiB. */
 static int answer(struct connection *c, const char *status, const char *body)
 {
@@ -86,7 +94,7 @@ static int answer(struct connection *c, const char *status, const char *body)
     append(c, status);
     append(c, "\r\nContent-Type: text/plain\r\nContent-Length: ");
     append_number(c, strlen(body));
-    append(c, c->last ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n");
+    append(c, connection_header(c));
     if (c->parser.method != HTTP_HEAD)
         append(c, body);
     return c->out_bytes > sizeof c->out / 2 ? flush(c) : 0;
@@ -136,7 +144,7 @@ static int fanout(struct connection *c)
 
 static int respond(struct connection *c)
 {
-    c->last = !http_should_keep_alive(&c->parser) || c->parser.http_minor == 0 || c->parser.upgrade;
+    c->last = !http_should_keep_alive(&c->parser) || c->parser.upgrade;
     if (c->parser.method != HTTP_GET && c->parser.method != HTTP_HEAD)
         return answer(c, "405 Method Not Allowed\r\nAllow: GET, HEAD", "Only GET and HEAD.\n");
     c->path[c->path_bytes] = 0;
