@@ -20,18 +20,31 @@ enum { HANK_READABLE = 1, HANK_WRITABLE = 2 };
 /* Wait until a descriptor that belongs to somebody else is ready.
  *
  * Ready includes errors and the other end having gone: the next read or write tells. The
- * descriptor is neither changed nor closed, and must stay open until the call returns.
+ * descriptor is neither changed nor closed, and must stay open until the call returns, unless it is
+ * closed with hank_fd_close().
  *
  *   fd          a socket, pipe, terminal, eventfd, ...
  *   events      HANK_READABLE, HANK_WRITABLE or both
  *   result      the events that are ready, > 0, which a regular file always is; -EINVAL no such
- *               events; -EBADF; -ENOMEM; -ECANCELED; -ETIMEDOUT
+ *               events; -EBADF, also if it was closed meanwhile; -ENOMEM; -ECANCELED;
+ *               -ETIMEDOUT
  *   waits       until one of them is
  *   if stopped  nothing changed
  *   threads     any task or thread
  *   since       0.1
  *   cost        system calls to register and forget the descriptor */
 HANK_API int hank_fd_wait(int fd, int events);
+
+/* Close a descriptor that others may be waiting for: their calls of hank_fd_wait() end with -EBADF,
+ * all of them, before its number can be used again. The connection behind it ends when they have.
+ *
+ * Not for descriptors that belong to a stream, file, listener or process of hank.
+ *
+ *   result      0; -EBADF; what close(2) says, after which it is closed nevertheless
+ *   waits       never
+ *   threads     any task or thread
+ *   since       0.1 */
+HANK_API int hank_fd_close(int fd);
 
 /* Call fn(arg) on a thread that may block; outside a task, right here.
  *

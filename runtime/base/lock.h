@@ -24,6 +24,7 @@ typedef enum hk_lock_rank {
     HK_RANK_GROUP,       /* members of a group */
     HK_RANK_BLOCKING,    /* the blocking pool's queue */
     HK_RANK_SIGNAL,      /* who is told of signals */
+    HK_RANK_BORROWED,    /* who waits for others' descriptors */
     HK_RANK_REACTOR,     /* attaching a descriptor */
     HK_RANK_SUBMIT,      /* what a reactor will ask the kernel for */
     HK_RANK_TIMERS,      /* one worker's timers */

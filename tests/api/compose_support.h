@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 #include "base/os.h"
-#include "sched/task.h"
+#include "is_parked.h"
 #include "sync/waitq.h"
 
 /* How many wait at a promise or an event, whose queue comes first. The queue's own lock is taken,
@@ -24,13 +24,6 @@ static inline int waiting_at(void *object)
             n++;
     hk_waitq_unlock(q);
     return n;
-}
-
-/* Whether the task behind a handle of ours is parked. */
-static inline bool is_parked(hank_task t)
-{
-    hk_task *task = t.slot_;
-    return hk_word_state(hk_load_seqcst(&task->sleeper.word)) != HK_AWAKE;
 }
 
 static inline pthread_t start_thread(void *(*body)(void *), void *arg)

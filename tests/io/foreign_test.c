@@ -7,10 +7,12 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/os.h"
+#include "is_parked.h"
 
 enum { BOTH = HANK_READABLE | HANK_WRITABLE };
 
@@ -99,14 +101,14 @@ Test(foreign, what_is_ready_is_told_at_once_and_again, .timeout = 60)
     cr_assert_eq(ready_app(NULL), 0);
 }
 
-typedef struct wait {
+typedef struct request {
     int fd;
     int events;
-} wait;
+} request;
 
 static int wait_for(void *arg)
 {
-    wait *w = arg;
+    request *w = arg;
     return hank_fd_wait(w->fd, w->events);
 }
 
@@ -119,7 +121,7 @@ static int two_waiters_app(void *arg)
         MUST_OK(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds));
         while (write(fds[0], block, sizeof block) > 0)
             ;
-        wait in = {fds[0], HANK_READABLE}, out = {fds[0], HANK_WRITABLE}, all = {fds[0], BOTH};
+        request in = {fds[0], HANK_READABLE}, out = {fds[0], HANK_WRITABLE}, all = {fds[0], BOTH};
         hank_task reader = hank_spawn(wait_for, &in);
         hank_task writer = hank_spawn(wait_for, &out);
         hank_task either = hank_spawn(wait_for, &all);
@@ -150,7 +152,7 @@ static int reuse_app(void *arg)
     for (int i = 0; i < 1000; i++) {
         int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         uint64_t one = 1;
-        wait w = {fd, HANK_READABLE};
+        request w = {fd, HANK_READABLE};
         MUST(fd >= 0);
         if (i % 3 == 0) {
             MUST(hank_within(i % 2 ? HANK_US(100) : 0, wait_for(&w)) == -ETIMEDOUT);
@@ -170,6 +172,126 @@ static int reuse_app(void *arg)
 Test(foreign, a_number_that_is_used_again_is_a_new_descriptor, .timeout = 60)
 {
     run_with_each_size(reuse_app, NULL);
+}
+
+/* --- closed by hank_fd_close ----------------------------------------------------------------- */
+
+/* The same with a number that nobody else gets by chance: a worker that begins opens some, too. */
+static int far_away(int fd)
+{
+    int far = fcntl(fd, F_DUPFD_CLOEXEC, 500);
+    close(fd);
+    return far;
+}
+
+/* Two at one descriptor, and a bystander at another. */
+static int closed_app(void *arg)
+{
+    (void)arg;
+    char byte;
+    int fds[2], others[2], before = lasting_fds();
+    MUST_OK(hk_os_pipe(others));
+    request other = {others[0], HANK_READABLE};
+    hank_task bystander = hank_spawn(wait_for, &other);
+    for (int i = 0; i < 100; i++) {
+        MUST_OK(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds));
+        request in = {far_away(fds[0]), HANK_READABLE};
+        hank_task first = hank_spawn(wait_for, &in), second = hank_spawn(wait_for, &in);
+        YIELD_UNTIL(is_parked(first) && is_parked(second));
+        MUST(hank_fd_close(in.fd) == 0);
+        MUST(dup2(others[1], in.fd) == in.fd); /* the number is used again */
+        MUST(hank_within(HANK_SEC(10), hank_await(first)) == -EBADF);
+        MUST(hank_within(HANK_SEC(10), hank_await(second)) == -EBADF);
+        MUST(read(fds[1], &byte, 1) == 0); /* the connection has ended */
+        close(in.fd);
+        close(fds[1]);
+    }
+    MUST(write(others[1], "x", 1) == 1 && hank_await(bystander) == HANK_READABLE);
+    close(others[0]);
+    close(others[1]);
+    MUST(lasting_fds() <= before);
+    return 0;
+}
+
+Test(foreign, closing_a_descriptor_ends_the_waits_for_it_and_no_others, .timeout = 60)
+{
+    run_with_each_size(closed_app, NULL);
+}
+
+/* At any moment of the others' calls. */
+static int closed_early_app(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 500; i++) {
+        int fds[2];
+        hank_task waiters[4];
+        MUST_OK(hk_os_pipe(fds));
+        request w = {far_away(fds[i % 2]), i % 2 ? BOTH : HANK_READABLE};
+        for (int j = 0; j < 4; j++)
+            waiters[j] = hank_spawn(wait_for, &w);
+        for (int j = 0; j < i % 7; j++)
+            (void)hank_yield();
+        MUST(hank_fd_close(w.fd) == 0);
+        for (int j = 0; j < 4; j++) {
+            int rc = hank_within(HANK_SEC(10), hank_await(waiters[j]));
+            MUST(rc == -EBADF || (i % 2 && rc == HANK_WRITABLE)); /* a pipe has room */
+        }
+        close(fds[1 - i % 2]);
+    }
+    return 0;
+}
+
+Test(foreign, closing_a_descriptor_ends_a_wait_that_is_about_to_begin, .timeout = 60)
+{
+    run_with_each_size(closed_early_app, NULL);
+}
+
+static void *wait_outside(void *arg)
+{
+    request *w = arg;
+    w->events = hank_fd_wait(w->fd, w->events);
+    return NULL;
+}
+
+Test(foreign, closing_a_descriptor_ends_a_plain_threads_wait_for_it, .timeout = 60)
+{
+    int fds[2];
+    pthread_t thread;
+    cr_assert_eq(hk_os_pipe(fds), 0);
+    request w = {fds[0], HANK_READABLE};
+    cr_assert_eq(pthread_create(&thread, NULL, wait_outside, &w), 0);
+    cr_expect_eq(hank_within(HANK_MS(5), hank_fd_wait(fds[0], HANK_READABLE)), -ETIMEDOUT);
+    cr_expect_eq(hank_fd_close(fds[0]), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_expect_eq(w.events, -EBADF);
+    cr_expect_eq(hank_fd_close(fds[0]), -EBADF);
+    cr_expect_eq(hank_fd_close(-1), -EBADF);
+    close(fds[1]);
+}
+
+/* The parent's task waits for the number that the child closes. */
+static int close_in_a_child(void *arg)
+{
+    int status = -1, *fds = arg;
+    request w = {fds[0], HANK_READABLE};
+    hank_task waiter = hank_spawn(wait_for, &w);
+    YIELD_UNTIL(is_parked(waiter));
+    pid_t child = fork();
+    if (child == 0)
+        _exit(hank_fd_close(fds[0]) != 0);
+    MUST(child > 0 && waitpid(child, &status, 0) == child);
+    MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    MUST(write(fds[1], "x", 1) == 1 && hank_await(waiter) == HANK_READABLE);
+    return 0;
+}
+
+Test(foreign, a_child_closes_its_own_descriptors_only, .timeout = 60)
+{
+    int fds[2];
+    cr_assert_eq(hk_os_pipe(fds), 0);
+    cr_expect_eq(hank_run(close_in_a_child, fds), 0);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 #if HK_FAULTS
