@@ -255,8 +255,8 @@ Test(blocking, a_stop_at_any_moment_agrees_with_what_happened, .timeout = 60)
 typedef struct left_job {
     hk_job job;
     sem_t *open;
-    HK_ATOMIC(int) *begun;
-    HK_ATOMIC(int) *freed;
+    HK_ATOMIC(int) * begun;
+    HK_ATOMIC(int) * freed;
 } left_job;
 
 static int run_left(hk_job *job)
@@ -327,6 +327,61 @@ Test(blocking, a_lookup_that_hangs_is_left_behind_and_ends_itself, .timeout = 60
             cr_assert_eq(hk_load_relaxed(&left_freed), 1);
         }
     }
+}
+
+/* More of one lane than it has threads: the other lane does not notice. */
+static int names_held_up_app(void *arg)
+{
+    enum { LOOKUPS = HK_NAME_THREADS_MAX + 4 };
+    hank_task lookups[LOOKUPS];
+    int n = 0;
+    (void)arg;
+    for (int i = 0; i < LOOKUPS; i++)
+        lookups[i] = hank_spawn(leave_behind, NULL);
+    YIELD_UNTIL(hk_load_relaxed(&left_begun) == HK_NAME_THREADS_MAX);
+    MUST(hank_blocking(add_one, &n) == 1);
+    MUST(hk_load_relaxed(&left_begun) == HK_NAME_THREADS_MAX); /* and no more than these */
+    for (int i = 0; i < LOOKUPS; i++)
+        (void)sem_post(&left_open);
+    for (int i = 0; i < LOOKUPS; i++)
+        MUST_OK(hank_await(lookups[i]));
+    return 0;
+}
+
+Test(blocking, lookups_that_hang_hold_up_no_other_calls, .timeout = 60)
+{
+    for (unsigned workers = 1; workers <= 8; workers *= 2) {
+        cr_assert_eq(sem_init(&left_open, 0, 0), 0);
+        hk_store_relaxed(&left_begun, 0);
+        cr_assert_eq(hank_run_with(names_held_up_app, NULL, .workers = workers), 0);
+    }
+}
+
+static int calls_held_up_app(void *arg)
+{
+    gate g = {0};
+    hank_address list[HANK_RESOLVE_MAX];
+    hank_task callers[4];
+    (void)arg;
+    MUST(sem_init(&g.open, 0, 0) == 0);
+    for (int i = 0; i < 4; i++)
+        callers[i] = hank_spawn(call_gate, &g);
+    YIELD_UNTIL(hk_load_relaxed(&g.begun) == 2);
+    MUST(hank_resolve("tcp://localhost:80", list, HANK_RESOLVE_MAX) >= 1);
+    MUST(hk_load_relaxed(&g.begun) == 2);
+    for (int i = 0; i < 4; i++)
+        (void)sem_post(&g.open);
+    for (int i = 0; i < 4; i++)
+        MUST(hank_await(callers[i]) == 7);
+    return 0;
+}
+
+Test(blocking, calls_that_hang_hold_up_no_lookups, .timeout = 60)
+{
+    (void)setenv("HANK_RESOLVER", "system", 1); /* on threads, as no other resolver is */
+    for (unsigned workers = 1; workers <= 8; workers *= 2)
+        cr_assert_eq(
+            hank_run_with(calls_held_up_app, NULL, .workers = workers, .blocking_threads = 2), 0);
 }
 
 /* --- no threads ------------------------------------------------------------------------------ */
