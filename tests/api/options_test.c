@@ -374,40 +374,4 @@ Test(options, that_need_memory_say_so_when_there_is_none)
     with_workers(1, without_memory, NULL);
 }
 
-static int wait_in_many_ways(void *arg)
-{
-    hank_event never = {0};
-    hank_promise p = {0};
-    hank_group g = {0};
-    hank_task tasks[] = {hank_spawn(sleep_forever, NULL), hank_spawn(start_and_wait, arg)};
-    hank_completions c;
-    YIELD_UNTIL(is_parked(tasks[0]) && is_parked(tasks[1])); /* they have their stacks */
-    MUST(hank_completions_begin(&c, tasks, 1) == 0);
-    hk_fault_plan(HK_FAULT_MAP, UINT64_MAX, 0); /* only to count */
-    MUST(hank_within(HANK_US(1), hank_promise_await(&p, NULL)) == -ETIMEDOUT);
-    MUST(hank_within(HANK_US(1), hank_event_wait(&never)) == -ETIMEDOUT);
-    MUST(hank_within(HANK_US(1), hank_completions_next(&c)) == -ETIMEDOUT);
-    MUST(hank_within(HANK_US(1), hank_wait_n(tasks + 1, 1, HANK_ALL_DONE, NULL)) == -ETIMEDOUT);
-    MUST(hank_group_wait(&g) == 0);
-    MUST(hank_cancel(tasks[0]) == 0 && hank_cancel(tasks[1]) == 0);
-    uint64_t allocated = hk_fault_count(HK_FAULT_ALLOC);
-    hk_fault_clear();
-    hank_completions_end(&c);
-    MUST(hank_await(tasks[0]) == -ECANCELED && hank_await(tasks[1]) == -ECANCELED);
-    MUST(allocated == 0);
-    return 0;
-}
-
-static int wait_without_memory(void *arg)
-{
-    flag started = 0;
-    (void)arg;
-    return wait_in_many_ways(&started);
-}
-
-Test(waiting, and_cancelling_allocate_nothing)
-{
-    with_workers(1, wait_without_memory, NULL);
-}
-
 #endif
