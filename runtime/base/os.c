@@ -334,10 +334,22 @@ int hk_os_accept(int fd, struct sockaddr *ret_address, socklen_t *length)
                              accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+/* ThreadSanitizer takes every connect for the birth of its descriptor. One to nowhere breaks a
+ * connection that others are reading from, whose order is the kernel's business: it does not see
+ * that one. */
+static int connect_socket(int fd, const struct sockaddr *address, socklen_t length)
+{
+#if HK_TSAN && defined SYS_connect
+    if (address->sa_family == AF_UNSPEC)
+        return (int)syscall(SYS_connect, fd, address, length);
+#endif
+    return connect(fd, address, length);
+}
+
 int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     /* Not made again: an interrupted connect goes on by itself and is waited for. */
-    int rc = (int)HK_SYS(HK_FAULT_CONNECT, connect(fd, address, length));
+    int rc = (int)HK_SYS(HK_FAULT_CONNECT, connect_socket(fd, address, length));
     return rc == -EINTR ? -EINPROGRESS : rc;
 }
 
