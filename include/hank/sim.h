@@ -35,7 +35,7 @@ typedef struct hank_sim_options {
     unsigned duplicate;   /* chance of a datagram to come twice */
     unsigned descriptors; /* most open at once; 0: 65536 */
     hank_ns delay_min;    /* on the way between two sockets; 0: 10 us */
-    hank_ns delay_max;    /* 0: 1 ms */
+    hank_ns delay_max;    /* 0: 1 ms; delay_min at least */
     uint64_t disk_bytes;  /* room for files; 0: 64 MiB */
     hank_ns time_limit;   /* panic at that time: something goes on for ever; 0: none */
     uint64_t step_limit;  /* the same, in events of the trace; 0: none */

@@ -57,7 +57,6 @@ static void begin(const hank_sim_options *options, uint64_t seed)
 
 HK_NORETURN static void be_child(hank_fn fn, void *arg, hank_sim_report *r)
 {
-    is_told = true;
     int64_t start = hk_sim_now();
     int result = fn(arg);
     r->hash = hk_sim_hash();
@@ -85,6 +84,7 @@ static int run_seed(hank_fn fn, void *arg, const hank_sim_options *options, hank
         return -EAGAIN;
     int pid = hk_sim_host_fork();
     if (pid == 0) {
+        is_told = true; /* by the parent */
         begin(options, ret->seed);
         be_child(fn, arg, shared);
     }
@@ -146,19 +146,28 @@ int hank_sim_explore(hank_fn fn, void *arg, const hank_sim_options *options, siz
 
 /* --- the process --------------------------------------------------------------------------- */
 
-/* HANK_SEEDS=500 or 1000-1499: this whole program once for each, each time from its beginning. The
- * children return from here and go on to main. */
+/* 500, which begins with 1, or 1000-1499. */
+static bool seeds_parse(const char *text, uint64_t *ret_first, uint64_t *ret_last)
+{
+    *ret_first = 1;
+    if (!hk_sim_number(text, &text, ret_last))
+        return false;
+    if (*text == '-') {
+        *ret_first = *ret_last;
+        if (!hk_sim_number(text + 1, &text, ret_last))
+            return false;
+    }
+    return *text == '\0' && *ret_first <= *ret_last;
+}
+
+/* This whole program once for each of the seeds, each time from its beginning. The children return
+ * from here and go on to main. */
 static void explore_program(const char *text)
 {
-    char *end;
-    uint64_t first = 1, last = strtoull(text, &end, 10);
-    if (*end == '-') {
-        first = last;
-        last = strtoull(end + 1, &end, 10);
-    }
-    if (*end != '\0' || last < first)
-        hk_panic("HANK_SEEDS is not understood: %s", text);
+    uint64_t first, last;
     is_told = true;
+    if (!seeds_parse(text, &first, &last))
+        hk_panic("HANK_SEEDS is not understood: %s", text);
     for (uint64_t seed = first; seed <= last; seed++) {
         int pid = hk_sim_host_fork();
         if (pid == 0) {

@@ -68,12 +68,27 @@ static uint64_t factor(const char *unit, size_t length, value_kind kind)
     return kind != TIME && kind != NUMBER && length == 0;
 }
 
+bool hk_sim_number(const char *text, const char **ret_end, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) { /* strtoull would take blanks and signs */
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (number > (UINT64_MAX - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    *ret_end = at;
+    *ret_number = number;
+    return at > text;
+}
+
 static bool set_one(size_t which, const char *value, size_t length, hank_sim_options *options)
 {
-    char *end;
-    if (length == 0 || value[0] < '0' || value[0] > '9')
+    const char *end;
+    uint64_t number;
+    if (!hk_sim_number(value, &end, &number))
         return false;
-    uint64_t number = strtoull(value, &end, 10);
     value_kind kind = known[which].kind;
     uint64_t unit = factor(end, (size_t)(value + length - end), kind);
     if (unit == 0 || number > INT64_MAX / unit)
@@ -129,9 +144,13 @@ static void overlay(hank_sim_options *options, const hank_sim_options *over)
 uint64_t hk_sim_seed_of_environment(void)
 {
     static uint64_t drawn; /* once a process */
-    const char *text = getenv("HANK_SEED");
-    if (text && *text)
-        return strtoull(text, NULL, 0);
+    const char *text = getenv("HANK_SEED"), *end;
+    uint64_t seed;
+    if (text && *text) {
+        if (!hk_sim_number(text, &end, &seed) || *end != '\0')
+            hk_panic("HANK_SEED is not a number: %s", text);
+        return seed;
+    }
     if (drawn == 0)
         drawn = hk_sim_host_random() >> 32 | 1; /* short enough to be typed */
     return drawn;
@@ -167,6 +186,8 @@ void hk_sim_options_set(const hank_sim_options *options)
         hk_panic("HANK_SIM is not understood: %s", text);
     if (options)
         overlay(&hk_sim_options, options);
+    if (hk_sim_options.delay_max < hk_sim_options.delay_min)
+        hk_sim_options.delay_max = hk_sim_options.delay_min; /* only the least was asked for */
     hk_sim_options_draw();
 }
 

@@ -64,6 +64,8 @@ void hk_sim_options_draw(void);                           /* what follows from t
 uint64_t hk_sim_seed_of_environment(void);
 unsigned hk_sim_workers(void);
 bool hk_sim_options_parse(const char *text, hank_sim_options *options);
+/* The digits at the beginning of a text; false: there are none, or too many. */
+bool hk_sim_number(const char *text, const char **ret_end, uint64_t *ret_number);
 
 /* --- the beginning: explore.c ---------------------------------------------------------------- */
 
