@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* peers_stress.c - a server whose peers are other processes: killed in the middle of a line,
- * stopped and continued, more of them than there are descriptors; and the server is stopped itself.
+ * stopped and continued, accepted when there is no descriptor; and the server is stopped itself.
  *
  * After each torment those who are left must be served again; a wrong or lost answer to one of them
  * ends its process with 1; nothing hangs; no descriptor is left. */
 #include <hank.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,13 +18,17 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/fault.h"
 #include "leftovers.h"
 
 enum { PEERS = 12, KILLED = 4, LINES = 20, SECONDS = 60 };
 
-static int port_pipe[2];
+#define HALF "half a li"
+
+static int port_pipe[2], half_pipe[2];
 static pid_t peers[PEERS];
 static HK_ATOMIC(long) echoed;
+static HK_ATOMIC(int) halves; /* lines that never ended */
 
 static void pause_ms(long ms)
 {
@@ -33,53 +38,70 @@ static void pause_ms(long ms)
 
 /* --- the other processes: plain sockets, no hank ---------------------------------------------- */
 
-/* 0: served; 1: nobody there; 2: a wrong answer, or none. */
-static int converse(uint16_t port)
+typedef enum verdict { SERVED, NOBODY_THERE, WRONG_ANSWER } verdict;
+
+/* One line and its answer. That there is none is allowed only when the server ends, which the
+ * parent sees. */
+static verdict ask(int fd, int number)
+{
+    char line[64], answer[64];
+    int n = snprintf(line, sizeof line, "%d says %d\n", (int)getpid(), number);
+    if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n)
+        return NOBODY_THERE;
+    for (int got = 0; got < n;) {
+        ssize_t more = recv(fd, answer + got, (size_t)(n - got), 0);
+        if (more <= 0)
+            return NOBODY_THERE;
+        got += (int)more;
+    }
+    return memcmp(line, answer, (size_t)n) == 0 ? SERVED : WRONG_ANSWER;
+}
+
+static verdict converse(uint16_t port, int *ret_fd)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
-        close(fd);
-        return 1;
-    }
-    int verdict = 0;
-    for (int i = 0; i < LINES && verdict == 0; i++) {
-        char line[64], answer[64];
-        int n = snprintf(line, sizeof line, "%d says %d\n", (int)getpid(), i);
-        if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n) {
-            verdict = 1;
-            break;
-        }
-        int got = 0;
-        while (got < n) {
-            ssize_t more = recv(fd, answer + got, (size_t)(n - got), 0);
-            if (more <= 0)
-                break;
-            got += (int)more;
-        }
-        if (got < n) /* the server ends: allowed only then, which the parent sees */
-            verdict = 1;
-        else if (memcmp(line, answer, (size_t)n) != 0)
-            verdict = 2;
-    }
-    close(fd);
-    return verdict;
+    *ret_fd = socket(AF_INET, SOCK_STREAM, 0);
+    verdict v = connect(*ret_fd, (struct sockaddr *)&to, sizeof to) == 0 ? SERVED : NOBODY_THERE;
+    for (int i = 0; i < LINES && v == SERVED; i++)
+        v = ask(*ret_fd, i);
+    return v;
 }
 
-static void be_a_peer(void)
+static uint16_t told_port(void)
 {
     uint16_t port;
     (void)alarm(SECONDS);
     if (read(port_pipe[0], &port, sizeof port) != sizeof port)
         _exit(3);
+    return port;
+}
+
+/* Is served, begins a line, says so and never ends it. */
+static void be_a_victim(void)
+{
+    int fd;
+    if (converse(told_port(), &fd) != SERVED)
+        _exit(1);
+    bool begun = send(fd, HALF, strlen(HALF), MSG_NOSIGNAL) == (ssize_t)strlen(HALF);
+    if (!begun || write(half_pipe[1], "", 1) != 1)
+        _exit(2);
+    for (;;)
+        pause_ms(1000);
+}
+
+static void be_a_peer(void)
+{
+    uint16_t port = told_port();
     int refused = 0;
     while (refused < 20) {
-        int verdict = converse(port);
-        if (verdict == 2)
+        int fd;
+        verdict v = converse(port, &fd);
+        (void)close(fd); /* it was only read and written */
+        if (v == WRONG_ANSWER)
             _exit(1);
-        refused = verdict == 1 ? refused + 1 : 0;
-        pause_ms(verdict == 1 ? 20 : 1);
+        refused = v == NOBODY_THERE ? refused + 1 : 0;
+        pause_ms(v == NOBODY_THERE ? 20 : 1);
     }
     _exit(0);
 }
@@ -107,6 +129,8 @@ static int echo(hank_stream *s, void *arg)
     ssize_t n;
     (void)arg;
     while ((n = hank_read_line(s, line, sizeof line)) > 0) {
+        if (strcmp(line, HALF) == 0)
+            (void)hk_add_relaxed(&halves, 1);
         if (hank_write(s, line, (size_t)n) < 0)
             break;
         (void)hk_add_relaxed(&echoed, 1L);
@@ -136,12 +160,26 @@ static int progress(const char *after)
     return 0;
 }
 
+/* Until `n` lines have been seen that will never end. */
+static int see_halves(int n)
+{
+    int rc = 0;
+    while (rc == 0 && hk_load_relaxed(&halves) < n)
+        rc = hank_sleep(HANK_MS(2));
+    return rc;
+}
+
 static int kill_some(void)
 {
     int rc = 0;
+    char begun;
+    for (int i = 0; i < KILLED; i++) /* all are served at once, so any order will do */
+        if (read(half_pipe[0], &begun, 1) != 1)
+            return -EIO;
     for (int i = 0; i < KILLED && rc == 0; i++) {
         (void)kill(peers[i], SIGKILL);
         rc = progress("a kill");
+        rc = rc < 0 ? rc : hank_within(HANK_SEC(20), see_halves(i + 1));
     }
     return rc;
 }
@@ -158,16 +196,38 @@ static int stop_some(void)
     return rc < 0 ? rc : progress("they went on");
 }
 
-/* Descriptors for half of the peers; then for all again. */
+/* Until several calls of accept have found no descriptor; where calls are not counted, a while. */
+static int await_refusals(void)
+{
+#if HK_FAULTS
+    enum { REFUSALS = 3 };
+    int rc = 0;
+    hk_fault_plan(HK_FAULT_ACCEPT, UINT64_MAX, 0); /* which never comes: only to count */
+    while (rc == 0 && hk_fault_count(HK_FAULT_ACCEPT) < REFUSALS)
+        rc = hank_sleep(HANK_MS(2));
+    hk_fault_clear();
+    return rc;
+#else
+    return hank_sleep(HANK_MS(300));
+#endif
+}
+
+/* Not one more descriptor: peers wait in the kernel's line. Then as many as before. */
 static int starve(void)
 {
-    struct rlimit usual, few;
+    enum { STANDARD = 3 };
+    struct rlimit usual, none;
     (void)getrlimit(RLIMIT_NOFILE, &usual);
-    few = usual;
-    few.rlim_cur = (rlim_t)open_fds() + 1;
-    (void)setrlimit(RLIMIT_NOFILE, &few);
-    int rc = hank_sleep(HANK_MS(300)); /* some wait in the kernel's line meanwhile */
+    none = usual;
+    none.rlim_cur = STANDARD;
+    (void)setrlimit(RLIMIT_NOFILE, &none);
+    bool is_out = dup(STDERR_FILENO) < 0 && errno == EMFILE;
+    int rc = hank_within(HANK_SEC(20), await_refusals());
     (void)setrlimit(RLIMIT_NOFILE, &usual);
+    if (!is_out) {
+        fprintf(stderr, "there were descriptors beyond the limit\n");
+        return -EPROTO;
+    }
     return rc < 0 ? rc : progress("descriptors had run out");
 }
 
@@ -201,11 +261,11 @@ static int app(void *arg)
 int main(void)
 {
     (void)alarm(2 * SECONDS);
-    if (pipe(port_pipe) != 0)
+    if (pipe(port_pipe) != 0 || pipe(half_pipe) != 0)
         return 1;
     for (int i = 0; i < PEERS; i++)
         if ((peers[i] = fork()) == 0)
-            be_a_peer();
+            (i < KILLED ? be_a_victim : be_a_peer)();
     pid_t stopper = fork();
     if (stopper == 0)
         be_a_stopper();
