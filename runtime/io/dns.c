@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* dns.c - c-ares asks the name servers, a reactor waits for them.
  *
- * A lookup is a channel of its own, on its task's stack: no lock, other ports and identifiers each
- * time (which is what makes forged answers hard), and a stop just destroys it. c-ares says which
- * descriptors it waits for and until when; all of them, and the time, are one wait with one ticket,
- * as in foreign.c. Packets are c-ares' to read; hank reads the addresses it has found.
+ * A lookup is a channel of its own: no lock, other ports and identifiers each time (which is what
+ * makes forged answers hard), and a stop just destroys it. Packets are c-ares' to read; hank reads
+ * the addresses it has found.
  *
- * c-ares knows /etc/hosts and DNS. Where the system is told to ask others too, they are asked
- * through getaddrinfo (resolve.c): two resolvers that disagree would be worse than a slow one.
+ * Addresses of both families are asked for in one question, as c-ares then puts them in order, and
+ * answers when both have come. Some name servers answer one family and drop the other: when one has
+ * been answered and the other is silent for a moment, each is asked for alone as well, and what has
+ * come by then can be used. So the moment costs nobody else a packet.
  *
  * Rejected: one channel for all (a lock around every packet; c-ares 1.18 has none of its own). */
 #include "io/dns.h"
@@ -15,7 +16,6 @@
 #include <ares.h>
 #include <errno.h>
 #include <netdb.h>
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/time.h>
@@ -25,120 +25,44 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/os.h"
-#include "reactor/reactor.h"
-#include "sched/park.h"
-#include "sched/runtime.h"
+#include "io/dns_sockets.h"
 
-enum { SOCKETS_MAX = ARES_GETSOCK_MAXNUM, NS_PER_US = 1000, US_PER_S = 1000 * 1000 };
+enum { NS_PER_US = 1000, US_PER_S = 1000 * 1000 };
 
-/* One descriptor that c-ares waits for. source NULL: free. */
-typedef struct watched {
-    hk_source *source;
-    int fd;
-    bool wants[2];
-    bool armed[2];
-} watched;
+/* RFC 8305, section 3: how long the second family may be behind without holding up the first; and
+ * for how long it is waited for at all. */
+enum { DELAY_NS = 50 * 1000 * 1000, LATE_MAX_NS = 1000 * 1000 * 1000 };
 
-/* All of it belongs to the one task. */
-typedef struct lookup {
-    ares_channel channel;
-    watched sockets[SOCKETS_MAX];
-    int error; /* a descriptor could not be watched */
+/* Addresses that one question has found; n 0: none, or not yet. */
+typedef struct found {
+    hk_address list[HK_ADDRESSES_MAX];
+    int n;
     bool done;
+} found;
+
+/* All of it belongs to one task at a time.
+ *
+ * done, result  of the question for everything
+ * alone         of those for IPv6 and for IPv4 by itself
+ * first         the one of them that has found something first, at first_ns; NULL: none */
+struct hk_dns_lookup {
+    ares_channel channel;
+    hk_dns_sockets sockets;
+    bool done;
+    bool asked_alone;
     int result;
     uint16_t port;
-    hk_address *found;
-    char *host; /* of HK_HOST_MAX + 1 bytes */
-} lookup;
+    int64_t first_ns;
+    const found *first;
+    found alone[2];
+    found all;
+    char *host; /* hk_dns_resolve_name(): of HK_HOST_MAX + 1 bytes */
+    char name[HK_HOST_MAX + 1];
+};
+
+typedef hk_dns_lookup lookup;
 
 /* --- what c-ares calls ----------------------------------------------------------------------- */
-
-/* Functions for sockets, so that they are made and fail as all others of hank. */
-static int to_errno(ssize_t rc)
-{
-    if (rc >= 0)
-        return (int)rc;
-    hk_os_set_errno((int)-rc);
-    return -1;
-}
-
-static ares_socket_t open_socket(int family, int type, int protocol, void *arg)
-{
-    (void)arg;
-    return to_errno(hk_os_socket(family, type, protocol));
-}
-
-static int close_socket(ares_socket_t fd, void *arg)
-{
-    (void)arg;
-    return to_errno(hk_os_close(fd));
-}
-
-static int connect_socket(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t length,
-                          void *arg)
-{
-    (void)arg;
-    return to_errno(hk_os_connect(fd, address, length));
-}
-
-/* Connected sockets: the kernel lets in nothing from elsewhere, and c-ares compares the address. */
-static ares_ssize_t receive(ares_socket_t fd, void *ret_buf, size_t n, int flags,
-                            struct sockaddr *ret_from, ares_socklen_t *length, void *arg)
-{
-    (void)arg;
-    struct iovec part = {ret_buf, n};
-    struct msghdr message = {.msg_name = ret_from,
-                             .msg_namelen = length ? *length : 0,
-                             .msg_iov = &part,
-                             .msg_iovlen = 1};
-    ssize_t got = hk_os_recvmsg(fd, &message, flags);
-    if (got >= 0 && length)
-        *length = message.msg_namelen;
-    return to_errno(got);
-}
-
-static ares_ssize_t send_parts(ares_socket_t fd, const struct iovec *parts, int n, void *arg)
-{
-    (void)arg;
-    return to_errno(hk_os_sendv(fd, parts, n));
-}
-
-static watched *find(lookup *l, int fd)
-{
-    watched *empty = NULL;
-    for (int i = 0; i < SOCKETS_MAX; i++) {
-        if (l->sockets[i].source && l->sockets[i].fd == fd)
-            return &l->sockets[i];
-        if (!l->sockets[i].source)
-            empty = &l->sockets[i];
-    }
-    return empty;
-}
-
-/* From now on wait for this, or no more: then it is about to be closed. */
-static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-    lookup *l = arg;
-    watched *w = find(l, fd);
-    if (!w || (!w->source && !readable && !writable)) {
-        if (readable || writable)
-            l->error = -ENOMEM; /* more than c-ares says it has */
-        return;
-    }
-    if (!readable && !writable) {
-        hk_source_close(w->source);
-        *w = (watched){0};
-        return;
-    }
-    if (!w->source) {
-        w->source = hk_source_open(fd);
-        w->fd = fd;
-        if (!w->source)
-            l->error = -ENOMEM;
-    }
-    w->wants[HK_IN] = readable;
-    w->wants[HK_OUT] = writable;
-}
 
 static int to_result(int status)
 {
@@ -158,21 +82,20 @@ static int to_result(int status)
     }
 }
 
-/* Keep the addresses of one answer, in their order, as far as there is room. Their number. */
-static int keep(const struct ares_addrinfo *list, uint16_t port, hk_address *ret_found)
+/* Keep the addresses of one answer, in their order, as far as there is room. */
+static void keep(const struct ares_addrinfo *list, uint16_t port, found *ret)
 {
-    int n = 0;
     for (const struct ares_addrinfo_node *at = list->nodes; at; at = at->ai_next) {
         size_t length = at->ai_addrlen;
         bool known = (at->ai_family == AF_INET && length == sizeof(struct sockaddr_in)) ||
                      (at->ai_family == AF_INET6 && length == sizeof(struct sockaddr_in6));
-        if (!known || n == HK_ADDRESSES_MAX)
+        if (!known || ret->n == HK_ADDRESSES_MAX)
             continue;
-        ret_found[n].length = (socklen_t)length;
-        memcpy(&ret_found[n].socket, at->ai_addr, length);
-        hk_address_set_port(&ret_found[n++], port);
+        hk_address *address = &ret->list[ret->n++];
+        address->length = (socklen_t)length;
+        memcpy(&address->socket, at->ai_addr, length);
+        hk_address_set_port(address, port);
     }
-    return n;
 }
 
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *list)
@@ -180,10 +103,38 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     lookup *l = arg;
     (void)timeouts;
     l->done = true;
-    int n = status == ARES_SUCCESS && list ? keep(list, l->port, l->found) : 0;
-    l->result = n > 0 ? n : to_result(status);
+    if (status == ARES_SUCCESS && list)
+        keep(list, l->port, &l->all);
+    l->result = l->all.n > 0 ? l->all.n : to_result(status);
     if (list)
         ares_freeaddrinfo(list);
+}
+
+static void on_one_family(lookup *l, found *its, int status, struct ares_addrinfo *list)
+{
+    its->done = true;
+    if (status == ARES_SUCCESS && list)
+        keep(list, l->port, its);
+    if (its->n > 0 && !l->first) {
+        l->first = its;
+        l->first_ns = hk_os_now();
+    }
+    if (list)
+        ares_freeaddrinfo(list);
+}
+
+static void on_ipv6(void *arg, int status, int timeouts, struct ares_addrinfo *list)
+{
+    lookup *l = arg;
+    (void)timeouts;
+    on_one_family(l, &l->alone[0], status, list);
+}
+
+static void on_ipv4(void *arg, int status, int timeouts, struct ares_addrinfo *list)
+{
+    lookup *l = arg;
+    (void)timeouts;
+    on_one_family(l, &l->alone[1], status, list);
 }
 
 static void on_name(void *arg, int status, int timeouts, char *node, char *service)
@@ -203,92 +154,64 @@ static void on_name(void *arg, int status, int timeouts, char *node, char *servi
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
-/* Have c-ares read and write what is ready. Whether anything was; or a failure. */
-static int process_ready(lookup *l)
+/* When each family is to be asked for alone, as nothing more is heard of both. */
+static int64_t alone_at(const lookup *l)
 {
-    struct pollfd fds[SOCKETS_MAX];
-    int n = 0;
-    for (int i = 0; i < SOCKETS_MAX; i++) {
-        const watched *w = &l->sockets[i];
-        if (w->source)
-            fds[n++] = (struct pollfd){.fd = w->fd,
-                                       .events = (short)((w->wants[HK_IN] ? POLLIN : 0) |
-                                                         (w->wants[HK_OUT] ? POLLOUT : 0))};
-    }
-    int ready = hk_os_poll(fds, (unsigned)n, 0);
-    if (ready == -EINTR)
-        return 0;
-    for (int i = 0; i < n && ready > 0; i++) {
-        bool in = fds[i].revents & (POLLIN | POLLERR | POLLHUP);
-        bool out = fds[i].revents & (POLLOUT | POLLERR);
-        ares_process_fd(l->channel, in ? fds[i].fd : ARES_SOCKET_BAD,
-                        out ? fds[i].fd : ARES_SOCKET_BAD);
-    }
-    return ready;
+    bool due = l->sockets.heard_ns != 0 && !l->asked_alone && !l->host;
+    return due ? l->sockets.heard_ns + DELAY_NS : HANK_FOREVER;
 }
 
-static int64_t next_timeout(lookup *l)
+static int64_t sooner(int64_t a, int64_t b)
 {
+    return a < b ? a : b;
+}
+
+static int64_t next_timeout(const lookup *l)
+{
+    int64_t when = l->first ? sooner(alone_at(l), l->first_ns + LATE_MAX_NS) : alone_at(l);
     struct timeval left;
     if (!ares_timeout(l->channel, NULL, &left))
-        return HK_FOREVER;
-    return hk_os_now() + ((int64_t)left.tv_sec * US_PER_S + left.tv_usec) * NS_PER_US;
+        return when;
+    int64_t left_us = (int64_t)left.tv_sec * US_PER_S + left.tv_usec;
+    return sooner(when, hk_os_now() + left_us * NS_PER_US);
 }
 
-static int arm(lookup *l, hk_ticket t)
+static void ask_alone(lookup *l)
 {
-    int rc = 0;
-    for (int i = 0; i < SOCKETS_MAX && rc == 0; i++) {
-        watched *w = &l->sockets[i];
-        for (int d = HK_IN; w->source && d <= HK_OUT && rc == 0; d++) {
-            if (!w->wants[d])
-                continue;
-            rc = hk_source_start(w->source, (hk_direction)d, t, hk_runtime_reactor());
-            w->armed[d] = rc == 0;
-        }
-    }
-    return rc;
+    static const struct ares_addrinfo_hints ipv6 = {.ai_family = AF_INET6,
+                                                    .ai_socktype = SOCK_STREAM};
+    static const struct ares_addrinfo_hints ipv4 = {.ai_family = AF_INET,
+                                                    .ai_socktype = SOCK_STREAM};
+    l->asked_alone = true;
+    ares_getaddrinfo(l->channel, l->name, NULL, &ipv6, on_ipv6, l);
+    ares_getaddrinfo(l->channel, l->name, NULL, &ipv4, on_ipv4, l);
 }
 
-static void disarm(lookup *l)
+/* Whether nothing more will come, or nobody should wait for it any longer. */
+static bool is_complete(const lookup *l)
 {
-    for (int i = 0; i < SOCKETS_MAX; i++) {
-        watched *w = &l->sockets[i];
-        for (int d = HK_IN; w->source && d <= HK_OUT; d++)
-            if (w->armed[d])
-                hk_source_stop(w->source, (hk_direction)d); /* harmless if it has fired */
-        w->armed[HK_IN] = w->armed[HK_OUT] = false;
-    }
+    return l->done || (l->first && ((l->alone[0].done && l->alone[1].done) ||
+                                    hk_os_now() - l->first_ns >= LATE_MAX_NS));
 }
 
-/* Wait until something is ready or c-ares wants to be called. 0, or a stop or failure. */
-static int wait_once(lookup *l)
+/* Until everything has come, or, if `one_will_do`, the addresses of one family: 0; or a stop or a
+ * failure. */
+static int run(lookup *l, bool one_will_do)
 {
-    hk_waiter w = {0};
-    hk_park_begin(&w, HK_WAITING);
-    int rc = arm(l, w.ticket);
-    if (rc == 0 || !hk_park_abandon(&w)) {
-        int claimed = hk_park(&w, next_timeout(l), "name server");
-        rc = rc < 0 ? rc : claimed;
-    }
-    disarm(l);
-    return rc < 0 ? rc : 0;
-}
-
-static int run(lookup *l)
-{
-    while (!l->done && l->error == 0) {
-        int ready = process_ready(l);
+    while (!is_complete(l) && !(one_will_do && l->first) && l->sockets.error == 0) {
+        int ready = hk_dns_sockets_process(&l->sockets, l->channel);
         if (ready < 0)
             return ready;
         if (ready > 0 || l->done)
             continue;
-        int rc = wait_once(l);
+        int rc = hk_dns_sockets_wait(&l->sockets, next_timeout(l));
         if (rc < 0)
             return rc;
         ares_process_fd(l->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* those that are late */
+        if (hk_os_now() >= alone_at(l))
+            ask_alone(l);
     }
-    return l->error < 0 ? l->error : l->result;
+    return l->sockets.error;
 }
 
 /* --- the lookup ------------------------------------------------------------------------------ */
@@ -303,18 +226,12 @@ static void set_up_library(void)
 
 static int open_channel(lookup *l)
 {
-    static const struct ares_socket_functions functions = {
-        .asocket = open_socket,
-        .aclose = close_socket,
-        .aconnect = connect_socket,
-        .arecvfrom = receive,
-        .asendv = send_parts,
-    };
-    struct ares_options options = {.sock_state_cb = on_socket_state, .sock_state_cb_data = l};
+    struct ares_options options = {.sock_state_cb = hk_dns_on_socket_state,
+                                   .sock_state_cb_data = &l->sockets};
     int status = ares_init_options(&l->channel, &options, ARES_OPT_SOCK_STATE_CB);
     if (status != ARES_SUCCESS)
         return to_result(status);
-    ares_set_socket_functions(l->channel, &functions, NULL);
+    hk_dns_sockets_attach(&l->sockets, l->channel);
     const char *servers = hk_os_trusted_environment("HANK_DNS_SERVERS");
     if (servers)
         status = ares_set_servers_ports_csv(l->channel, servers);
@@ -324,111 +241,114 @@ static int open_channel(lookup *l)
     return -EINVAL;
 }
 
-static int begin(lookup *l)
+static int begin(lookup **ret)
 {
     int fault = hk_fault_check(HK_FAULT_RESOLVE);
     if (fault)
         return fault;
     (void)pthread_once(&once, set_up_library); /* cannot fail */
-    return ready_to_use ? open_channel(l) : -ENOMEM;
+    lookup *l = ready_to_use ? hk_alloc_zeroed(sizeof *l) : NULL;
+    if (!l)
+        return -ENOMEM;
+    int rc = open_channel(l);
+    if (rc < 0) {
+        hk_free(l, sizeof *l);
+        return rc;
+    }
+    *ret = l;
+    return 0;
 }
 
-static int run_to_end(lookup *l)
+void hk_dns_end(hk_dns_lookup *l)
 {
-    int rc = run(l);
+    if (!l)
+        return;
     ares_destroy(l->channel); /* closes what is open, and answers what is not answered */
-    for (int i = 0; i < SOCKETS_MAX; i++)
-        HK_DCHECK(!l->sockets[i].source);
+    for (int i = 0; i < HK_DNS_SOCKETS_MAX; i++)
+        HK_DCHECK(!l->sockets.list[i].source);
+    hk_free(l, sizeof *l);
+}
+
+static int copy(const found *from, hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    memcpy(ret_list, from->list, (size_t)from->n * sizeof from->list[0]);
+    return from->n;
+}
+
+/* All there is by now: in c-ares' order, or else first what came first. Their number, or why there
+ * is none. */
+static int copy_all(const lookup *l, hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    if (l->all.n > 0)
+        return copy(&l->all, ret_list);
+    if (!l->first)
+        return l->result;
+    int n = copy(l->first, ret_list);
+    const found *other = &l->alone[l->first == &l->alone[0]];
+    for (int i = 0; i < other->n && n < HK_ADDRESSES_MAX; i++)
+        ret_list[n++] = other->list[i];
+    return n;
+}
+
+int hk_dns_begin(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX], hk_dns_lookup **ret)
+{
+    static const struct ares_addrinfo_hints both = {.ai_family = AF_UNSPEC,
+                                                    .ai_socktype = SOCK_STREAM};
+    lookup *l;
+    int rc = begin(&l);
+    if (rc < 0)
+        return rc;
+    l->port = where->port;
+    memcpy(l->name, where->host, sizeof l->name);
+    ares_getaddrinfo(l->channel, l->name, NULL, &both, on_answer, l);
+    rc = run(l, true);
+    if (rc == 0)
+        rc = copy_all(l, ret_list);
+    if (rc < 0 || is_complete(l)) {
+        hk_dns_end(l);
+        l = NULL;
+    }
+    *ret = l;
     return rc;
+}
+
+int hk_dns_rest(hk_dns_lookup *l, hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    int rc = run(l, false);
+    if (rc < 0)
+        return rc;
+    hk_address list[HK_ADDRESSES_MAX];
+    int n = copy_all(l, list), kept = 0;
+    for (int i = 0; i < n; i++)
+        if (list[i].socket.any.sa_family != l->first->list[0].socket.any.sa_family)
+            ret_list[kept++] = list[i];
+    return kept;
 }
 
 int hk_dns_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
 {
-    static const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
-                                                     .ai_socktype = SOCK_STREAM};
-    lookup l = {.port = where->port, .found = ret_list};
-    int rc = begin(&l);
-    if (rc < 0)
-        return rc;
-    ares_getaddrinfo(l.channel, where->host, NULL, &hints, on_answer, &l);
-    return run_to_end(&l);
+    lookup *l;
+    int n = hk_dns_begin(where, ret_list, &l);
+    if (n < 0 || !l)
+        return n;
+    int rc = run(l, false);
+    n = rc < 0 ? rc : copy_all(l, ret_list);
+    hk_dns_end(l);
+    return n;
 }
 
 int hk_dns_resolve_name(const hk_address *address, char ret_host[HK_HOST_MAX + 1])
 {
-    lookup l = {.host = ret_host};
+    lookup *l;
     int rc = begin(&l);
     if (rc < 0)
         return rc;
-    ares_getnameinfo(l.channel, &address->socket.any, (ares_socklen_t)address->length,
-                     ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, on_name, &l);
-    return run_to_end(&l);
-}
-
-/* --- whom the system would ask ---------------------------------------------------------------- */
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-bool hk_dns_suffices(const char *configuration)
-{
-    static const char key[] = "hosts:";
-    const char *at = configuration;
-    while (at && strncmp(at, key, sizeof key - 1) != 0) {
-        at = strchr(at, '\n');
-        at = at ? at + 1 : NULL;
-    }
-    if (!at)
-        return true; /* the default is files and DNS */
-    at += sizeof key - 1;
-    for (;;) {
-        while (is_space(*at))
-            at++;
-        size_t n = strcspn(at, " \t\r\n#");
-        if (n == 0)
-            return true;
-        bool files = n == 5 && strncmp(at, "files", n) == 0;
-        bool dns = n == 3 && strncmp(at, "dns", n) == 0;
-        if (!files && !dns)
-            return false; /* another source, or a rule about one */
-        at += n;
-    }
-}
-
-enum { ASK_UNKNOWN, ASK_SERVERS, ASK_SYSTEM, CONFIGURATION_MAX = 16 * 1024 };
-
-/* No answer is ASK_SYSTEM, which is always right. */
-static int read_configuration(void)
-{
-    const char *wish = hk_os_trusted_environment("HANK_RESOLVER");
-    if (wish)
-        return strcmp(wish, "dns") == 0 ? ASK_SERVERS : ASK_SYSTEM;
-    int fd = hk_os_open("/etc/nsswitch.conf", 0);
-    if (fd < 0)
-        return fd == -ENOENT ? ASK_SERVERS : ASK_SYSTEM;
-    int answer = ASK_SYSTEM;
-    char *text = hk_alloc(CONFIGURATION_MAX);
-    ssize_t n = text ? hk_os_read(fd, text, CONFIGURATION_MAX - 1) : -ENOMEM;
-    (void)hk_os_close(fd); /* it was only read */
-    if (n >= 0 && n < CONFIGURATION_MAX - 1) {
-        text[n] = '\0';
-        answer = hk_dns_suffices(text) ? ASK_SERVERS : ASK_SYSTEM;
-    }
-    hk_free(text, CONFIGURATION_MAX);
-    return answer;
-}
-
-bool hk_dns_serves(void)
-{
-    static HK_ATOMIC(int) known;
-    if (!hk_runtime_reactor())
-        return false;
-    int answer = hk_load_relaxed(&known); /* relaxed: the word is all there is to know */
-    if (answer == ASK_UNKNOWN) {
-        answer = read_configuration(); /* two at once find the same */
-        hk_store_relaxed(&known, answer);
-    }
-    return answer == ASK_SERVERS;
+    l->host = ret_host;
+    ares_getnameinfo(l->channel, &address->socket.any, (ares_socklen_t)address->length,
+                     ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, on_name, l);
+    rc = run(l, false);
+    if (rc == 0)
+        rc = l->result;
+    hk_dns_end(l);
+    return rc;
 }

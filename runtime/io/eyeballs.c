@@ -5,8 +5,10 @@
  * Each attempt is a task. The racing task starts them, by the clock or when one has failed, and
  * cancels and joins the rest when one has won: on return nobody is left.
  *
- * Source: RFC 8305, sections 4 and 5. Names are looked up in one piece, so its section 3, about
- * families that are answered one after the other, is left out. */
+ * A family of addresses that the name servers are late with joins the race when it comes; another
+ * task waits for it. It is asked for in dns.c.
+ *
+ * Source: RFC 8305, sections 3 to 5. */
 #include "io/eyeballs.h"
 
 #include <errno.h>
@@ -23,14 +25,22 @@
 
 static const int64_t DELAY_NS = INT64_C(250) * 1000 * 1000;
 
-/* failed, winner, error  guarded by lock
- * news                   set when one of them has changed */
+/* failed, winner, error, late, searching  guarded by lock
+ * news    set when one of them has changed
+ * taken   a bit for each address that was tried, known ones before late ones; with last, the one
+ *         tried last, the racing task's own */
 typedef struct race {
     hank_mutex lock;
     hank_event news;
     int failed;
     hank_stream *winner;
     int error;
+    bool searching;
+    int late_n;
+    hk_address late[HK_ADDRESSES_MAX];
+    unsigned taken;
+    const hk_address *last;
+    const hk_candidates *known;
     hk_connect_one *connect_one;
     const hank_connect_options *options;
 } race;
@@ -76,37 +86,58 @@ static int try_one(void *arg)
     return 0;
 }
 
-/* Families in turn, beginning with that of the first; within one the order stays. */
-static void interleave(const hk_address *list, int n, const hk_address *ret_order[HK_ADDRESSES_MAX])
+static const hk_address *address_at(const race *r, int i)
 {
-    bool used[HK_ADDRESSES_MAX] = {false};
-    bool first = true; /* whether the family of list[0] is next */
-    for (int placed = 0; placed < n; placed++) {
-        int pick = -1, other = -1;
-        for (int i = n - 1; i >= 0; i--) {
-            if (used[i])
-                continue;
-            bool same = list[i].socket.any.sa_family == list[0].socket.any.sa_family;
-            *(same == first ? &pick : &other) = i;
-        }
-        int at = pick >= 0 ? pick : other;
-        used[at] = true;
-        ret_order[placed] = &list[at];
-        first = !first;
+    return i < r->known->n ? &r->known->list[i] : &r->late[i - r->known->n];
+}
+
+static int search(void *arg)
+{
+    race *r = arg;
+    hk_address list[HK_ADDRESSES_MAX];
+    int n = r->known->more(r->known->arg, list);
+    hank_mutex_lock(&r->lock);
+    for (int i = 0; i < n; i++) /* none if it has failed: then these are all */
+        r->late[r->late_n++] = list[i];
+    r->searching = false;
+    hank_mutex_unlock(&r->lock);
+    hank_event_set(&r->news);
+    return 0;
+}
+
+static bool is_of_family(const hk_address *a, const hk_address *b)
+{
+    return a->socket.any.sa_family == b->socket.any.sa_family;
+}
+
+/* The next to try: families in turn, beginning with that of the first; within one the order stays.
+ * -1: there is none, or enough were tried. */
+static int pick(const race *r, int started)
+{
+    int other = -1;
+    for (int i = 0; i < r->known->n + r->late_n && started < HK_ADDRESSES_MAX; i++) {
+        if (r->taken & 1u << i)
+            continue;
+        if (!r->last || !is_of_family(address_at(r, i), r->last))
+            return i;
+        if (other < 0)
+            other = i;
     }
+    return other;
 }
 
-/* Until there are news, or, if `limited`, the next one is due. 0, 1: it is due; or a stop. */
-static int wait_for_news(race *r, bool limited)
+/* Until there are news, or until `when`. 0, or a stop. */
+static int wait_for_news(race *r, int64_t when)
 {
-    int rc = limited ? hank_within(DELAY_NS, hank_event_wait(&r->news)) : hank_event_wait(&r->news);
+    (void)hank_within(when - hank_now(), hank_event_wait(&r->news)); /* both are a reason to look */
     hank_event_clear(&r->news); /* what it told of is looked at after this */
-    int stop = hk_stop_reason();
-    return stop < 0 ? stop : rc == -ETIMEDOUT;
+    return hk_stop_reason();
 }
 
-static void start(race *r, attempt *a)
+static void start(race *r, attempt *a, int i)
 {
+    r->taken |= 1u << i;
+    r->last = a->address = address_at(r, i);
     a->task = hank_spawn(try_one, a);
     if (a->task.error_ == 0)
         return;
@@ -117,37 +148,52 @@ static void start(race *r, attempt *a)
     hank_mutex_unlock(&r->lock);
 }
 
-static int run(race *r, attempt *attempts, int n, int *ret_started)
+static int run(race *r, attempt *attempts, int *ret_started)
 {
-    int started = 0, failed_before = 0, rc = 1;
-    while (rc >= 0) {
+    int started = 0, failed_before = 0, rc = 0;
+    int64_t due = 0; /* when the next one is */
+    while (rc == 0) {
         hank_mutex_lock(&r->lock);
-        int failed = r->failed;
-        bool over = r->winner || failed == n;
+        int next = pick(r, started), failed = r->failed;
+        bool more = next >= 0 || (r->searching && started < HK_ADDRESSES_MAX);
+        bool over = r->winner || (failed == started && !more);
         hank_mutex_unlock(&r->lock);
         if (over)
             break;
-        bool is_due = rc == 1 || failed > failed_before;
+        if (failed > failed_before)
+            due = 0;
         failed_before = failed;
-        rc = 0;
-        if (started < n && is_due)
-            start(r, &attempts[started++]);
-        else
-            rc = wait_for_news(r, started < n);
+        if (next >= 0 && hank_now() >= due) {
+            start(r, &attempts[started++], next);
+            due = hank_now() + DELAY_NS;
+        } else {
+            rc = wait_for_news(r, next >= 0 ? due : HANK_FOREVER);
+        }
     }
     *ret_started = started;
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
-static int race_all(const hk_address *list, int n, race *r)
+/* For more addresses, if there may be any. One that cannot be begun finds none. */
+static hank_task begin_search(race *r)
 {
-    const hk_address *order[HK_ADDRESSES_MAX];
+    r->searching = r->known->more != NULL;
+    hank_task t = r->searching ? hank_spawn(search, r) : (hank_task){.error_ = -ENOENT};
+    if (t.error_ < 0)
+        r->searching = false;
+    return t;
+}
+
+static int race_all(race *r)
+{
     attempt attempts[HK_ADDRESSES_MAX];
-    interleave(list, n, order);
-    for (int i = 0; i < n; i++)
-        attempts[i] = (attempt){.race = r, .address = order[i], .result = -ECANCELED};
+    for (int i = 0; i < HK_ADDRESSES_MAX; i++)
+        attempts[i] = (attempt){.race = r, .result = -ECANCELED};
+    hank_task searcher = begin_search(r);
     int started;
-    int rc = run(r, attempts, n, &started);
+    int rc = run(r, attempts, &started);
+    (void)hank_cancel(searcher);
+    (void)hank_await(searcher); /* whatever it has found, the race is over */
     for (int i = 0; i < started; i++)
         (void)hank_cancel(attempts[i].task);
     for (int i = 0; i < started; i++)
@@ -171,14 +217,14 @@ static int one_by_one(const hk_address *list, int n, hk_connect_one *connect_one
     return rc;
 }
 
-int hk_connect_any(const hk_address *list, int n, hk_connect_one *connect_one,
+int hk_connect_any(const hk_candidates *all, hk_connect_one *connect_one,
                    const hank_connect_options *options, hank_stream **ret)
 {
-    HK_DCHECK(n >= 1 && n <= HK_ADDRESSES_MAX);
-    if (n == 1 || !hk_runtime_reactor())
-        return one_by_one(list, n, connect_one, options, ret);
-    race r = {.connect_one = connect_one, .options = options};
-    int rc = race_all(list, n, &r);
+    HK_DCHECK(all->n >= 1 && all->n <= HK_ADDRESSES_MAX);
+    if ((all->n == 1 && !all->more) || !hk_runtime_reactor())
+        return one_by_one(all->list, all->n, connect_one, options, ret);
+    race r = {.known = all, .connect_one = connect_one, .options = options};
+    int rc = race_all(&r);
     if (r.winner) { /* it did take effect, whatever came then */
         *ret = r.winner;
         return 0;

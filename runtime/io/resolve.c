@@ -60,17 +60,9 @@ static void lookup_free(hk_job *job)
     hk_free(hk_container_of(job, lookup, job), sizeof(lookup));
 }
 
-int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
+/* Asked of the system, on a thread. */
+static int ask_system_for(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
 {
-    if (where->host[0] == '\0') {
-        ret_list[0] = where->address;
-        return 1;
-    }
-    if (hk_dns_serves()) {
-        int n = hk_dns_resolve(where, ret_list);
-        if (n != -EINVAL)
-            return n;
-    } /* it cannot be set up: the system may know better */
     lookup *l = hk_alloc_zeroed(sizeof *l);
     if (!l)
         return -ENOMEM;
@@ -89,19 +81,54 @@ int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
     return rc;
 }
 
+/* ret_late NULL: wait for all. */
+static int resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX],
+                   hk_dns_lookup **ret_late)
+{
+    if (where->host[0] == '\0') {
+        ret_list[0] = where->address;
+        return 1;
+    }
+    if (hk_dns_serves()) {
+        int n = ret_late ? hk_dns_begin(where, ret_list, ret_late)
+                         : hk_dns_resolve(where, ret_list);
+        if (n != -EINVAL)
+            return n;
+    } /* it cannot be set up: the system may know better */
+    return ask_system_for(where, ret_list);
+}
+
+int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    return resolve(where, ret_list, NULL);
+}
+
+/* 0: ret_place is to be looked up, unless *ret_other is set. */
+static int parse_text(const char *where, bool listening, const hank_scheme **ret_other,
+                      hk_where *ret_place)
+{
+    int rc = hk_where_parse(where, listening, ret_place);
+    *ret_other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
+    if (*ret_other)
+        return 0;
+    return rc < 0 ? rc : hk_checkpoint();
+}
+
 int hk_resolve_text(const char *where, bool listening, const hank_scheme **ret_other,
                     hk_address ret_list[HK_ADDRESSES_MAX])
 {
     hk_where place;
-    int rc = hk_where_parse(where, listening, &place);
-    const hank_scheme *other = rc == -EPROTONOSUPPORT ? hk_scheme_find(where) : NULL;
-    if (other) {
-        *ret_other = other;
-        return 0;
-    }
-    if (rc == 0)
-        rc = hk_checkpoint();
-    return rc < 0 ? rc : hk_resolve(&place, ret_list);
+    int rc = parse_text(where, listening, ret_other, &place);
+    return rc < 0 || *ret_other ? rc : resolve(&place, ret_list, NULL);
+}
+
+int hk_resolve_begin(const char *where, const hank_scheme **ret_other,
+                     hk_address ret_list[HK_ADDRESSES_MAX], hk_dns_lookup **ret_late)
+{
+    hk_where place;
+    *ret_late = NULL;
+    int rc = parse_text(where, false, ret_other, &place);
+    return rc < 0 || *ret_other ? rc : resolve(&place, ret_list, ret_late);
 }
 
 int hank_resolve(const char *where, hank_address *ret_list, size_t n)

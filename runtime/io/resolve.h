@@ -10,6 +10,9 @@
 
 enum { HK_ADDRESSES_MAX = HANK_RESOLVE_MAX }; /* tried for one name */
 
+/* A lookup of which one family of addresses has not come yet: dns.h. */
+typedef struct hk_dns_lookup hk_dns_lookup;
+
 /* The addresses `where` means, in the order to try them: their number, at least 1; -ENOMEM,
  * -EAGAIN, a resolver's code (base/error.h), -ECANCELED, -ETIMEDOUT. Waits only if there is a name
  * to look up, and a stop ends that wait at once, whatever the name servers do. */
@@ -19,5 +22,9 @@ HK_MUST_CHECK int hk_resolve(const hk_where *where, hk_address ret_list[HK_ADDRE
  * scheme of somebody else's, *ret_other; -EINVAL malformed; -EPROTONOSUPPORT nobody knows it. */
 HK_MUST_CHECK int hk_resolve_text(const char *where, bool listening, const hank_scheme **ret_other,
                                   hk_address ret_list[HK_ADDRESSES_MAX]);
+
+/* The same for who connects and can begin with a part of the addresses, as hk_dns_begin(). */
+HK_MUST_CHECK int hk_resolve_begin(const char *where, const hank_scheme **ret_other,
+                                   hk_address ret_list[HK_ADDRESSES_MAX], hk_dns_lookup **ret_late);
 
 #endif

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 
 #include "base/os.h"
+#include "io/dns.h"
 #include "io/eyeballs.h"
 #include "io/resolve.h"
 #include "sched/park.h"
@@ -180,6 +181,12 @@ close:
     return rc;
 }
 
+/* The addresses that the name servers were late with. */
+static int wait_for_rest(void *arg, hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    return hk_dns_rest(arg, ret_list);
+}
+
 int hank_connect(const char *where, hank_stream **ret)
 {
     return hank_connect_opt(where, NULL, ret);
@@ -188,18 +195,22 @@ int hank_connect(const char *where, hank_stream **ret)
 int hank_connect_opt(const char *where, const hank_connect_options *options, hank_stream **ret)
 {
     const hank_scheme *other;
+    hk_dns_lookup *late;
     hk_address list[HK_ADDRESSES_MAX];
     for (int i = 0; options && i < 3; i++)
         if (options->reserved_[i] != 0)
             return -EINVAL;
     if (options && options->attempts)
         options->attempts->n = 0;
-    int n = hk_resolve_text(where, false, &other, list);
-    if (n == 0)
-        return other->connect(where, options, ret);
+    int n = hk_resolve_begin(where, &other, list, &late);
     if (n < 0)
         return n;
-    return hk_connect_any(list, n, connect_to, options, ret);
+    if (n == 0)
+        return other->connect(where, options, ret);
+    hk_candidates all = {.list = list, .n = n, .more = late ? wait_for_rest : NULL, .arg = late};
+    int rc = hk_connect_any(&all, connect_to, options, ret);
+    hk_dns_end(late);
+    return rc;
 }
 
 /* --- names --------------------------------------------------------------------------------- */

@@ -64,17 +64,23 @@ static void make(hk_address *list, int i, int family, int behaviour)
 
 static hank_connect_attempts told;
 
-static int try_all(const hk_address *list, int n)
+static int try_with_more(const hk_address *list, int n, hk_more_addresses *more, void *arg)
 {
     hank_stream *s = NULL;
     hank_connect_options options = {.attempts = &told};
     hk_store_relaxed(&tried, 0);
     told.n = 0;
-    int rc = hk_connect_any(list, n, pretend, &options, &s);
+    hk_candidates all = {.list = list, .n = n, .more = more, .arg = arg};
+    int rc = hk_connect_any(&all, pretend, &options, &s);
     hank_close(s);
     CHECK(hk_load_acquire(&running) == 0); /* nobody is left */
     CHECK((rc == 0) == (s != NULL));
     return rc;
+}
+
+static int try_all(const hk_address *list, int n)
+{
+    return try_with_more(list, n, NULL, NULL);
 }
 
 static int silent_first(void *arg)
@@ -207,6 +213,120 @@ static int stopped(void *arg)
 Test(eyeballs, a_stop_ends_every_attempt)
 {
     with_each_size(stopped, NULL);
+}
+
+/* --- addresses that come later --------------------------------------------------------------- */
+
+/* A search; all of it is the test's. */
+typedef struct search {
+    hank_ns takes;
+    int n;
+    hk_address found[HK_ADDRESSES_MAX];
+    bool over;
+} search;
+
+static int find_more(void *arg, hk_address ret_list[HK_ADDRESSES_MAX])
+{
+    search *s = arg;
+    int rc = hank_sleep(s->takes);
+    s->over = true;
+    for (int i = 0; i < s->n && rc == 0; i++)
+        ret_list[i] = s->found[i];
+    return rc < 0 ? rc : s->n;
+}
+
+static int late_answers(void *arg)
+{
+    hk_address list[1];
+    search more = {.takes = HANK_MS(100), .n = 1};
+    (void)arg;
+    make(more.found, 0, AF_INET6, ANSWERS);
+    make(list, 0, AF_INET, REFUSES);
+    MUST(try_with_more(list, 1, find_more, &more) == 0); /* nothing else was left */
+    MUST(hk_load_relaxed(&tried) == 2 && order[1].family == AF_INET6);
+    more.over = false;
+    make(list, 0, AF_INET, IS_SILENT);
+    MUST(try_with_more(list, 1, find_more, &more) == 0); /* beside it */
+    MUST(hk_load_relaxed(&tried) == 2 && order[1].family == AF_INET6 && more.over);
+    return 0;
+}
+
+Test(late, addresses_join_the_race)
+{
+    with_each_size(late_answers, NULL);
+}
+
+static int late_takes_its_turn(void *arg)
+{
+    static const int wanted[] = {AF_INET, AF_INET6, AF_INET, AF_INET6, AF_INET};
+    hk_address list[3];
+    search more = {.takes = HANK_MS(1), .n = 2};
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        make(list, i, AF_INET, i == 0 ? IS_SILENT : REFUSES);
+    make(more.found, 0, AF_INET6, REFUSES);
+    make(more.found, 1, AF_INET6, REFUSES);
+    MUST(hank_within(HANK_SEC(1), try_with_more(list, 3, find_more, &more)) == -ETIMEDOUT);
+    MUST(hk_load_relaxed(&tried) == 5);
+    for (int i = 0; i < 5; i++)
+        MUST(order[i].family == wanted[i]);
+    return 0;
+}
+
+Test(late, addresses_take_turns_with_the_others)
+{
+    with_each_size(late_takes_its_turn, NULL);
+}
+
+static int nobody_waits(void *arg)
+{
+    hk_address list[1];
+    search more = {.takes = HANK_FOREVER, .n = 1};
+    (void)arg;
+    make(list, 0, AF_INET, ANSWERS);
+    MUST(try_with_more(list, 1, find_more, &more) == 0);
+    return 0;
+}
+
+Test(late, addresses_are_not_waited_for_by_who_is_connected)
+{
+    with_each_size(nobody_waits, NULL);
+}
+
+static int none_comes(void *arg)
+{
+    hk_address list[1];
+    search more = {.takes = HANK_MS(1), .n = 0};
+    (void)arg;
+    make(list, 0, AF_INET, REFUSES);
+    MUST(try_with_more(list, 1, find_more, &more) == -ECONNREFUSED && more.over);
+    more.n = -EIO;
+    MUST(try_with_more(list, 1, find_more, &more) == -ECONNREFUSED);
+    return 0;
+}
+
+Test(late, addresses_that_do_not_come_leave_the_failure_of_the_others)
+{
+    with_each_size(none_comes, NULL);
+}
+
+static int more_than_enough(void *arg)
+{
+    hk_address list[HK_ADDRESSES_MAX];
+    search more = {.takes = HANK_MS(1), .n = HK_ADDRESSES_MAX};
+    (void)arg;
+    for (int i = 0; i < HK_ADDRESSES_MAX; i++) {
+        make(list, i, AF_INET, REFUSES);
+        make(more.found, i, AF_INET6, REFUSES);
+    }
+    MUST(try_with_more(list, HK_ADDRESSES_MAX, find_more, &more) == -ECONNREFUSED);
+    MUST(hk_load_relaxed(&tried) == HK_ADDRESSES_MAX && told.n == HK_ADDRESSES_MAX);
+    return 0;
+}
+
+Test(late, addresses_do_not_make_more_attempts_than_there_are)
+{
+    with_each_size(more_than_enough, NULL);
 }
 
 static int one_only(void *arg)

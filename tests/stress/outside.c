@@ -188,7 +188,7 @@ static int race(void *arg)
             list[k].socket.in.sin_family = AF_INET;
             hk_address_set_port(&list[k], (uint16_t)(i + k));
         }
-        if (SO(hk_connect_any(list, 8, pretend, NULL, &s) == 0) < 0)
+        if (SO(hk_connect_any(&(hk_candidates){.list = list, .n = 8}, pretend, NULL, &s) == 0) < 0)
             return -EPROTO;
         hank_close(s);
     }
