@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             HK_CHECK(hk_where_format(&where.address, name, sizeof name) == 0);
             HK_CHECK(hk_where_parse(name, true, &again) == 0);
             HK_CHECK(again.address.length == where.address.length);
-            HK_CHECK(memcmp(&again.address.socket, &where.address.socket,
-                            where.address.length) == 0);
+            HK_CHECK(memcmp(&again.address.socket, &where.address.socket, where.address.length) ==
+                     0);
         }
     }
     free(text);
