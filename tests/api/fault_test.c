@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* fault_test.c - whatever call of the system fails, and whichever time: a whole program with tasks,
- * sleepers, groups and copies either runs or says why not, hangs never, and leaves nothing.
- *
- * Each run is a process of its own, since what was mapped once is kept; its alarm is the judge of
- * a hang. The parent counts what the child tells it by its exit. */
-#include "base/fault.h"
+ * sleepers, groups and copies either runs or says why not, hangs never, and leaves nothing. */
+#include "api/fault_support.h"
 
-#include "api/support.h"
-
-#include <sys/wait.h>
+#include <hank/pool.h>
 
 #if HK_FAULTS
 
-enum { WELL_AND_HIT = 10, WELL_AND_OVER = 11, REFUSED = 12, LEFT_SOMETHING = 13, ODD_RESULT = 14 };
-
-static bool is_clear(int rc)
+static bool is_clear(int rc, int injected)
 {
+    (void)injected;
     return rc == -ENOMEM || rc == -EAGAIN || rc == -EMFILE || rc == -ECANCELED;
 }
 
@@ -50,97 +44,112 @@ static int live(void *arg)
     return rc < 0 ? rc : its;
 }
 
-/* In a process of its own. */
-static int run_one(unsigned workers, hk_fault kind, uint64_t nth, int error)
+static int run(unsigned workers)
 {
-    (void)alarm(10);
-    int fds = open_fds();
-    hk_fault_plan(kind, nth, error);
-    int rc = hank_run_with(live, NULL, .workers = workers);
-    bool hit = hk_fault_hit();
-    hk_fault_clear();
-    if (rc < 0 && !is_clear(rc))
-        return ODD_RESULT;
-    if (stacks_in_use() != 0)
-        return LEFT_SOMETHING;
-    int after = open_fds();
-    if (after > fds + 1) /* the handle of the process itself, kept */
-        return LEFT_SOMETHING;
-    if (hank_run_with(live, NULL, .workers = workers) != 0) /* and it runs again */
-        return ODD_RESULT;
-    if (open_fds() > fds + 1 || stacks_in_use() != 0)
-        return LEFT_SOMETHING;
-    return rc < 0 ? REFUSED : hit ? WELL_AND_HIT : WELL_AND_OVER;
+    return hank_run_with(live, NULL, .workers = workers);
 }
 
-static int run_apart(unsigned workers, hk_fault kind, uint64_t nth, int error)
+static void walk(unsigned workers, hk_fault kind, int error)
 {
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(run_one(workers, kind, nth, error));
-    int status = 0;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-/* Every occurrence one by one, up to `most`; with one worker it ends when nothing is left to hit.
- */
-static void walk(unsigned workers, hk_fault kind, int error, uint64_t most)
-{
-    for (uint64_t nth = 1; nth <= most; nth++) {
-        int verdict = run_apart(workers, kind, nth, error);
-        cr_assert(verdict == WELL_AND_HIT || verdict == WELL_AND_OVER || verdict == REFUSED,
-                  "kind %d, call %lu, %u workers: %d", (int)kind, (unsigned long)nth, workers,
-                  verdict);
-        if (verdict == WELL_AND_OVER)
-            return;
-    }
+    (void)walk_victim(&(victim){run, is_clear, workers}, kind, error);
 }
 
 Test(fault, of_any_allocation_is_survived)
 {
-    walk(1, HK_FAULT_ALLOC, -ENOMEM, 60);
-    walk(2, HK_FAULT_ALLOC, -ENOMEM, 60);
+    walk(1, HK_FAULT_ALLOC, -ENOMEM);
+    walk(2, HK_FAULT_ALLOC, -ENOMEM);
 }
 
 Test(fault, of_any_mapping_is_survived)
 {
-    walk(1, HK_FAULT_MAP, -ENOMEM, 40);
-    walk(2, HK_FAULT_MAP, -ENOMEM, 40);
-    walk(8, HK_FAULT_MAP, -ENOMEM, 40);
+    walk(1, HK_FAULT_MAP, -ENOMEM);
+    walk(2, HK_FAULT_MAP, -ENOMEM);
+    walk(8, HK_FAULT_MAP, -ENOMEM);
 }
 
 Test(fault, of_any_guard_or_advice_is_survived)
 {
-    walk(2, HK_FAULT_ADVISE, -EINVAL, 30);
-    walk(2, HK_FAULT_PROTECT, -ENOMEM, 30);
+    walk(2, HK_FAULT_ADVISE, -EINVAL);
+    walk(2, HK_FAULT_PROTECT, -ENOMEM);
 }
 
 Test(fault, of_any_thread_is_survived)
 {
-    walk(1, HK_FAULT_THREAD, -EAGAIN, 10);
-    walk(2, HK_FAULT_THREAD, -EAGAIN, 10);
-    walk(8, HK_FAULT_THREAD, -EAGAIN, 20);
+    walk(1, HK_FAULT_THREAD, -EAGAIN);
+    walk(2, HK_FAULT_THREAD, -EAGAIN);
+    walk(8, HK_FAULT_THREAD, -EAGAIN);
 }
 
 Test(fault, of_any_descriptor_is_survived)
 {
     for (unsigned workers = 1; workers <= 4; workers += 3) {
-        walk(workers, HK_FAULT_EPOLL_CREATE, -EMFILE, 10);
-        walk(workers, HK_FAULT_EVENTFD, -EMFILE, 10);
-        walk(workers, HK_FAULT_EPOLL_CTL, -ENOMEM, 10);
-        walk(workers, HK_FAULT_URING_SETUP, -EMFILE, 10);
-        walk(workers, HK_FAULT_URING_REGISTER, -ENOMEM, 10);
+        walk(workers, HK_FAULT_EPOLL_CREATE, -EMFILE);
+        walk(workers, HK_FAULT_EVENTFD, -EMFILE);
+        walk(workers, HK_FAULT_EPOLL_CTL, -ENOMEM);
+        walk(workers, HK_FAULT_URING_SETUP, -EMFILE);
+        walk(workers, HK_FAULT_URING_REGISTER, -ENOMEM);
     }
 }
 
 Test(fault, of_any_wait_for_events_is_survived)
 {
-    walk(1, HK_FAULT_EPOLL_WAIT, -EINTR, 15);
-    walk(2, HK_FAULT_EPOLL_WAIT, -EINTR, 15);
-    walk(1, HK_FAULT_URING_ENTER, -EINTR, 15);
-    walk(2, HK_FAULT_URING_ENTER, -EAGAIN, 15);
+    walk(1, HK_FAULT_EPOLL_WAIT, -EINTR);
+    walk(2, HK_FAULT_EPOLL_WAIT, -EINTR);
+    walk(1, HK_FAULT_URING_ENTER, -EINTR);
+    walk(2, HK_FAULT_URING_ENTER, -EAGAIN);
+}
+
+/* --- from a thread that is no task ----------------------------------------------------------- */
+
+static int add_up(void *arg)
+{
+    (void)hk_add_relaxed(*(HK_ATOMIC(int) **)arg, 1);
+    return 0;
+}
+
+static int use_pool(unsigned workers)
+{
+    hank_pool *p;
+    HK_ATOMIC(int) sum = 0, *where = &sum;
+    int posted = 0;
+    int rc = hank_pool_new(&(hank_pool_options){.threads = workers}, &p);
+    if (rc < 0)
+        return rc;
+    rc = hank_pool_call(p, give_back, number(7));
+    for (int i = 0; i < 5; i++)
+        posted += hank_pool_post(p, add_up, &where, sizeof where) == 0;
+    hank_pool_free(p);
+    if (hk_load_relaxed(&sum) != posted)
+        return -EPROTO;
+    return rc < 0 ? rc : rc != 7 ? -EPROTO : posted == 5 ? 0 : -ENOMEM;
+}
+
+static int use_pool_in_tasks(void *arg)
+{
+    unsigned workers = (unsigned)(uintptr_t)arg;
+    return use_pool(workers);
+}
+
+static int use_pool_inside(unsigned workers)
+{
+    return hank_run_with(use_pool_in_tasks, number((intptr_t)workers), .workers = workers);
+}
+
+static void walk_memory(int (*run_it)(unsigned workers), hk_fault kind, int error)
+{
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        victim v = {run_it, is_clear, workers};
+        cr_assert(walk_victim(&v, kind, error) > 0);
+    }
+}
+
+Test(fault, of_memory_and_threads_of_a_pool_is_survived)
+{
+    walk_memory(use_pool, HK_FAULT_ALLOC, -ENOMEM);
+    walk_memory(use_pool, HK_FAULT_THREAD, -EAGAIN);
+    walk_memory(use_pool_inside, HK_FAULT_ALLOC, -ENOMEM);
+    walk_memory(use_pool_inside, HK_FAULT_MAP, -ENOMEM);
+    walk_memory(use_pool_inside, HK_FAULT_THREAD, -EAGAIN);
 }
 
 #endif

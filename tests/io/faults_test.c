@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* faults_test.c - whatever call of the system fails, and whichever time: streams, datagrams,
  * servers and files give a code of their documentation, or carry on; nothing hangs, nothing is
- * left.
- *
- * Each run is a process of its own with an alarm as the judge of hangs. A scenario is driven with
- * every kind of call failing the first, second, ... time until there is nothing left to hit. */
-#include "base/fault.h"
-
+ * left. */
 #include "io/net_support.h"
 
 #include <hank/datagram.h>
 #include <hank/file.h>
 #include <hank/server.h>
 
-#include <sys/wait.h>
+#include "api/fault_support.h"
 
 #if HK_FAULTS
-
-enum { WELL_AND_HIT = 10, WELL_AND_OVER = 11, REFUSED = 12, LEFT_SOMETHING = 13, ODD_RESULT = 14 };
 
 /* What the headers say that calls may fail with here: what was injected, or what follows from it
  * at the other end. */
@@ -274,103 +267,21 @@ static int server(void *arg)
 
 /* --- the walk -------------------------------------------------------------------------------- */
 
-static int run_one(hank_fn app, hk_fault kind, uint64_t nth, int error)
-{
-    (void)alarm(60);
-    warm_up();
-    int fds = lasting_fds();
-    hk_fault_plan(kind, nth, error);
-    int rc = hank_run_with(app, NULL, .workers = 2);
-    bool hit = hk_fault_hit();
-    hk_fault_clear();
-    if (rc < 0 && !is_documented(rc, error))
-        return 100 - rc;
-    if (lasting_fds() != fds || stacks_in_use() != 0)
-        return LEFT_SOMETHING;
-    if (hank_run_with(app, NULL, .workers = 2) != 0)
-        return ODD_RESULT;
-    return rc < 0 ? REFUSED : hit ? WELL_AND_HIT : WELL_AND_OVER;
-}
-
-static int run_apart(hank_fn app, hk_fault kind, uint64_t nth, int error)
-{
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(run_one(app, kind, nth, error));
-    int status = 0;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-/* No -EAGAIN where the kernel has just said that there is room, or somebody, and no short counts
- * for sockets: both mean that it will tell when that changes, and it will not. */
-static const struct {
-    const char *name;
-    hk_fault kind;
-    int errors[4];
-} plans[] = {
-    {"recv", HK_FAULT_RECV, {-EINTR, -EAGAIN, -ECONNRESET}},
-    {"send", HK_FAULT_SEND, {-EINTR, -ECONNRESET, -ENOBUFS}},
-    {"read", HK_FAULT_FILE_READ, {-EINTR, -EAGAIN, -EIO, 1}},
-    {"write", HK_FAULT_FILE_WRITE, {-EINTR, -ENOSPC, 1}},
-    {"socket", HK_FAULT_SOCKET, {-EMFILE, -ENOBUFS}},
-    {"bind", HK_FAULT_BIND, {-EADDRINUSE}},
-    {"listen", HK_FAULT_LISTEN, {-EADDRINUSE}},
-    {"accept", HK_FAULT_ACCEPT, {-EINTR, -EMFILE, -ECONNABORTED}},
-    {"connect", HK_FAULT_CONNECT, {-ECONNREFUSED, -EADDRNOTAVAIL, -ETIMEDOUT}},
-    {"shutdown", HK_FAULT_SHUTDOWN, {-ENOTCONN}},
-    {"sockopt", HK_FAULT_SOCKOPT, {-ENOMEM}},
-    {"open", HK_FAULT_OPEN, {-EMFILE, -EACCES}},
-    {"stat", HK_FAULT_STAT, {-EIO}},
-    {"sync", HK_FAULT_SYNC, {-EINTR, -EIO}},
-    {"directory", HK_FAULT_DIRECTORY, {-ENOMEM, -EIO}},
-    {"sendfile", HK_FAULT_SENDFILE, {-EINTR, -EAGAIN, -EINVAL, 1}},
-    {"splice", HK_FAULT_SPLICE, {-EINTR, -EAGAIN, -EINVAL, 1}},
-    {"copy", HK_FAULT_COPY_RANGE, {-EINTR, -EXDEV, -EIO, 1}},
-    {"alloc", HK_FAULT_ALLOC, {-ENOMEM}},
-    {"poll", HK_FAULT_POLL, {-EINTR, -ENOMEM}},
-    {"close", HK_FAULT_CLOSE, {-EIO}},
-    {"thread", HK_FAULT_THREAD, {-EAGAIN}},
-    {"request", HK_FAULT_URING_REQUEST, {-EAGAIN}},
-};
-
-/* Every error of one kind of call, for each occurrence up to `most`, or until nothing is left. */
-static void walk_kind(hank_fn app, size_t i, uint64_t most)
-{
-    for (int k = 0; k < 4 && plans[i].errors[k] != 0; k++) {
-        int error = plans[i].errors[k], verdict = WELL_AND_HIT;
-        uint64_t nth = 1;
-        for (; nth <= most && verdict != WELL_AND_OVER; nth++) {
-            verdict = run_apart(app, plans[i].kind, nth, error);
-            cr_assert(verdict == WELL_AND_HIT || verdict == WELL_AND_OVER || verdict == REFUSED,
-                      "%s, call %lu, error %d: %d", plans[i].name, (unsigned long)nth, error,
-                      verdict);
-        }
-        if (verdict == WELL_AND_OVER && nth == 2)
-            return; /* there is no such call in it */
-    }
-}
-
-static void walk(hank_fn app, uint64_t most)
-{
-    int unharmed = run_apart(app, HK_FAULT_NONE, 1, -EIO);
-    cr_assert_eq(unharmed, WELL_AND_OVER, "%d", unharmed);
-    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
-        walk_kind(app, i, most);
-}
-
-#define WALK(scenario, most)                                                                       \
+#define WALK(scenario)                                                                             \
+    static int live_##scenario(unsigned workers)                                                   \
+    {                                                                                              \
+        return hank_run_with(scenario, NULL, .workers = workers);                                  \
+    }                                                                                              \
     Test(faults, in_##scenario##_are_survived, .timeout = 300)                                     \
     {                                                                                              \
-        walk(scenario, most);                                                                      \
+        walk_io(&(victim){live_##scenario, is_documented, 2});                                     \
     }
 
-WALK(talk, 3)
-WALK(datagrams, 8)
-WALK(files, 8)
-WALK(pass_descriptors, 6)
-WALK(pass_descriptors_with_datagrams, 6)
-WALK(server, 3)
+WALK(talk)
+WALK(datagrams)
+WALK(files)
+WALK(pass_descriptors)
+WALK(pass_descriptors_with_datagrams)
+WALK(server)
 
 #endif

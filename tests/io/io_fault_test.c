@@ -3,22 +3,17 @@
  * program that serves, connects by name, writes, reads, calls blocking functions and passes items
  * between tasks either does its work or says why not, hangs never, and leaves nothing.
  *
- * Each run is a process of its own, whose alarm is the judge of a hang. A walk ends when the call
- * it would fail does not come any more. tests/faults_test.py checks that no kind is left out. */
-#include "base/fault.h"
-
-#include "base/error.h"
-
-#include "api/support.h"
+ * tests/faults_test.py checks that no kind is left out. */
+#include "api/fault_support.h"
 
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/wait.h>
+
+#include "base/error.h"
 
 #if HK_FAULTS
 
-enum { WELL_AND_HIT = 10, WELL_AND_OVER, REFUSED, LEFT_SOMETHING, ODD_RESULT, NOT_AGAIN };
-enum { ASKERS = 3, ITEMS = 4, MOST = 400 };
+enum { ASKERS = 3, ITEMS = 4 };
 
 static int echo(hank_stream *s, void *arg)
 {
@@ -130,65 +125,16 @@ static bool is_clear(int rc, int error)
                              rc == -EBADF || rc == -EMFILE || rc <= HK_RESOLVER_ERRORS);
 }
 
-/* More descriptors may be there: the handle of the process itself, kept; for a moment two. */
-static bool is_empty(int fds)
+static int run(unsigned workers)
 {
-    int now = open_fds();
-    uint64_t stacks = stacks_in_use();
-    if (stacks != 0 || now > fds + 2)
-        fprintf(stderr, "%lu stacks left, %d descriptors\n", (unsigned long)stacks, now - fds);
-    return stacks == 0 && now <= fds + 2;
+    return hank_run_with(live, NULL, .workers = workers);
 }
 
-/* In a process of its own. */
-static int run_one(unsigned workers, hk_fault kind, uint64_t nth, int error)
-{
-    (void)alarm(HK_EMULATED ? 300 : 30);
-    int fds = open_fds();
-    hk_fault_plan(kind, nth, error);
-    int rc = hank_run_with(live, NULL, .workers = workers);
-    bool hit = hk_fault_hit();
-    hk_fault_clear();
-    if (rc < 0 && !is_clear(rc, error)) {
-        fprintf(stderr, "kind %d, call %lu, error %d: %d, %s\n", (int)kind, (unsigned long)nth,
-                error, rc, hank_strerror(rc));
-        return ODD_RESULT;
-    }
-    if (!is_empty(fds))
-        return LEFT_SOMETHING;
-    if (hank_run_with(live, NULL, .workers = workers) != 0)
-        return NOT_AGAIN;
-    if (!is_empty(fds))
-        return LEFT_SOMETHING;
-    return rc < 0 ? REFUSED : hit ? WELL_AND_HIT : WELL_AND_OVER;
-}
-
-static int run_apart(unsigned workers, hk_fault kind, uint64_t nth, int error)
-{
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(run_one(workers, kind, nth, error));
-    int status = 0;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-/* Every call of a kind one by one, until there is none left to hit. */
 static void walk(hk_fault kind, int error)
 {
-    static unsigned long hits;
-    for (unsigned workers = 1; workers <= 2; workers++) {
-        for (uint64_t nth = 1;; nth += nth < 40 ? 1 : nth / 8) { /* later ones are much the same */
-            int verdict = run_apart(workers, kind, nth, error);
-            cr_assert(verdict == WELL_AND_HIT || verdict == WELL_AND_OVER || verdict == REFUSED,
-                      "kind %d, call %lu, error %d, %u workers: %d", (int)kind, (unsigned long)nth,
-                      error, workers, verdict);
-            if (verdict == WELL_AND_OVER || nth > MOST)
-                break;
-            hits++;
-        }
-    }
+    unsigned long hits = 0;
+    for (unsigned workers = 1; workers <= 2; workers++)
+        hits += walk_victim(&(victim){run, is_clear, workers}, kind, error);
     cr_log_info("kind %d, error %d: %lu hit", (int)kind, error, hits);
 }
 

@@ -228,7 +228,7 @@ Test(process, can_be_run_from_a_thread_without_a_runtime)
 }
 
 #if HK_FAULTS
-static int try_all(void)
+static int talk_to_one(void)
 {
     hank_process *p;
     hank_process_talk talk = {.in = "abc", .in_size = 3};
@@ -244,10 +244,25 @@ static int try_all(void)
     return rc;
 }
 
+/* One that is talked to until it ends, and one that is ended. */
+static int try_all(void)
+{
+    hank_process *p;
+    int rc = talk_to_one();
+    if (rc == 0)
+        rc = start_opt(&p, "exec sleep 600", (hank_process_options){.in = HANK_STDIO_NULL});
+    if (rc == 0) {
+        rc = hank_process_signal(p, SIGTERM);
+        hank_process_close(p);
+    }
+    return rc;
+}
+
 static void walk(hk_fault kind, int error)
 {
     bool more = true;
-    for (uint64_t nth = 1; more && nth < 40; nth++) {
+    uint64_t nth = 1;
+    for (; more; nth++) {
         int fds = lasting_fds();
         hk_fault_plan(kind, nth, error);
         int rc = try_all();
@@ -258,6 +273,7 @@ static void walk(hk_fault kind, int error)
         CHECK(no_child_is_left());
         CHECK(lasting_fds() == fds);
     }
+    CHECK(nth > 2); /* there is such a call */
 }
 
 static int fail_each(void *arg)
@@ -271,10 +287,13 @@ static int fail_each(void *arg)
     walk(HK_FAULT_ALLOC, -ENOMEM);
     walk(HK_FAULT_SOCKET, -EMFILE);
     walk(HK_FAULT_OPEN, -EMFILE);
-    walk(HK_FAULT_READ, -EIO);
-    walk(HK_FAULT_WRITE, -EIO);
+    walk(HK_FAULT_FILE_READ, -EIO);
+    walk(HK_FAULT_FILE_READ, -EINTR);
+    walk(HK_FAULT_FILE_READ, 1);
+    walk(HK_FAULT_FILE_WRITE, -EIO);
+    walk(HK_FAULT_FILE_WRITE, -EINTR);
+    walk(HK_FAULT_FILE_WRITE, 1);
     walk(HK_FAULT_CLOSE, -EIO);
-    walk(HK_FAULT_POLL, -ENOMEM);
     walk(HK_FAULT_EPOLL_CTL, -ENOMEM);
     return 0;
 }
