@@ -44,12 +44,14 @@ static void stop(hk_runtime *rt, int result)
 
 void hk_runtime_cannot_start(hk_runtime *rt)
 {
+    hk_runtime_say_started(rt, -ENOMEM);
     stop(rt, -ENOMEM);
 }
 
 static int run_main(void *arg)
 {
     hk_runtime *rt = arg;
+    hk_runtime_say_started(rt, 0); /* not before: there may be no memory for a stack */
     int result = rt->main_fn(rt->main_arg);
     hk_keeper_note_ending(rt);
     return result;
@@ -93,6 +95,8 @@ static int first_task(void *arg)
     hank_task main = hank_spawn_with(run_main, rt, .name = "main");
     show_main(rt, main);
     int result = hide_main(rt, hank_await(main));
+    if (hk_load_relaxed(&rt->life) == HK_LIFE_STARTING) /* main, joined by now, has not begun */
+        hk_runtime_say_started(rt, result == -ENOMEM ? result : 0);
     hk_group_close(&rt->detached);
     hank_group_cancel(&rt->detached);
     (void)hank_group_wait(&rt->detached); /* their failures went to the hook */
@@ -253,8 +257,9 @@ int hk_runtime_run(hk_runtime *rt)
     rt->first = first;
     rc = first ? start_threads(rt) : -ENOMEM;
     show_workers(rt, true);
-    hk_runtime_say_started(rt, rc);
-    if (rc == 0) {
+    if (rc < 0) {
+        hk_runtime_say_started(rt, rc);
+    } else {
         /* Not before: a thread that cannot be started must find nothing running. */
         hk_inbox_push(&rt->inbox, first, first, 1);
         run_worker(w);

@@ -36,9 +36,10 @@ typedef struct hk_at_stop {
  * at_stop, has_workers   guarded by lock
  * detached    a group: its own lock
  * blocking    io/blocking.c's, set by CAS
- * main, stop_reasons   guarded by lock: the task of main_fn while it lives, and why it was
- * cancelled life        background.c: moved by its thread, under lock; also slept on by who starts
- * it ended       guarded by lock: who waits for the end of a runtime in the background
+ * main, stop_reasons   guarded by lock: the task of main_fn while it lives; why it was cancelled
+ * life        background.c: moved by main, or who finds that there is none, and to its end by its
+ *             thread, under lock; slept on by who starts it
+ * ended       guarded by lock: who waits for the end of a runtime in the background
  * spawned_outside   a statistic;  announced, strangers: numbers given to tasks (extra.c)
  * watched     constant: each task has an hk_extra
  * ending_since      when it began to end, by whoever noticed first; 0: not yet
@@ -163,7 +164,7 @@ int hk_runtime_check_options(struct hk_runtime *rt, const hank_options *options)
 /* Be worker 0 of `rt` until it has ended; what main_fn returned, or why it could not start. */
 int hk_runtime_run(struct hk_runtime *rt);
 
-/* It runs, or not: said by hk_runtime_run to who waits for the start. */
+/* main runs, or cannot: said once, to who waits for the start. */
 void hk_runtime_say_started(struct hk_runtime *rt, int result);
 
 #endif

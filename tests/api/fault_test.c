@@ -5,6 +5,8 @@
 
 #include <hank/pool.h>
 
+#include <fcntl.h>
+
 #if HK_FAULTS
 
 static bool is_clear(int rc, int injected)
@@ -101,6 +103,31 @@ Test(fault, of_any_wait_for_events_is_survived)
 
 /* --- from a thread that is no task ----------------------------------------------------------- */
 
+static int null_fd;
+
+static int dump_all(void *arg)
+{
+    hank_dump_tree(null_fd);
+    return give_back(arg);
+}
+
+static int visit_background(unsigned workers)
+{
+    hank_runtime *rt;
+    hank_options options = {.workers = workers};
+    int rc = hank_runtime_start(&options, &rt);
+    if (rc < 0)
+        return rc;
+    hank_task asleep = hank_spawn_into(rt, sleep_forever, NULL, NULL);
+    hank_task t = hank_spawn_into(rt, dump_all, number(7), &(hank_spawn_options){.name = "dumps"});
+    rc = hank_await(t);
+    hank_dump_tree(null_fd);
+    (void)hank_detach(asleep);               /* it ends with its runtime */
+    while (hank_runtime_free(rt) == -ENOMEM) /* nothing has happened then */
+        rc = rc < 0 ? rc : -ENOMEM;
+    return rc == 7 ? 0 : rc;
+}
+
 static int add_up(void *arg)
 {
     (void)hk_add_relaxed(*(HK_ATOMIC(int) **)arg, 1);
@@ -141,6 +168,14 @@ static void walk_memory(int (*run_it)(unsigned workers), hk_fault kind, int erro
         victim v = {run_it, is_clear, workers};
         cr_assert(walk_victim(&v, kind, error) > 0);
     }
+}
+
+Test(fault, of_memory_in_the_background_is_survived)
+{
+    null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    walk_memory(visit_background, HK_FAULT_ALLOC, -ENOMEM);
+    walk_memory(visit_background, HK_FAULT_MAP, -ENOMEM);
+    walk_memory(visit_background, HK_FAULT_THREAD, -EAGAIN);
 }
 
 Test(fault, of_memory_and_threads_of_a_pool_is_survived)
