@@ -184,6 +184,20 @@ static void reap(hk_reactor *r, hk_ready *ready, int max, int *n)
     hk_store_release(u->cq_head, head); /* [uring:cq] release, to the kernel: they were read */
 }
 
+void hk_uring_let_go(hk_reactor *r)
+{
+    hk_uring *u = r->uring;
+    (void)hk_os_uring_enter(r->backend_fd, 0, 0, 0); /* have it tell what it has put off */
+    uint32_t head = hk_load_relaxed(u->cq_head);     /* nobody polls any more */
+    uint32_t tail = hk_load_acquire(u->cq_tail);     /* [uring:cq] acquire: the entries */
+    for (; head != tail; head++) {
+        const struct io_uring_cqe *done = &u->completions[head & (u->cq_entries - 1)];
+        if ((done->user_data & HK_WHAT_MASK) == HK_WHAT_CONNECTIONS)
+            connection_came(r, done);
+    }
+    hk_store_release(u->cq_head, head); /* [uring:cq] release, to the kernel: they were read */
+}
+
 /* Only ever by the owner, whose thread the request then belongs to: a helper does not wait. What
  * was written before would be told as if it were news, so it is read. */
 static int watch_wake(hk_reactor *r)

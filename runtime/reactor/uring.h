@@ -115,6 +115,9 @@ void hk_uring_ask_to_cancel(hk_reactor *r, uint64_t name);
 /* Ask for what other threads have left word of. The poller's; those that fail are events. */
 void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n);
 
+/* The ring is about to go: close the connections that nobody got to know. */
+void hk_uring_let_go(hk_reactor *r);
+
 int hk_uring_watch_wake(hk_reactor *r);             /* the poller's */
 void hk_uring_cancel(hk_reactor *r, uint64_t name); /* any thread, a request by its user_data */
 

@@ -200,6 +200,7 @@ free_uring:
 
 void hk_uring_close(hk_reactor *r)
 {
+    hk_uring_let_go(r);
     free_buffers(r);
     unmap_rings(r->uring);
     (void)hk_os_close(r->backend_fd); /* nothing was written: nothing can be lost */

@@ -312,22 +312,39 @@ ON_URING(a_crowd_of_connections_is_accepted_each_once_and_in_order)
     (void)hk_os_close(fd);
 }
 
-ON_URING(closing_a_listener_hangs_up_on_those_who_were_taken_for_nobody_and_frees_the_port)
+/* Whoever is at the other end of `client` goes, soon. */
+static void expect_hung_up(int client)
 {
-    struct sockaddr_in address;
-    int fd = listen_anywhere(&address);
-    hk_source *s = hk_source_open(fd);
-    s->input = HK_INPUT_CONNECTIONS;
-    arm(r, s);
-    int client = connect_to(&address);
-    POLL_UNTIL(r, hk_load_relaxed(&s->flow[HK_IN].word) & HK_FLOW_PIECES);
-    hk_source_close(s);
-    (void)hk_os_close(fd);
     struct pollfd one = {.fd = client, .events = POLLIN};
     cr_assert_eq(hk_os_poll(&one, 1, 10000 * MS), 1);
     char byte;
     cr_expect_leq(hk_os_recv(client, &byte, 1, 0), 0);
     cr_expect_neq(hk_os_recv(client, &byte, 1, 0), -EAGAIN);
+}
+
+static hk_source *listen_ahead(hk_reactor *r, struct sockaddr_in *ret_address)
+{
+    hk_source *s = hk_source_open(listen_anywhere(ret_address));
+    s->input = HK_INPUT_CONNECTIONS;
+    arm(r, s);
+    return s;
+}
+
+static void close_listener(hk_source *s)
+{
+    int fd = s->fd;
+    hk_source_close(s);
+    (void)hk_os_close(fd);
+}
+
+ON_URING(closing_a_listener_hangs_up_on_those_who_were_taken_for_nobody_and_frees_the_port)
+{
+    struct sockaddr_in address;
+    hk_source *s = listen_ahead(r, &address);
+    int client = connect_to(&address);
+    POLL_UNTIL(r, hk_load_relaxed(&s->flow[HK_IN].word) & HK_FLOW_PIECES);
+    close_listener(s);
+    expect_hung_up(client);
     (void)hk_os_close(client);
 
     int again = hk_os_socket(AF_INET, SOCK_STREAM, 0), on = 1;
@@ -335,6 +352,17 @@ ON_URING(closing_a_listener_hangs_up_on_those_who_were_taken_for_nobody_and_free
     cr_expect_eq(hk_os_bind(again, (struct sockaddr *)&address, sizeof address), 0);
     cr_expect_eq(hk_os_listen(again, 1), 0);
     (void)hk_os_close(again);
+}
+
+ON_URING(closing_it_hangs_up_on_those_of_whom_nobody_has_heard)
+{
+    struct sockaddr_in address;
+    hk_source *s = listen_ahead(r, &address);
+    int client = connect_to(&address);
+    close_listener(s); /* the kernel has taken the connection, and nobody looks */
+    hk_reactor_close(r);
+    expect_hung_up(client);
+    (void)hk_os_close(client);
 }
 
 /* --- a busy owner -------------------------------------------------------------------------- */
