@@ -80,7 +80,8 @@ typedef struct hank_completions {
 HANK_API int hank_completions_begin(hank_completions *c, const hank_task *tasks, size_t n);
 
 /* The index of the next task that has ended. Each comes once, however often it is in `tasks`; one
- * that is awaited before its turn comes too, and is used up then.
+ * that is awaited before its turn comes too, and is used up then. Those that end within moments on
+ * different workers may come in either order, even if hank_is_done() has told of the first.
  *
  *   result      the index; -ENOENT there are no more; -ECANCELED; -ETIMEDOUT
  *   waits       while none has ended that was not given yet

@@ -51,20 +51,29 @@ static int in_the_order_of_ending(void *arg)
 }
 EACH(completions, come_in_the_order_in_which_tasks_end, in_the_order_of_ending)
 
+/* In the order of ending, if one worker ends them all; else each was seen to have ended before the
+ * next could, but may be a moment late to say so. */
 static int queued_up(void *arg)
 {
     static const int order[3] = {4, 1, 2};
     gates g;
     hank_completions c;
+    hank_stats stats;
+    unsigned came = 0;
     (void)arg;
+    MUST(hank_get_stats(&stats) == 0);
     spawn_all(&g);
     MUST(hank_completions_begin(&c, g.tasks, MANY) == 0);
     for (int i = 0; i < 3; i++) {
         hank_event_set(&g.gate[order[i]]);
         YIELD_UNTIL(hank_is_done(g.tasks[order[i]]) == 1);
     }
-    for (int i = 0; i < 3; i++)
-        MUST(hank_completions_next(&c) == order[i]);
+    for (int i = 0; i < 3; i++) {
+        ssize_t next = hank_completions_next(&c);
+        MUST(next == order[i] || (next > 0 && stats.workers > 1));
+        came |= 1u << next;
+    }
+    MUST(came == (1u << 4 | 1u << 1 | 1u << 2));
     hank_completions_end(&c);
     return await_all(&g);
 }
