@@ -379,8 +379,8 @@ static int group_within(void *arg)
 {
     hank_group g = {0};
     (void)arg;
-    MUST(hank_group_spawn(&g, give_back, number(-EIO)) == 0);
     MUST(hank_group_spawn(&g, sleep_forever, NULL) == 0);
+    MUST(hank_group_spawn(&g, give_back, number(-EIO)) == 0);
     MUST(hank_group_wait(&g) == -EIO); /* which cancelled the other */
     MUST(hank_stopped() == 0 && hank_sleep(1) == 0);
     hank_group_cancel(&g);

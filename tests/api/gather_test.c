@@ -262,7 +262,8 @@ static int sleep_and_take_a_number(void *arg)
     return 0;
 }
 
-/* 5 ms apart: as far as the order can be told from outside on a busy machine with one worker. */
+/* 5 ms apart, when all of them have begun to sleep: as far as the order can be told from outside on
+ * a busy machine with one worker. */
 static int wake_in_order(void *arg)
 {
     (void)arg;
@@ -273,7 +274,7 @@ static int wake_in_order(void *arg)
     hank_ns now = hank_now();
     for (int i = 0; i < N; i++) {
         int nth = i * 7 % N; /* in no order */
-        sleepers[i] = (sleeper){now, HANK_MS(10) + nth * HANK_MS(5), &order, -1};
+        sleepers[i] = (sleeper){now, HANK_MS(200) + nth * HANK_MS(5), &order, -1};
         tasks[i] = hank_spawn(sleep_and_take_a_number, &sleepers[i]);
     }
     CHECK(hank_gather_n(tasks, N, NULL) == 0);

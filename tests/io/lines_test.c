@@ -128,10 +128,11 @@ OVER(lines, ANY, what_was_read_behind_a_line_is_read_next)
     char buf[32];
     MUST(hank_write(e->a, "head\nbodybody", 13) == 0);
     MUST(hank_read_line(e->b, buf, sizeof buf) == 5);
-    MUST(hank_read(e->b, buf, 3) > 0);
+    ssize_t n = hank_read(e->b, buf, 3);
+    MUST(n > 0);
     MUST(hank_write(e->a, "tail", 4) == 0);
-    MUST(hank_read_exact(e->b, buf, 9) == 0);
-    MUST(memcmp(buf, "ybodytail", 9) == 0);
+    MUST(hank_read_exact(e->b, buf + n, 12 - (size_t)n) == 0);
+    MUST(memcmp(buf, "bodybodytail", 12) == 0);
     return 0;
 }
 
