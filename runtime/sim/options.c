@@ -8,6 +8,7 @@
  * Beyond that each seed has a temper of its own: an interleaving that one way of choosing almost
  * never finds is what another begins with. */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,19 +142,31 @@ static void overlay(hank_sim_options *options, const hank_sim_options *over)
     }
 }
 
+/* Drawn once, and for the processes that this one starts as well: a test's runner has each test in
+ * a process of its own, and tells how to see again what failed there. */
+static uint64_t drawn_seed(void)
+{
+    static const char name[] = "HANK_SEED_DRAWN";
+    static uint64_t drawn;
+    char text[24];
+    const char *inherited = getenv(name), *end;
+    if (drawn == 0 && !(inherited && hk_sim_number(inherited, &end, &drawn))) {
+        drawn = hk_sim_host_random() >> 32 | 1; /* short enough to be typed */
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)drawn);
+        (void)setenv(name, text, 1); /* no memory: they draw their own */
+    }
+    return drawn;
+}
+
 uint64_t hk_sim_seed_of_environment(void)
 {
-    static uint64_t drawn; /* once a process */
     const char *text = getenv("HANK_SEED"), *end;
     uint64_t seed;
-    if (text && *text) {
-        if (!hk_sim_number(text, &end, &seed) || *end != '\0')
-            hk_panic("HANK_SEED is not a number: %s", text);
-        return seed;
-    }
-    if (drawn == 0)
-        drawn = hk_sim_host_random() >> 32 | 1; /* short enough to be typed */
-    return drawn;
+    if (!text || !*text)
+        return drawn_seed();
+    if (!hk_sim_number(text, &end, &seed) || *end != '\0')
+        hk_panic("HANK_SEED is not a number: %s", text);
+    return seed;
 }
 
 unsigned hk_sim_workers(void)

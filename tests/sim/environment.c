@@ -4,6 +4,7 @@
  *
  *     sim_environment HOW       the program: two tasks that lose each other's updates; HOW it ends
  *                               then is in endings[]
+ *     sim_environment seed          which seed it has, and a process that it starts
  *
  * The time of its failure, in virtual nanoseconds, is what one run has in common with no other. */
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sim/sim.h"
 #include "sim/sim_support.h"
 
 enum { SEEDS = 300, OUTPUT = 16384 };
@@ -134,15 +136,43 @@ static void is_refused(const char *self, const char *setting, const char *senten
          "ends with", (unsigned)status);
 }
 
+/* A runner of tests tells of its own seed what its children did. */
+static int tell_seeds(const char *self)
+{
+    static char output[OUTPUT];
+    char command[1024];
+    const char *starts = getenv("STARTED");
+    printf("%llu\n", (unsigned long long)hk_sim_options.seed);
+    (void)snprintf(command, sizeof command, "STARTED=1 %s seed", self);
+    if (!starts && say(command, output) == 0)
+        printf("%s", output);
+    return 0;
+}
+
+static void is_handed_on(const char *self)
+{
+    static char output[OUTPUT], again[OUTPUT];
+    char command[1024];
+    unsigned long long own = 0, child = 1, other = 0;
+    (void)snprintf(command, sizeof command, "env -u HANK_SEED_DRAWN %s seed", self);
+    EXPECT(say(command, output) == 0 && sscanf(output, "%llu %llu", &own, &child) == 2);
+    note(own == child, "a drawn seed is a child's, too", "seed", child);
+    EXPECT(say(command, again) == 0 && sscanf(again, "%llu", &other) == 1);
+    note(own != other, "the next one is another", "seed", other);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const variables[] = {"HANK_SEED", "HANK_SEEDS", "HANK_SIM", "HANK_TRACE"};
+    if (argc > 1 && strcmp(argv[1], "seed") == 0)
+        return tell_seeds(argv[0]);
     if (argc > 1)
         return end_as_told(argv[1]);
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
         (void)unsetenv(variables[i]); /* whoever runs this may have them */
     for (size_t i = 0; i < ENDINGS; i++)
         is_replayed(argv[0], endings[i].name, endings[i].explores);
+    is_handed_on(argv[0]);
     is_refused(argv[0], "HANK_SEED=xyz", "HANK_SEED is not a number: xyz");
     is_refused(argv[0], "HANK_SEED=-1", "HANK_SEED is not a number: -1");
     is_refused(argv[0], "HANK_SEED=17x", "HANK_SEED is not a number: 17x");
