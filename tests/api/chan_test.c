@@ -389,6 +389,37 @@ Test(chan, recv_cancelled_at_its_nth_wait_leaves_the_element)
     with_each_size(walk, NULL);
 }
 
+static int send_cancelled(void *arg)
+{
+    (void)arg;
+    for (int received_first = 0; received_first < 2; received_first++) {
+        hank_chan *c = hank_chan_new(sizeof(int), 1);
+        end one = {.c = c, .value = 1}, two = {.c = c, .value = 2};
+        int got;
+        MUST(c && hank_chan_trysend(c, &(int){0}) == 0);
+        hank_task first = hank_spawn(send_it, &one);
+        YIELD_UNTIL(waiting_to_send(c) == 1);
+        hank_task second = hank_spawn(send_it, &two);
+        YIELD_UNTIL(waiting_to_send(c) == 2);
+        if (received_first)
+            MUST(hank_chan_tryrecv(c, &got) == 0 && got == 0);
+        MUST(hank_cancel(first) == 0);
+        if (!received_first)
+            MUST(hank_chan_tryrecv(c, &got) == 0 && got == 0);
+        MUST(hank_await(first) == (received_first ? 0 : -ECANCELED));
+        for (int expected = received_first ? 1 : 2; expected <= 2; expected++)
+            MUST(hank_chan_tryrecv(c, &got) == 0 && got == expected);
+        MUST(hank_await(second) == 0 && hank_chan_tryrecv(c, &got) == -EAGAIN);
+        hank_chan_free(c);
+    }
+    return 0;
+}
+
+Test(chan, send_cancelled_as_it_is_received_has_sent_or_leaves_the_room_to_the_next)
+{
+    with_each_size(send_cancelled, NULL);
+}
+
 /* --- panics ---------------------------------------------------------------------------------- */
 
 static int free_it(void *c)

@@ -330,42 +330,77 @@ Test(cond, waiting_with_another_mutex_than_the_others_is_a_panic)
 
 /* --- everywhere ------------------------------------------------------------------------------ */
 
+BEHAVIOUR(cond, who_is_cancelled_as_it_is_signalled_has_heard_it_or_the_next_one_does)
+{
+    for (int first = 0; first < 2; first++) {
+        pool p;
+        swimmer swimmers[CROWD];
+        hank_task tasks[CROWD];
+        MUST(gather(&p, wait_once, swimmers, tasks) == 0);
+        for (int step = 0; step < 2; step++)
+            if (step == first)
+                MUST(hank_cond_signal_n(&p.c, 1) == 1);
+            else
+                MUST(hank_cancel(tasks[0]) == 0);
+        int heard = hank_await(tasks[0]) == 0;
+        MUST(heard == (first == 0)); /* one is before the other */
+        if (!heard)
+            MUST(hank_await(tasks[1]) == 0);
+        MUST(hank_cond_signal_n(&p.c, CROWD) == (size_t)(heard ? CROWD - 1 : CROWD - 2));
+        MUST(hank_gather_n(tasks + (heard ? 1 : 2), (size_t)(heard ? CROWD - 1 : CROWD - 2),
+                           NULL) == 0);
+    }
+    return 0;
+}
+
+/* told  how many the signals said they woke      heard  how many waits say they were woken */
 typedef struct walk {
     pool pool;
-    swimmer swimmer;
+    int told, heard;
 } walk;
 
 static void begin_walk(void *state)
 {
-    walk *w = state;
-    *w = (walk){.swimmer = {&w->pool, 1, 1}};
+    *(walk *)state = (walk){.told = 0};
 }
 
-static int wait_in_walk(void *state)
+static int hear_twice(void *state)
 {
     walk *w = state;
-    return wait_for_level(&w->swimmer);
+    int rc = 0;
+    hank_mutex_lock(&w->pool.m);
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        rc = hank_cond_wait(&w->pool.c, &w->pool.m);
+        w->heard += rc == 0;
+        CHECK(!hank_mutex_trylock(&w->pool.m)); /* held on every return */
+    }
+    hank_mutex_unlock(&w->pool.m);
+    return rc;
 }
 
-static int fill_in_walk(void *state)
+static int tell_again_and_again(void *state)
 {
-    fill(state, 1); /* the pool comes first */
-    return 0;
+    walk *w = state;
+    int rc;
+    while ((rc = hank_yield()) == 0)
+        w->told += (int)hank_cond_signal_n(&w->pool.c, 1); /* with the mutex held or not */
+    return rc;
 }
 
-static bool nobody_waits(void *state, int rc, bool stopped)
+static bool all_told_is_heard(void *state, int rc, bool stopped)
 {
     walk *w = state;
     bool free = hank_mutex_trylock(&w->pool.m);
     if (free)
         hank_mutex_unlock(&w->pool.m);
-    return free && waiting_at(&w->pool.c) == 0 && (rc == 0 || stopped);
+    return free && waiting_at(&w->pool.c) == 0 && w->told == w->heard &&
+           (rc == 0 ? w->heard == 2 : stopped);
 }
 
-BEHAVIOUR(cond, stopped_at_any_wait_nobody_is_left_in_it)
+BEHAVIOUR(cond, stopped_at_any_wait_no_signal_is_lost_or_heard_twice)
 {
     walk w;
-    everywhere_scenario s = {begin_walk, wait_in_walk, fill_in_walk, nobody_waits, &w};
+    everywhere_scenario s = {begin_walk, hear_twice, tell_again_and_again, all_told_is_heard, &w};
     MUST(everywhere(&s) == 0);
     MUST(everywhere_stops() > 0);
     return 0;

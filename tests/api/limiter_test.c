@@ -9,36 +9,33 @@
 
 typedef struct taker {
     hank_limiter *l;
-    turn_order *turns;
     int64_t n;
-    int number;
 } taker;
 
 static int take(void *arg)
 {
     taker *t = arg;
-    int rc = hank_limiter_acquire(t->l, t->n);
-    if (rc == 0 && t->turns)
-        note_turn(t->turns, t->number); /* one at a time is in front */
-    return rc;
+    return hank_limiter_acquire(t->l, t->n);
 }
 
-/* Somebody sleeps in front of `l`, whose next token is far away, and n queue behind. */
-static int queue_up(hank_limiter *l, turn_order *turns, taker *takers, hank_task *tasks, int n)
+static bool somebody_is_in_front(hank_limiter *l)
+{
+    hk_waitq *q = (hk_waitq *)(void *)l->opaque_;
+    hk_waitq_lock(q);
+    bool in_front = q->spare != 0;
+    hk_waitq_unlock(q);
+    return in_front;
+}
+
+/* Somebody sleeps in front of `l`, whose tokens he wants are far away, and n queue behind, for one
+ * each. */
+static int queue_up(hank_limiter *l, int64_t wanted, taker *takers, hank_task *tasks, int n)
 {
     for (int i = 0; i <= n; i++) {
-        takers[i] = (taker){l, turns, 1, i};
+        takers[i] = (taker){l, i == 0 ? wanted : 1};
         tasks[i] = hank_spawn(take, &takers[i]);
-        if (i == 0) {
-            hk_waitq *q = (hk_waitq *)(void *)l->opaque_;
-            bool in_front = false;
-            while (!in_front) {
-                hk_waitq_lock(q);
-                in_front = q->spare != 0;
-                hk_waitq_unlock(q);
-                (void)hank_yield();
-            }
-        }
+        if (i == 0)
+            YIELD_UNTIL(somebody_is_in_front(l));
         YIELD_UNTIL(waiting_at_limiter(l) == i);
     }
     return 0;
@@ -113,7 +110,7 @@ BEHAVIOUR(limiter, waiting_for_several_takes_as_long_as_they_take_to_come)
 BEHAVIOUR(limiter, several_tasks_share_one_rate)
 {
     hank_limiter l = {.tokens = 2, .period = HANK_MS(1)};
-    taker t = {&l, NULL, 1, 0};
+    taker t = {&l, 1};
     hank_task tasks[8];
     hank_ns start = hank_now();
     for (int i = 0; i < 8; i++)
@@ -123,21 +120,45 @@ BEHAVIOUR(limiter, several_tasks_share_one_rate)
     return 0;
 }
 
+/* Whoever is in front wants more than there is; when he leaves, what is there is for those who
+ * stand first behind him. */
 BEHAVIOUR(limiter, tokens_are_taken_in_the_order_of_coming)
 {
-    hank_limiter l = {.tokens = 1, .period = HANK_MS(20)};
-    turn_order turns = {.n = 0};
-    taker takers[4];
-    hank_task tasks[4];
-    MUST(hank_limiter_acquire(&l, 1) == 0);
-    for (int i = 0; i < 4; i++) {
-        takers[i] = (taker){&l, &turns, 1, i};
-        tasks[i] = hank_spawn(take, &takers[i]);
-        if (i > 0) /* unless the first was quick, then all are served without a queue */
-            YIELD_UNTIL(waiting_at_limiter(&l) >= 1 || turns.n > 0);
+    enum { BURST = 5, BEHIND = 4 };
+    for (int there = 1; there < BEHIND; there++) {
+        hank_limiter l = {.tokens = 1, .period = HANK_SEC(3600), .burst = BURST};
+        taker takers[BEHIND + 1];
+        hank_task tasks[BEHIND + 1];
+        MUST(hank_limiter_acquire(&l, BURST - there) == 0);
+        MUST(queue_up(&l, BURST, takers, tasks, BEHIND) == 0);
+        MUST(hank_cancel(tasks[0]) == 0 && hank_await(tasks[0]) == -ECANCELED);
+        for (int i = 1; i <= BEHIND; i++) {
+            MUST(i <= there || hank_cancel(tasks[i]) == 0);
+            MUST(hank_await(tasks[i]) == (i <= there ? 0 : -ECANCELED));
+        }
     }
-    MUST(hank_gather_n(tasks, 4, NULL) == 0);
-    MUST(turns.n == 4);
+    return 0;
+}
+
+/* In front is a grant, too: one who gets it in the moment in which he is cancelled passes it on. */
+BEHAVIOUR(limiter, who_is_cancelled_as_he_comes_to_the_front_lets_the_next_be_there)
+{
+    for (int first = 0; first < 2; first++) {
+        hank_limiter l = {.tokens = 1, .period = HANK_SEC(3600), .burst = 2};
+        taker takers[3];
+        hank_task tasks[3];
+        MUST(hank_limiter_acquire(&l, 1) == 0);
+        MUST(queue_up(&l, 2, takers, tasks, 2) == 0);
+        MUST(hank_cancel(tasks[first]) == 0 && hank_cancel(tasks[1 - first]) == 0);
+        MUST(hank_await(tasks[0]) == -ECANCELED);
+        int rc = hank_await(tasks[1]); /* the token, if he was quick */
+        MUST(rc == 0 || rc == -ECANCELED);
+        if (rc == 0)
+            MUST(hank_cancel(tasks[2]) == 0 && hank_await(tasks[2]) == -ECANCELED);
+        else
+            MUST(hank_await(tasks[2]) == 0);
+        MUST(hank_limiter_tryacquire(&l, 1) == -EAGAIN); /* there was one, and one was taken */
+    }
     return 0;
 }
 
@@ -147,7 +168,7 @@ BEHAVIOUR(limiter, nobody_takes_a_token_while_others_wait)
     taker takers[2];
     hank_task tasks[2];
     MUST(hank_limiter_acquire(&l, 1) == 0);
-    MUST(queue_up(&l, NULL, takers, tasks, 1) == 0);
+    MUST(queue_up(&l, 1, takers, tasks, 1) == 0);
     MUST(hank_limiter_tryacquire(&l, 1) == -EAGAIN);
     for (int i = 0; i < 2; i++) {
         MUST(hank_cancel(tasks[i]) == 0);
@@ -180,15 +201,10 @@ BEHAVIOUR(limiter, a_stopped_task_takes_no_token)
 BEHAVIOUR(limiter, one_that_is_cancelled_in_front_lets_the_next_be_in_front)
 {
     hank_limiter l = {.tokens = 1, .period = HANK_SEC(3600), .burst = 2};
-    taker front = {&l, NULL, 2, 0}, behind = {&l, NULL, 1, 1};
-    hk_waitq *q = (hk_waitq *)(void *)l.opaque_;
+    taker front = {&l, 2}, behind = {&l, 1};
     MUST(hank_limiter_acquire(&l, 1) == 0);
     hank_task first = hank_spawn(take, &front);
-    for (bool in_front = false; !in_front; (void)hank_yield()) {
-        hk_waitq_lock(q);
-        in_front = q->spare != 0;
-        hk_waitq_unlock(q);
-    }
+    YIELD_UNTIL(somebody_is_in_front(&l));
     hank_task second = hank_spawn(take, &behind);
     YIELD_UNTIL(waiting_at_limiter(&l) == 1);
     MUST(hank_cancel(first) == 0 && hank_await(first) == -ECANCELED);
@@ -203,7 +219,7 @@ BEHAVIOUR(limiter, one_that_is_cancelled_in_the_queue_leaves_the_others_there)
     taker takers[3];
     hank_task tasks[3];
     MUST(hank_limiter_acquire(&l, 1) == 0);
-    MUST(queue_up(&l, NULL, takers, tasks, 2) == 0);
+    MUST(queue_up(&l, 1, takers, tasks, 2) == 0);
     MUST(hank_cancel(tasks[1]) == 0 && hank_await(tasks[1]) == -ECANCELED);
     MUST(waiting_at_limiter(&l) == 1);
     for (int i = 0; i < 3; i += 2)
@@ -221,7 +237,7 @@ static void *take_as_thread(void *arg)
 BEHAVIOUR(limiter, threads_and_tasks_share_one_rate)
 {
     hank_limiter l = {.tokens = 1, .period = HANK_MS(1)};
-    taker t = {&l, NULL, 1, 0};
+    taker t = {&l, 1};
     hank_task tasks[3];
     hank_ns start = hank_now();
     pthread_t thread = start_thread(take_as_thread, &t);
@@ -233,30 +249,62 @@ BEHAVIOUR(limiter, threads_and_tasks_share_one_rate)
     return 0;
 }
 
+/* No tokens come but those that are there. In front of the body stands somebody who wants more,
+ * until the partner sends him away. */
+typedef struct walk {
+    hank_limiter l;
+    hank_task greedy;
+    taker greed;
+    int taken;
+} walk;
+
+enum { WANTED = 3, THERE = 6 };
+
 static void begin_walk(void *state)
 {
-    *(hank_limiter *)state = (hank_limiter){.tokens = 1, .period = HANK_US(200)};
+    walk *w = state;
+    *w = (walk){.l = {.tokens = 1, .period = HANK_SEC(3600), .burst = THERE + 1}};
+    CHECK(hank_limiter_tryacquire(&w->l, 1) == 0);
+    w->greed = (taker){&w->l, THERE + 1};
+    w->greedy = hank_spawn(take, &w->greed);
+    while (!somebody_is_in_front(&w->l))
+        (void)hank_yield();
 }
 
 static int take_three(void *state)
 {
+    walk *w = state;
     int rc = 0;
-    for (int i = 0; i < 3 && rc == 0; i++)
-        rc = hank_limiter_acquire(state, 1);
+    for (int i = 0; i < WANTED && rc == 0; i++) {
+        rc = hank_limiter_acquire(&w->l, 1);
+        w->taken += rc == 0;
+    }
     return rc;
 }
 
-static bool nobody_is_in_front(void *state, int rc, bool stopped)
+static int send_the_greedy_away(void *state)
 {
-    hank_limiter *l = state;
-    hk_waitq *q = (hk_waitq *)(void *)l->opaque_;
-    return waiting_at_limiter(l) == 0 && q->spare == 0 && (rc == 0 || stopped);
+    (void)hank_yield();
+    return hank_cancel(((walk *)state)->greedy);
 }
 
-BEHAVIOUR(limiter, stopped_at_any_wait_the_next_is_in_front)
+static bool tokens_are_there_or_taken(void *state, int rc, bool stopped)
 {
-    hank_limiter l;
-    everywhere_scenario s = {begin_walk, take_three, take_three, nobody_is_in_front, &l};
+    walk *w = state;
+    (void)hank_cancel(w->greedy); /* ours; a partner that did not begin has not done it */
+    CHECK(hank_await(w->greedy) == -ECANCELED);
+    bool nobody = waiting_at_limiter(&w->l) == 0 && !somebody_is_in_front(&w->l);
+    int left = 0;
+    while (hank_limiter_tryacquire(&w->l, 1) == 0)
+        left++;
+    return nobody && w->taken + left == THERE && (rc == 0 ? w->taken == WANTED : stopped);
+}
+
+BEHAVIOUR(limiter, stopped_at_any_wait_the_next_is_in_front_and_no_token_is_lost)
+{
+    walk w;
+    everywhere_scenario s = {begin_walk, take_three, send_the_greedy_away,
+                             tokens_are_there_or_taken, &w};
     MUST(everywhere(&s) == 0);
     MUST(everywhere_stops() > 0);
     return 0;
