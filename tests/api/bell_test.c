@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bell_test.c - what a signal handler of the program tells a task, without losing any of it. */
+#include "api/everywhere.h"
 #include "api/thread_support.h"
 #include "last_words.h"
 
@@ -256,6 +257,70 @@ static int stop_races_ring(void *arg)
 Test(bell, is_heard_once_whether_or_not_the_wait_is_stopped)
 {
     with_each_size(stop_races_ring, NULL);
+}
+
+/* told  how many rings the waits said there were      rung  how many there were */
+typedef struct walk {
+    hank_bell b;
+    int told, rung;
+} walk;
+
+static void begin_walk(void *state)
+{
+    walk *w = state;
+    w->told = w->rung = 0;
+    CHECK(hank_bell_begin(&w->b) == 0);
+}
+
+static int hear_three(void *state)
+{
+    walk *w = state;
+    while (w->told < 3) {
+        int rc = hank_bell_next(&w->b);
+        if (rc < 0)
+            return rc;
+        w->told += rc;
+    }
+    return 0;
+}
+
+static int ring_three(void *state)
+{
+    walk *w = state;
+    int rc = 0;
+    for (; w->rung < 3 && rc == 0; w->rung++) {
+        hank_bell_ring(&w->b);
+        rc = hank_yield();
+    }
+    return rc;
+}
+
+/* What nobody was told of is told afterwards. */
+static bool every_ring_is_told(void *state, int rc, bool stopped)
+{
+    walk *w = state;
+    while (w->told < w->rung) {
+        int rings = hank_within(HANK_SEC(10), hank_bell_next(&w->b));
+        CHECK(rings > 0);
+        w->told += rings > 0 ? rings : w->rung; /* and no walk for ever */
+    }
+    hank_bell_end(&w->b);
+    return w->told == w->rung && (rc == 0 ? w->rung == 3 : stopped);
+}
+
+static int walk_over_rings(void *arg)
+{
+    walk w;
+    (void)arg;
+    everywhere_scenario s = {begin_walk, hear_three, ring_three, every_ring_is_told, &w};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+
+Test(bell, stopped_at_any_wait_no_ring_is_lost_or_told_twice)
+{
+    with_each_size(walk_over_rings, NULL);
 }
 
 /* --- who may --------------------------------------------------------------------------------- */

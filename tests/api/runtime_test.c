@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* runtime_test.c - a runtime in the background of a program that is not hank's own: started and
  * stopped, spawned into and awaited, from threads and from tasks. */
+#include "api/everywhere.h"
 #include "api/thread_support.h"
 
 /* --- start and stop -------------------------------------------------------------------------- */
@@ -201,6 +202,46 @@ static int start_another(void *arg)
 Test(runtime, may_be_started_used_and_freed_by_a_task_of_another)
 {
     with_each_size(start_another, NULL);
+}
+
+static void start_one(void *state)
+{
+    CHECK(hank_runtime_start(&(hank_options){.workers = 1}, state) == 0);
+}
+
+static int wait_for_it(void *state)
+{
+    return hank_runtime_wait(*(hank_runtime **)state);
+}
+
+static int stop_the_other(void *state)
+{
+    return hank_runtime_stop(*(hank_runtime **)state);
+}
+
+/* However the wait ended, the other runtime is whole: it can be used unless it was stopped. */
+static bool it_can_be_freed(void *state, int rc, bool stopped)
+{
+    hank_runtime *rt = *(hank_runtime **)state;
+    int its = hank_await(into(rt, give_back, number(5)));
+    CHECK(its == -ESHUTDOWN || (rc < 0 && (its == 5 || its == -ECANCELED)));
+    CHECK(hank_runtime_stop(rt) == 0 && hank_runtime_wait(rt) == 0);
+    return hank_runtime_free(rt) == 0 && (rc == 0 || stopped);
+}
+
+static int walk_over_an_end(void *arg)
+{
+    hank_runtime *rt;
+    (void)arg;
+    everywhere_scenario s = {start_one, wait_for_it, stop_the_other, it_can_be_freed, &rt};
+    MUST(everywhere(&s) == 0);
+    MUST(everywhere_stops() > 0);
+    return 0;
+}
+
+Test(runtime, may_be_waited_for_and_given_up_at_any_wait)
+{
+    with_each_size(walk_over_an_end, NULL);
 }
 
 static long resident_kib(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* foreign_test.c - waiting for descriptors that are not hank's. */
+#include "api/everywhere.h"
 #include "io/io_support.h"
 
 #include <fcntl.h>
@@ -343,4 +344,73 @@ Test(foreign, a_plain_thread_blocks_until_ready_or_timed_out, .timeout = 20)
     cr_expect(ok != NULL);
     close(fds[0]);
     close(fds[1]);
+}
+
+/* --- a descriptor of somebody else's -----------------------------------------------------------
+ */
+
+typedef struct borrowed {
+    int fds[2]; /* of a socket pair: who waits, who writes */
+    int heard, written;
+} borrowed;
+
+static void begin_borrowed(void *state)
+{
+    borrowed *f = state;
+    f->heard = f->written = 0;
+    if (hk_os_socketpair(AF_UNIX, SOCK_STREAM, f->fds) < 0)
+        f->fds[0] = f->fds[1] = -1; /* which fails the walk */
+}
+
+static int hear_two_bytes(void *state)
+{
+    borrowed *f = state;
+    char byte;
+    while (f->heard < 2) {
+        int rc = hank_fd_wait(f->fds[0], HANK_READABLE);
+        if (rc < 0)
+            return rc;
+        MUST(rc == HANK_READABLE && hk_os_recv(f->fds[0], &byte, 1, 0) == 1);
+        f->heard++;
+    }
+    return 0;
+}
+
+static int write_two_bytes(void *state)
+{
+    borrowed *f = state;
+    int rc = 0;
+    for (; f->written < 2 && rc == 0; f->written++) {
+        MUST(hk_os_send(f->fds[1], "x", 1) == 1);
+        rc = hank_yield();
+    }
+    return rc;
+}
+
+/* Whoever waits next gets what the one who was stopped left, and it belongs to the caller. */
+static bool bytes_are_there_or_heard(void *state, int rc, bool stopped)
+{
+    borrowed *f = state;
+    char byte;
+    bool right = rc == 0 ? f->heard == 2 : stopped;
+    for (; right && f->heard < f->written; f->heard++)
+        right = hank_within(HANK_SEC(10), hank_fd_wait(f->fds[0], HANK_READABLE)) > 0 &&
+                hk_os_recv(f->fds[0], &byte, 1, 0) == 1;
+    int none = hank_within(0, hank_fd_wait(f->fds[0], HANK_READABLE));
+    return close(f->fds[0]) == 0 && close(f->fds[1]) == 0 && right && none == -ETIMEDOUT;
+}
+
+static int walk_over_bytes(void *arg)
+{
+    borrowed f;
+    (void)arg;
+    everywhere_scenario s = {begin_borrowed, hear_two_bytes, write_two_bytes,
+                             bytes_are_there_or_heard, &f};
+    MUST(everywhere(&s) == 0 && everywhere_stops() > 0);
+    return 0;
+}
+
+Test(foreign, may_be_stopped_at_any_wait_and_the_next_one_hears_it)
+{
+    run_with_each_size(walk_over_bytes, NULL);
 }
