@@ -15,6 +15,7 @@
 #include "base/os.h"
 #include "fiber/arena.h"
 #include "fiber/stack.h"
+#include "stress/proc.h"
 
 enum { MAPPINGS_MAX = 400 };
 
@@ -27,19 +28,6 @@ static long count_mappings(void)
     if (maps)
         (void)fclose(maps);
     return n;
-}
-
-static long read_status_kib(const char *name)
-{
-    char line[256];
-    long kib = -1;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && kib < 0 && fgets(line, sizeof line, status))
-        if (strncmp(line, name, strlen(name)) == 0)
-            kib = strtol(line + strlen(name), NULL, 10);
-    if (status)
-        (void)fclose(status);
-    return kib;
 }
 
 static double seconds_since(int64_t start)
@@ -76,14 +64,15 @@ int main(int argc, char **argv)
            (unsigned long)stats.slots, seconds_since(start), (unsigned long)stats.guarded,
            (unsigned long)stats.protected_, (unsigned long)stats.canaried);
     printf("%ld mappings, %lu MiB of addresses, resident %ld KiB, page tables %ld KiB\n",
-           count_mappings(), (unsigned long)(stats.mapped_bytes >> 20), read_status_kib("VmRSS:"),
-           read_status_kib("VmPTE:"));
+           count_mappings(), (unsigned long)(stats.mapped_bytes >> 20),
+           read_proc_kib("/proc/self/status", "VmRSS:"),
+           read_proc_kib("/proc/self/status", "VmPTE:"));
     if (argc > 2 && strcmp(argv[2], "--take") == 0) {
         start = hk_os_now();
         readable = take_all(n, size_class);
         hk_stack_get_stats(&stats);
         printf("%lu taken in %.2f s, resident %ld KiB\n", (unsigned long)stats.live,
-               seconds_since(start), read_status_kib("VmRSS:"));
+               seconds_since(start), read_proc_kib("/proc/self/status", "VmRSS:"));
     }
     if (stats.guarded == 0) {
         printf("this kernel has no guards without mappings\n");
