@@ -224,6 +224,55 @@ static int stop_from_outside(void *arg)
 }
 EACH(body, that_is_stopped_from_outside_takes_its_members_along, stop_from_outside)
 
+typedef struct lingering {
+    flag ending; /* the block is over, and a member is not */
+    hank_event go;
+    int end, after;
+} lingering;
+
+static int linger(void *arg)
+{
+    lingering *l = arg;
+    hank_scope s;
+    CHECK(hank_sleep(HANK_FOREVER) == -ECANCELED);
+    set(&l->ending);
+    hank_shield_begin(&s);
+    CHECK(hank_event_wait(&l->go) == 0);
+    hank_shield_end(&s);
+    return -ECANCELED;
+}
+
+static int end_a_cancelled_group(void *arg)
+{
+    lingering *l = arg;
+    hank_group g = {0};
+    MUST(hank_group_begin(&g) == 0);
+    (void)hank_group_spawn_with(&g, linger, l, .eager = true);
+    hank_group_cancel(&g);
+    l->end = hank_group_end(&g, 0);
+    l->after = hank_yield();
+    return l->end;
+}
+
+/* The group's own stop ends with it. One from outside that comes while it ends is not taken for it.
+ */
+static int stop_while_it_ends(void *arg)
+{
+    (void)arg;
+    for (int from_outside = 0; from_outside < 2; from_outside++) {
+        int expected = from_outside ? -ECANCELED : 0;
+        lingering l = {.end = 1};
+        hank_task t = hank_spawn(end_a_cancelled_group, &l);
+        YIELD_UNTIL(is_set(&l.ending) && is_parked(t)); /* at the end of its group */
+        MUST(!from_outside || hank_cancel(t) == 0);
+        hank_event_set(&l.go);
+        MUST(hank_await(t) == expected);
+        MUST(l.end == expected && l.after == expected);
+    }
+    return 0;
+}
+EACH(body, stopped_from_outside_while_its_cancelled_group_ends_is_stopped, stop_while_it_ends)
+
 /* --- several, and shields -------------------------------------------------------------------- */
 
 static int nest_groups(void *arg)

@@ -305,6 +305,23 @@ static int eager_member(void *arg)
 }
 EACH(group, an_eager_member_has_begun_when_its_spawn_returns, eager_member)
 
+static int cancel_the_group(void *arg)
+{
+    hank_group_cancel(arg);
+    return hank_sleep(HANK_FOREVER) == -ECANCELED && hank_stopped() == -ECANCELED ? 0 : -EPROTO;
+}
+
+/* The spawn has not returned yet, but it is a member: the cancel is for it, too. */
+static int eager_member_cancels(void *arg)
+{
+    (void)arg;
+    hank_group g = {0};
+    MUST(hank_group_spawn_with(&g, cancel_the_group, &g, .eager = true) == 0);
+    MUST(hank_group_wait(&g) == 0);
+    return 0;
+}
+EACH(group, an_eager_member_that_cancels_it_at_once_is_cancelled_itself, eager_member_cancels)
+
 /* --- while it is waited for ------------------------------------------------------------------ */
 
 typedef struct family {
