@@ -41,8 +41,8 @@ typedef struct hank_task_info {
 typedef struct hank_failure {
     const char *name;       /* the task's, or its function as fn@0x...; never NULL */
     hank_fn fn;             /* its function; NULL if it is a handler of hank_serve() */
-    const void *spawned_at; /* the address after the call that spawned it, for addr2line; NULL in
-                               builds without assertions, which do not keep it */
+    const void *spawned_at; /* the address after the call that spawned it, for addr2line; NULL if it
+                               is a handler of hank_serve() */
     int result;             /* what it returned; -ELOOP: it runs, and ignores that it is stopped */
 } hank_failure;
 
@@ -61,8 +61,8 @@ typedef struct hank_failure {
  * on_failure(context, failure) is called for the same, and told more.
  *
  * on_spawn comes before the task runs, by whoever spawns it; on_finish when it has ended, its
- * children too, also if it never ran. With either of them, every task costs an allocation, and its
- * id and site are known to both and to on_slow.
+ * children too, also if it never ran. With either of them, or on_failure, every task costs an
+ * allocation, and its site, and with the two its id, are known to each of these and to on_slow.
  *
  * on_slow comes while a task has computed for longer than hank_options.slow_task without giving
  * others a turn, once for each such stretch. To learn where it is, the runtime sends the thread

@@ -39,7 +39,8 @@ static bool has_announcements(const hank_hooks *hooks)
 
 bool hk_envelope_for_all(const hank_options *options)
 {
-    return options->seed != 0 || has_announcements(options->hooks);
+    const hank_hooks *hooks = options->hooks;
+    return options->seed != 0 || has_announcements(hooks) || (hooks && hooks->on_failure);
 }
 
 /* --- whose child it is ------------------------------------------------------------------------ */
@@ -150,6 +151,6 @@ void hk_envelope_end(hk_task *t, int result)
     if (e->id)
         say_finished(t, e->runtime, result);
     t->fn = e->fn;
-    t->arg = e->arg;
+    t->arg = (void *)(uintptr_t)e->site; /* for a report; its argument has gone */
     give(e);
 }

@@ -55,7 +55,8 @@ hk_envelope *hk_envelope_seen(hk_task *t);
  * memory. */
 bool hk_envelope_add(hk_task *t, const hk_spawn *how, struct hk_runtime *rt);
 
-/* The other end, with t's result; afterwards it has its own function and argument again. */
+/* The other end, with t's result; afterwards it has its own function again, and for an argument the
+ * place where it was spawned. */
 void hk_envelope_end(hk_task *t, int result);
 
 static inline void hk_envelope_drop(hk_task *t, int result)

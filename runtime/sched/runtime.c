@@ -405,9 +405,12 @@ void hk_runtime_report_task(hk_runtime *rt, hk_task *t, int result)
     if (result >= 0 || asked_to)
         return;
     char buffer[HK_NAME_BUFFER];
+    hk_envelope *e = hk_envelope_of(t); /* it runs: -ELOOP */
     hank_failure f = {.name = hk_inspect_name(t, buffer, sizeof buffer),
-                      .fn = t->fn,
-                      .spawned_at = hk_task_site(t),
+                      .fn = e ? e->fn : t->fn,
+                      .spawned_at = e             ? e->site
+                                    : rt->watched ? t->arg
+                                                  : NULL,
                       .result = result};
     report(rt, &f);
 }

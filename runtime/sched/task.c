@@ -69,7 +69,6 @@ static bool fill_unusual(hk_task *t, const hk_spawn *how, hk_runtime *rt, hk_tas
         hk_store_relaxed(&t->name, how->name); /* see fill_slot */
         hk_task_add_trait(t, HK_TRAIT_NAMED);
     }
-    hk_task_set_site(t, how->site);
     if (hk_extra_make(t, how, from) < 0)
         return false;
     return !(rt->watched || how->is_call) || hk_envelope_add(t, how, rt);
@@ -209,9 +208,7 @@ hank_task hank_spawn(hank_fn fn, void *arg)
         return failed(-EINVAL);
     if (HK_UNLIKELY(hk_task_has(w->current, HK_TRAIT_EXTRA)))
         return spawn_heir(w, fn, arg, HK_CALL_SITE());
-    hk_task *t = take_slot(w, fn, arg, w->current);
-    hk_task_set_site(t, HK_CALL_SITE());
-    return start_child(w, t);
+    return start_child(w, take_slot(w, fn, arg, w->current));
 }
 
 int hk_spawn_read(hk_spawn *ret, hank_fn fn, void *arg, const hank_spawn_options *options)

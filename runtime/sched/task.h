@@ -124,15 +124,10 @@ typedef struct hk_task {
     HK_ATOMIC(uint32_t) shields;  /* how many of its scopes are one */
     HK_ATOMIC(const char *) name; /* if NAMED */
     struct hk_extra *extra;       /* if EXTRA */
-#ifndef NDEBUG
-    const void *site; /* written by the spawner before the task is published */
-#endif
 } hk_task;
 
 _Static_assert(offsetof(hk_task, next) == HK_CACHE_LINE, "see the comment");
-#ifdef NDEBUG
 _Static_assert(sizeof(hk_task) <= 3 * HK_CACHE_LINE, "a parked task costs this and its stack");
-#endif
 
 extern hk_slab hk_task_slab;
 
@@ -269,28 +264,6 @@ static inline int hk_task_class(hk_task *t)
 static inline const char *hk_task_name(hk_task *t)
 {
     return hk_task_has(t, HK_TRAIT_NAMED) ? hk_load_relaxed(&t->name) : NULL; /* see above */
-}
-
-/* Where it was spawned; NULL in builds that do not keep it. */
-static inline const void *hk_task_site(hk_task *t)
-{
-#ifdef NDEBUG
-    (void)t;
-    return NULL;
-#else
-    return t->site;
-#endif
-}
-
-static inline void hk_task_set_site(hk_task *t, const void *site)
-{
-#ifdef NDEBUG
-    (void)t;
-    (void)site;
-#else
-    if (t)
-        t->site = site;
-#endif
 }
 
 /* The address that the calling function will return to. */

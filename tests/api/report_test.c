@@ -193,8 +193,46 @@ Test(on_error, is_called_once_for_each_of_many_left_behind)
         cr_expect_eq(hank_run_with(leave_many_failures, NULL, .workers = sizes[i], .hooks = &hooks),
                      0);
         cr_expect_eq(hk_load_acquire(&reports), 100);
-#ifndef NDEBUG
         cr_expect_not_null(hk_load_acquire(&last_site));
-#endif
+    }
+}
+
+/* A section of its own, so that it can be told whether an address is in it. */
+#define SPAWNS __attribute__((noinline, section("spawns_here")))
+extern const char __start_spawns_here[], __stop_spawns_here[];
+
+static void look_at_failure(void *context, const hank_failure *f)
+{
+    const char *site = f->spawned_at;
+    CHECK(site > __start_spawns_here && site <= __stop_spawns_here);
+    CHECK(f->fn == (f->result == -ELOOP ? wait_in_spite_of_it : yield_once));
+    (void)hk_add_acqrel((flag *)context, 1);
+}
+
+SPAWNS static int spawn_failures_in_every_way(void *arg)
+{
+    deaf d = {LIMIT + 1, false};
+    leave(hank_spawn(yield_once, number(-EIO)));
+    CHECK(hank_detach(hank_spawn_with(yield_once, number(-EIO), .eager = true)) == 0);
+    leave(hank_spawn_with(yield_once, number(-EIO), .stack_size = 256 << 10));
+    hank_task t = hank_spawn(wait_in_spite_of_it, &d);
+    YIELD_UNTIL(is_parked(t));
+    MUST(hank_cancel(t) == 0);
+    return hank_await(t) + (int)(intptr_t)arg;
+}
+
+Test(on_failure, tells_what_failed_and_where_it_was_spawned)
+{
+    for (EACH_SIZE(i)) {
+        flag told = 0;
+        hank_hooks look = {.on_failure = look_at_failure, .context = &told};
+        hk_store_release(&failed_checks, 0);
+        (void)alarm(60);
+        cr_expect_eq(
+            hank_run_with(spawn_failures_in_every_way, NULL, .workers = sizes[i], .hooks = &look),
+            0);
+        (void)alarm(0);
+        cr_expect_eq(hk_load_acquire(&told), 4);
+        cr_expect_eq(hk_load_acquire(&failed_checks), 0);
     }
 }
