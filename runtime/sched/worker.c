@@ -18,7 +18,6 @@
 #include "base/os.h"
 #include "sched/child.h"
 #include "sched/envelope.h"
-#include "sched/extra.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
 #include "sched/runtime.h"
@@ -323,8 +322,7 @@ HK_COLD static void fail_new(hk_worker *w, hk_task *t)
 {
     if (t == w->runtime->first)
         hk_runtime_cannot_start(w->runtime);
-    if (hk_task_has(t, HK_TRAIT_EXTRA))
-        hk_extra_end(t, -ENOMEM);
+    hk_task_settle(t, -ENOMEM);
     hk_task_finish(w, t, -ENOMEM);
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
+
 enum { SEEN_MAX = 256 };
 
 /* What was announced and what has ended, by id. */
@@ -95,6 +97,31 @@ Test(hooks, announce_every_task_once_and_its_end_once)
         cr_expect_eq(hk_load_relaxed(&failed_checks), 0);
     }
 }
+
+#if HK_FAULTS
+
+static int have_no_stack(void *arg)
+{
+    (void)arg;
+    hk_fault_plan(HK_FAULT_MAP, 1, -ENOMEM);
+    hank_task t = hank_spawn_with(give_back, NULL, .stack_size = 16 << 20, .name = "marked");
+    int rc = hank_await(t);
+    bool hit = hk_fault_hit();
+    hk_fault_clear();
+    return hit && rc == -ENOMEM ? 0 : -EPROTO;
+}
+
+Test(hooks, are_told_of_the_end_of_a_task_for_which_there_was_no_stack)
+{
+    static const hank_hooks hooks = {.on_spawn = note_spawn, .on_finish = note_finish};
+    forget();
+    cr_expect_eq(hank_run_with(have_no_stack, NULL, .workers = 1, .hooks = &hooks), 0);
+    cr_expect_eq(hk_load_relaxed(&seen.finishes), hk_load_relaxed(&seen.spawns));
+    cr_expect_eq(hk_load_relaxed(&seen.result), -ENOMEM);
+    cr_expect_eq(hk_load_relaxed(&failed_checks), 0);
+}
+
+#endif
 
 static int fail_in_each_way(void *arg)
 {
