@@ -225,7 +225,7 @@ void hk_task_free_shared(hk_task *t);
 void hk_task_next_generation(hk_task *t);
 
 /* For hk_task_body, in child.h: t was cancelled before it began, and nobody would miss what it was
- * given; t's function has returned, or never will be called, and not all that it began has ended. */
+ * given; t's function has returned, or will not be called, and not all that it began has ended. */
 bool hk_task_is_moot(hk_task *t);
 void hk_task_settle(hk_task *t, int result);
 
