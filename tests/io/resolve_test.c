@@ -231,36 +231,28 @@ EITHER(a_lookup_that_fails_is_told)
 /* --- stopped at each of its waits --------------------------------------------------------------
  */
 
-typedef struct asker {
-    hank_fn ask;
-    int fds;
-} asker;
-
-static int ask(void *state)
-{
-    return ((asker *)state)->ask(NULL);
-}
-
 /* One that was left behind has a file of the resolver's open until it ends by itself. */
 static bool ended(void *state, int rc, bool stopped)
 {
-    asker *a = state;
+    int fds = *(int *)state;
     hank_ns give_up = hank_now() + HANK_SEC(10);
-    while (lasting_fds() > a->fds && hank_now() < give_up)
+    while (lasting_fds() > fds && hank_now() < give_up)
         (void)hank_yield();
     bool is_stop = stopped && (rc == -ECANCELED || rc == -ETIMEDOUT);
-    return lasting_fds() <= a->fds && (rc == 0 || is_stop);
+    return lasting_fds() <= fds && (rc == 0 || is_stop);
+}
+
+static int walk(hank_fn ask)
+{
+    MUST(ask(NULL) == 0);    /* what is opened once is open now */
+    int fds = lasting_fds(); /* the state: nobody asks with it */
+    MUST(everywhere(&(everywhere_scenario){NULL, ask, NULL, ended, &fds}) == 0);
+    return 0;
 }
 
 EITHER(it_may_be_stopped_at_any_wait)
 {
-    hank_fn asks[] = {look_up, look_up_name};
     (void)arg;
-    for (int i = 0; i < 2; i++) {
-        asker a = {asks[i], 0};
-        MUST(ask(&a) == 0); /* what is opened once is open now */
-        a.fds = lasting_fds();
-        MUST(everywhere(&(everywhere_scenario){NULL, ask, NULL, ended, &a}) == 0);
-    }
-    return 0;
+    MUST(walk(look_up) == 0);
+    return walk(look_up_name);
 }
