@@ -34,12 +34,12 @@ UNSEEN = r"^(fiber\.|api\.fork$)"
 
 # What another switch or compiler can break without its breaking more above.
 ROOMS = r"^(base|fiber|reactor|sched|sync|api)\."
-WHOLE = ["-LE", "house|canary|model"]
+WHOLE = ["-LE", "house|canary|model|mutants"]
 
 # name: what ctest is to select by default (None: nothing), and when asked for by name or by --all;
 # the preset has the same name
 CONFIGURATIONS = {
-    "ci-gcc": ([], []),
+    "ci-gcc": (["-LE", "mutants"], []),
     "asan": (["-LE", "house|model", "-E", r"^sim\.(determinism|scenarios|api|sync|tasks)"],
              ["-LE", "house"]),
     "ucontext": (["-R", ROOMS], WHOLE),

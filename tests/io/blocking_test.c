@@ -339,7 +339,7 @@ static int names_held_up_app(void *arg)
     for (int i = 0; i < LOOKUPS; i++)
         lookups[i] = hank_spawn(leave_behind, NULL);
     YIELD_UNTIL(hk_load_relaxed(&left_begun) == HK_NAME_THREADS_MAX);
-    MUST(hank_blocking(add_one, &n) == 1);
+    MUST(hank_within(HANK_SEC(20), hank_blocking(add_one, &n)) == 1);
     MUST(hk_load_relaxed(&left_begun) == HK_NAME_THREADS_MAX); /* and no more than these */
     for (int i = 0; i < LOOKUPS; i++)
         (void)sem_post(&left_open);

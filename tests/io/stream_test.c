@@ -145,16 +145,16 @@ OVER(stream, IS_TCP, a_reset_wakes_a_reader_that_waits)
     return 0;
 }
 
-OVER(stream, IS_TCP, writing_to_a_gone_peer_fails_and_raises_no_signal)
+/* What the system says first may be the reset, for which it raises no signal anyway. */
+OVER(stream, IS_SOCKET, writing_to_a_gone_peer_fails_and_raises_no_signal)
 {
-    abort_on_close(e->b);
     hank_close(e->b);
     e->b = NULL;
     int rc = 0;
     char block[1000] = {0};
-    for (int i = 0; i < 10000 && rc == 0; i++)
+    for (int i = 0; i < 10000 && (rc == 0 || rc == -ECONNRESET); i++)
         rc = hank_write(e->a, block, sizeof block);
-    MUST(rc == -EPIPE || rc == -ECONNRESET);
+    MUST(rc == -EPIPE);
     return 0;
 }
 

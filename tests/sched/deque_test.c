@@ -102,6 +102,19 @@ Test(deque, agrees_with_an_array_of_two_ends_wherever_its_index_starts)
         play(i, (size_t)1 << i % 4, ends[i]);
 }
 
+Test(deque, grows_while_its_index_comes_round)
+{
+    for (uint64_t before = 1; before < 8; before++) { /* of 8 tasks, in front of the end */
+        hk_deque d;
+        begin_at(&d, 8, 0 - before);
+        for (int i = 0; i < 9; i++)
+            cr_assert_eq(hk_deque_push(&d, &tasks[i]), 0);
+        for (int i = 0; i < 9; i++)
+            cr_assert_eq(steal(&d), &tasks[i]);
+        hk_deque_done(&d);
+    }
+}
+
 Test(deque, is_last_in_first_out_for_its_owner_and_first_in_first_out_for_thieves)
 {
     hk_deque d;

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""mutants.py - do ordinary tests notice the mistake they are named for?
+
+    mutants.py --cc CC --build DIR --flags=FLAGS --libraries=LIBRARIES [NAME ...]
+
+Makes one mistake of mutants.txt at a time in a copy of its file, builds the test with that in front
+of the libraries, and runs the one test. Fails if it passes, or if the unchanged one does not. NAME
+is a part of a mutant's name.
+"""
+import argparse
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE / "model"))
+import mutate  # noqa: E402
+
+SECONDS_MAX = 120  # a test that hangs has noticed
+FIELDS = {"name", "file", "test", "only", "from", "to"}
+
+
+def build(options, program, sources):
+    done = subprocess.run([options.cc, "-std=gnu11", "-g", "-O1", "-w", "-D_GNU_SOURCE",
+                           *options.flags.split(), f"-I{ROOT}/tests", f"-I{ROOT}/include",
+                           f"-I{ROOT}/runtime", *map(str, sources), *options.libraries.split(),
+                           "-pthread", "-lm", "-o", str(program)],
+                          stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{program} does not build:\n{done.stderr[-3000:]}")
+
+
+def passes(program, only):
+    """Whether the test passes; it must be there."""
+    try:
+        done = subprocess.run([str(program), "-j1", f"--filter={only}"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+                              timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        return False
+    if "Tested: 0" in done.stdout:
+        raise SystemExit(f"{program} has no test {only}")
+    return done.returncode == 0
+
+
+def is_noticed(options, number, mutant):
+    strange = FIELDS ^ mutant.keys()
+    if strange:
+        raise SystemExit(f"{mutant.get('name')}: {strange} missing or too much")
+    where = pathlib.Path(options.build)
+    test = HERE / f"{mutant['test']}_test.c"
+    source = where / f"mutant_{number}.c"
+    text = (ROOT / "runtime" / mutant["file"]).read_text()
+    source.write_text(mutate.mutated(text, mutant))
+    verdicts = []
+    for name, sources in ("whole", [test]), ("mutant", [test, source]):
+        program = where / f"{name}_{number}"
+        build(options, program, sources)
+        verdicts.append(passes(program, mutant["only"]))
+    return verdicts == [True, False]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cc", required=True)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--flags", required=True)
+    parser.add_argument("--libraries", required=True)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    pathlib.Path(options.build).mkdir(parents=True, exist_ok=True)
+    unnoticed = 0
+    for number, mutant in enumerate(mutate.parse_list((HERE / "mutants.txt").read_text())):
+        if options.names and not any(name in mutant["name"] for name in options.names):
+            continue
+        noticed = is_noticed(options, number, mutant)
+        print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mutant['name']}", flush=True)
+        unnoticed += not noticed
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
