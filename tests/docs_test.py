@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """docs_test.py - the documents say what is true.
 
-Three things rot in prose: programs, names and links. So every ```c block marked `complete` is
-compiled against include/, every hank_ or HANK_ name anywhere in the documents must be in a public
-header or in the list below, and every relative link must lead to a file.
+Four things rot in prose: programs, names, links and figures. So every ```c block marked `complete`
+is compiled against include/, every hank_ or HANK_ name anywhere in the documents must be in a
+public header or in the list below, every relative link must lead to a file, and what
+verification.md counts is counted again where that takes no run.
 
     tests/docs_test.py [file.md ...]        all documents by default; CC chooses one compiler
 """
@@ -15,6 +16,9 @@ import re
 import shutil
 import subprocess
 import sys
+
+import everywhere_test
+import faults_test
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Wconversion", "-Werror",
@@ -76,6 +80,26 @@ def link_errors(path, text):
             yield f"{path}: dead link: {match[1]}"
 
 
+def stanzas(path):
+    return len(re.findall(r"^name ", (ROOT / path).read_text(), re.M))
+
+
+def mistakes():
+    text = (ROOT / "docs/known-mistakes.md").read_text()
+    return len(re.findall(r"^\| (?!mistake \|)\S", text, re.M))
+
+
+def figure_errors():
+    text = (ROOT / "docs/verification.md").read_text()
+    for what, count in [("mutations, all as listed", stanzas("tests/model/mutations.txt")),
+                        ("mistakes made on purpose", stanzas("tests/mutants.txt")),
+                        ("kinds", len(faults_test.walked_kinds())),
+                        ("calls |", len(everywhere_test.waiting())),
+                        ("rows", mistakes())]:
+        if f" {count} {what}" not in text:
+            yield f"docs/verification.md: there are {count} {what.strip(' |')}"
+
+
 def main(arguments):
     known = public_names() | BUILD_NAMES
     files = [pathlib.Path(a).resolve() for a in arguments] or documents()
@@ -88,6 +112,8 @@ def main(arguments):
             compiled += 1
         errors += name_errors(path, text, known)
         errors += link_errors(path, text)
+    if not arguments:
+        errors += figure_errors()
     if compiled == 0 and not arguments:
         errors.append("docs_test: not one program found: has the mark changed?")
     print("\n".join(errors) or f"{compiled} programs in {len(files)} documents compile")

@@ -57,6 +57,14 @@ def bodies(text):
         yield found[1], found[2]
 
 
+def walked_kinds():
+    """The argument of a walk over a program, or a row of the table that one goes through."""
+    walks = re.compile(r"(?:walk\w*\([^;]*?\b|^ +\{\"[a-z ]+\", )(HK_FAULT_[A-Z_]+)", re.M)
+    tests = [*(ROOT / "tests").glob("*/*_test.c"), ROOT / "tests/api/fault_support.h"]
+    return {kind for path in tests
+            if path.parent.name != "base" for kind in walks.findall(path.read_text())}
+
+
 def main():
     wrong = []
     seen = set()
@@ -70,11 +78,7 @@ def main():
                 wrong.append(f"{path.name}: {name} can fail and no plan can make it")
     wrong += [f"{name} is exempt and is no function of os.c" for name in EXEMPT.keys() - seen]
     kinds = set(re.findall(r"\bHK_FAULT_[A-Z_]+", (ROOT / "runtime/base/fault.h").read_text()))
-    # The argument of a walk, or a row of the table that one goes through.
-    walks = re.compile(r"(?:walk\w*\([^;]*?\b|^ +\{\"[a-z ]+\", )(HK_FAULT_[A-Z_]+)", re.M)
-    tests = [*(ROOT / "tests").glob("*/*_test.c"), ROOT / "tests/api/fault_support.h"]
-    walked = {kind for path in tests
-              if path.parent.name != "base" for kind in walks.findall(path.read_text())}
+    walked = walked_kinds()
     wrong += [f"{kind} is walked by no test" for kind in sorted(kinds - walked - ELSEWHERE)]
     print("\n".join(wrong) or f"{len(seen)} functions, {len(walked)} kinds of faults: all walked")
     return bool(wrong)

@@ -192,6 +192,7 @@ def test(name, selection):
 def run(selections):
     """Of each configuration by its name, what ctest is to select."""
     total = Count()
+    began = time.monotonic()
     built = {}
     for preset in dict.fromkeys(preset_of(name) for name in selections):
         start = time.monotonic()
@@ -210,6 +211,7 @@ def run(selections):
         print(f"{name:10} {count} ({time.monotonic() - start:.0f} s)", flush=True)
     for failure in total.failures:
         print("failed:", failure)
+    print(f"{(time.monotonic() - began) / 60:.0f} minutes")
     print(f"{total.passed} passed, {len(total.failures)} failed", flush=True)
     return 1 if total.failures or total.passed == 0 else 0
 

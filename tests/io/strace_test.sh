@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # strace_test.sh PROGRAM - the kernel's answers, changed from outside: the unmodified program, with
-# the n-th call of each kind of each thread failing until there is no n-th. It may say what failed
-# (not an interruption: that is made again); it may not hang, crash or lie. Cross-checks base/fault.c, which fails the same calls from inside.
+# the n-th call of each kind of each thread failing until there is no n-th. It may say what failed,
+# but for an interruption, which nobody hears of; it may not hang, crash or lie. Cross-checks
+# base/fault.c, which fails the same calls from inside.
 set -u
 program=$1
 log=$(mktemp)
