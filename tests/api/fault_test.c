@@ -53,7 +53,7 @@ static int run(unsigned workers)
 
 static void walk(unsigned workers, hk_fault kind, int error)
 {
-    (void)walk_victim(&(victim){run, is_clear, workers}, kind, error);
+    (void)walk_victim(&(victim){.run = run, .is_clear = is_clear, .workers = workers}, kind, error);
 }
 
 Test(fault, of_any_allocation_is_survived)
@@ -165,7 +165,7 @@ static int use_pool_inside(unsigned workers)
 static void walk_memory(int (*run_it)(unsigned workers), hk_fault kind, int error)
 {
     for (unsigned workers = 1; workers <= 2; workers++) {
-        victim v = {run_it, is_clear, workers};
+        victim v = {.run = run_it, .is_clear = is_clear, .workers = workers};
         cr_assert(walk_victim(&v, kind, error) > 0);
     }
 }

@@ -274,7 +274,7 @@ static int server(void *arg)
     }                                                                                              \
     Test(faults, in_##scenario##_are_survived, .timeout = 300)                                     \
     {                                                                                              \
-        walk_io(&(victim){live_##scenario, is_documented, 2});                                     \
+        walk_io(&(victim){.run = live_##scenario, .is_clear = is_documented, .workers = 2});       \
     }
 
 WALK(talk)

@@ -134,7 +134,8 @@ static void walk(hk_fault kind, int error)
 {
     unsigned long hits = 0;
     for (unsigned workers = 1; workers <= 2; workers++)
-        hits += walk_victim(&(victim){run, is_clear, workers}, kind, error);
+        hits += walk_victim(&(victim){.run = run, .is_clear = is_clear, .workers = workers}, kind,
+                            error);
     cr_log_info("kind %d, error %d: %lu hit", (int)kind, error, hits);
 }
 
