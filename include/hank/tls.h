@@ -165,6 +165,18 @@ HANK_API int hank_tls_handshake(hank_stream *s);
  *   since       0.1 */
 HANK_API int hank_tls_get_info(hank_stream *s, hank_tls_info *ret_info);
 
+/* The certificate that the other end has shown, in DER: for its fingerprint, or for who knows how
+ * to read it. With an earlier session taken up again, it is the one shown then.
+ *
+ *   ret_der     written if it fits
+ *   n           its size in bytes; 0: the size of the certificate is all that is wanted
+ *   result      the size of the certificate; 0 it has shown none; -ENOSPC it does not fit; -EINVAL
+ *               not TLS; -EAGAIN no hands have been shaken yet; -ENOMEM
+ *   waits       never, but for a moment for a task that is computing
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API ssize_t hank_tls_get_peer_certificate(hank_stream *s, void *ret_der, size_t n);
+
 #ifdef __cplusplus
 }
 #endif

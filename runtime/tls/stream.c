@@ -427,3 +427,30 @@ int hank_tls_get_info(hank_stream *s, hank_tls_info *ret_info)
     hank_mutex_unlock(&t->state);
     return rc;
 }
+
+/* `state` is held. */
+static ssize_t copy_certificate(X509 *certificate, void *ret_der, size_t n)
+{
+    int size = i2d_X509(certificate, NULL);
+    if (size < 0)
+        return -ENOMEM;
+    if (n == 0)
+        return size;
+    if ((size_t)size > n)
+        return -ENOSPC;
+    unsigned char *at = ret_der;
+    return i2d_X509(certificate, &at) == size ? size : -ENOMEM;
+}
+
+ssize_t hank_tls_get_peer_certificate(hank_stream *s, void *ret_der, size_t n)
+{
+    connection *t = hank_layer_self(s, &layer);
+    if (!t)
+        return -EINVAL;
+    hank_mutex_lock(&t->state);
+    X509 *certificate = t->shaken ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    ssize_t rc = certificate ? copy_certificate(certificate, ret_der, n) : t->shaken ? 0 : -EAGAIN;
+    ERR_clear_error();
+    hank_mutex_unlock(&t->state);
+    return rc;
+}

@@ -18,6 +18,61 @@ PAIR(certificate, that_is_good_is_believed)
     return 0;
 }
 
+/* That `s` was shown the first certificate of the file. */
+static int shows(hank_stream *s, const char *path)
+{
+    unsigned char shown[2048], *wanted = NULL;
+    FILE *file = fopen(path, "r");
+    X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    int size = i2d_X509(certificate, &wanted);
+    if (file)
+        (void)fclose(file);
+    X509_free(certificate);
+    MUST(size > 0);
+    CHECK(hank_tls_get_peer_certificate(s, NULL, 0) == size);
+    CHECK(hank_tls_get_peer_certificate(s, shown, sizeof shown) == size);
+    CHECK(memcmp(shown, wanted, (size_t)size) == 0);
+    CHECK(hank_tls_get_peer_certificate(s, shown, (size_t)size) == size);
+    CHECK(hank_tls_get_peer_certificate(s, shown, (size_t)size - 1) == -ENOSPC);
+    OPENSSL_free(wanted);
+    return 0;
+}
+
+PAIR(certificate, that_was_shown_can_be_had)
+{
+    char byte;
+    p->server.options.require_certificate = true;
+    p->server.options.ca_file = files.ca;
+    p->client.options.certificate = files.client;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    MUST(shows(p->client.stream, files.good) == 0);
+    MUST(shows(p->server.stream, files.client) == 0);
+
+    hank_tls_info info; /* the next connection takes the session up again */
+    MUST(hank_write(p->server.stream, "x", 1) == 0 && hank_read(p->client.stream, &byte, 1) == 1);
+    tls_end_close(&p->client);
+    tls_end_close(&p->server);
+    MUST(tls_pair_open(p) == 0);
+    MUST(hank_tls_get_info(p->client.stream, &info) == 0 && info.resumed);
+    MUST(shows(p->client.stream, files.good) == 0);
+    return shows(p->server.stream, files.client);
+}
+
+PAIR(certificate, that_was_not_shown_is_none)
+{
+    hank_stream *a, *b;
+    char der[16];
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    MUST(hank_tls_get_peer_certificate(p->server.stream, der, sizeof der) == 0);
+    MUST(hank_stream_pair(&a, &b) == 0);
+    MUST(hank_tls_get_peer_certificate(a, der, sizeof der) == -EINVAL);
+    hank_close(a);
+    hank_close(b);
+    return 0;
+}
+
 /* The client fails with `wanted`, and the server learns that it was refused. */
 static int is_refused(tls_pair *p, const char *certificate, int wanted)
 {

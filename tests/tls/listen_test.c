@@ -86,6 +86,7 @@ PAIR(listener, does_not_wait_for_a_handshake)
         MUST(hank_connect(name, &silent[i]) == 0);
         MUST(hank_accept(l, &accepted[i]) == 0);
         MUST(hank_tls_get_info(accepted[i], &info) == -EAGAIN);
+        MUST(hank_tls_get_peer_certificate(accepted[i], NULL, 0) == -EAGAIN);
     }
     MUST(hank_read(accepted[0], &c, 1) == -ETIMEDOUT);
     MUST(hank_read(accepted[0], &c, 1) == -ETIMEDOUT);
