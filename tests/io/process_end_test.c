@@ -2,6 +2,8 @@
 /* process_end_test.c - waiting for programs, ending them, and what is left when calls fail. */
 #include "io/process_support.h"
 
+#include <spawn.h>
+
 /* --- waiting and ending ------------------------------------------------------------------------
  */
 
@@ -182,6 +184,35 @@ PROCESS_TEST(leaves_sigchld_to_the_program)
     MUST(action.sa_handler == SIG_DFL);
     MUST(hank_process_wait(p, NULL) == 0);
     hank_process_close(p);
+    return 0;
+}
+
+static HK_ATOMIC(int) children_told;
+
+static void note_child(int signal_number)
+{
+    (void)signal_number;
+    (void)hk_add_relaxed(&children_told, 1);
+}
+
+PROCESS_TEST(leaves_a_handler_of_sigchld_and_the_children_of_others_alone)
+{
+    struct sigaction own = {.sa_handler = note_child, .sa_flags = SA_RESTART}, before, after;
+    const char *arguments[] = {"sh", "-c", "exit 7", NULL};
+    hank_process *p;
+    pid_t other;
+    int status = 0;
+    hk_store_relaxed(&children_told, 0);
+    MUST(sigaction(SIGCHLD, &own, &before) == 0);
+    MUST(posix_spawnp(&other, "sh", NULL, NULL, (char *const *)(uintptr_t)arguments, NULL) == 0);
+    START(&p, "exit 3", .in = 0);
+    MUST(hank_process_wait(p, &status) == 0 && status == 3);
+    hank_process_close(p);
+    MUST(waitpid(other, &status, 0) == other); /* nobody else has */
+    MUST(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    YIELD_UNTIL(hk_load_relaxed(&children_told) > 0);
+    MUST(sigaction(SIGCHLD, &before, &after) == 0);
+    MUST(after.sa_handler == note_child);
     return 0;
 }
 

@@ -2,6 +2,10 @@
 /* reset_test.c - a connection that broke is no connection that ended, whoever meets it first. */
 #include "io/net_support.h"
 
+#include <netinet/tcp.h>
+
+#include "base/fault.h"
+
 static int read_one(void *s)
 {
     char byte;
@@ -102,3 +106,85 @@ OVER(end, IS_TCP, stays_one_though_a_writer_fails)
     MUST(hank_read(e->a, &byte, 1) == 0);
     return 0;
 }
+
+/* --- a peer that is gone without a word --------------------------------------------------------
+ */
+
+/* Close the other end as a machine does that loses its power. False: we may not. */
+static bool vanish(ends *e)
+{
+    int on = 1;
+    if (setsockopt(hank_stream_fd(e->b), IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) < 0)
+        return false;
+    hank_close(e->b);
+    e->b = NULL;
+    return true;
+}
+
+OVER(vanished, IS_TCP, peer_is_waited_for_until_something_is_sent_to_it)
+{
+    char byte;
+    if (!vanish(e)) {
+        cr_log_warn("only root can have a connection vanish");
+        return 0;
+    }
+    MUST(hank_within(HANK_MS(20), hank_read(e->a, &byte, 1)) == -ETIMEDOUT);
+    hank_task reader = hank_spawn(read_one, e->a);
+    MUST(hank_write(e->a, "x", 1) == 0); /* into the system; what it hears of it is a reset */
+    MUST(hank_await(reader) == -ECONNRESET);
+    MUST(hank_read(e->a, &byte, 1) == -ECONNRESET);
+    int rc = hank_write(e->a, "x", 1);
+    MUST(rc == -ECONNRESET || rc == -EPIPE);
+    return 0;
+}
+
+#if HK_FAULTS
+static int receive(hank_stream *s)
+{
+    char byte;
+    return (int)hank_read(s, &byte, 1);
+}
+
+static int send_one(hank_stream *s)
+{
+    return hank_write(s, "x", 1);
+}
+
+/* What the system says once, and then "end". The other end has closed properly, for the injector.
+ */
+static int told_once(ends *e, hk_fault kind, int (*call)(hank_stream *s), int error)
+{
+    hank_close(e->b);
+    e->b = NULL;
+    hk_fault_plan(kind, 1, error);
+    int rc = call(e->a);
+    bool hit = hk_fault_hit();
+    hk_fault_clear();
+    if (!hit && getenv("HANK_REACTOR"))
+        return 0; /* a ring of io_uring made the call */
+    MUST(hit && rc == error);
+    for (int i = 0; i < 2; i++)
+        MUST(receive(e->a) == error);
+    return 0;
+}
+
+OVER(lost, IS_TCP, for_a_reader_by_a_timeout_is_no_end)
+{
+    return told_once(e, HK_FAULT_RECV, receive, -ETIMEDOUT);
+}
+
+OVER(lost, IS_TCP, for_a_reader_without_a_way_is_no_end)
+{
+    return told_once(e, HK_FAULT_RECV, receive, -EHOSTUNREACH);
+}
+
+OVER(lost, IS_TCP, for_a_writer_by_a_timeout_is_no_end_for_a_reader)
+{
+    return told_once(e, HK_FAULT_SEND, send_one, -ETIMEDOUT);
+}
+
+OVER(lost, IS_TCP, for_a_writer_without_a_way_is_no_end_for_a_reader)
+{
+    return told_once(e, HK_FAULT_SEND, send_one, -EHOSTUNREACH);
+}
+#endif

@@ -82,20 +82,6 @@ APP_TEST(a_port_in_use_is_eaddrinuse)
     return 0;
 }
 
-APP_TEST(listeners_that_say_so_share_a_port)
-{
-    (void)arg;
-    char name[64];
-    hank_listener *l, *other;
-    hank_listen_options share = {.reuse_port = true, .backlog = 5};
-    MUST_OK(hank_listen_opt(TCP, &share, &l));
-    MUST_OK(hank_listener_name(l, name, sizeof name));
-    MUST_OK(hank_listen_opt(name, &share, &other));
-    hank_listener_close(l);
-    hank_listener_close(other);
-    return 0;
-}
-
 APP_TEST(options_of_a_later_version_are_refused)
 {
     (void)arg;
