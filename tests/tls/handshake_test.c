@@ -393,3 +393,38 @@ Test(codes, each_have_words_of_their_own)
     cr_assert_str_eq(hank_strerror(HANK_TLS_KEY_MISMATCH - 1), "name lookup failed");
     cr_assert_str_eq(hank_strerror(HANK_TLS_EXPIRED + 1), "name lookup failed");
 }
+
+/* --- many at once ---------------------------------------------------------------------------- */
+
+enum { SESSIONS = 64, TURNS = 20 };
+
+/* Both ends of one connection, by the one context; what goes over it is its own. */
+static int hold_session(void *arg)
+{
+    tls_pair mine = {.client = {.tls = arg, .name = "localhost"}, .server = {.tls = arg}};
+    MUST(hank_stream_pair(&mine.client.under, &mine.server.under) == 0);
+    MUST(tls_pair_shake(&mine) == 0);
+    MUST(mine.client.result == 0 && mine.server.result == 0);
+    uintptr_t own = (uintptr_t)&mine, got;
+    for (int i = 0; i < TURNS; i++, own++) {
+        MUST(hank_write(mine.client.stream, &own, sizeof own) == 0);
+        MUST(hank_read_exact(mine.server.stream, &got, sizeof got) == 0 && got == own);
+        MUST(hank_write(mine.server.stream, &got, sizeof got) == 0);
+        (void)hank_yield();
+        MUST(hank_read_exact(mine.client.stream, &got, sizeof got) == 0 && got == own);
+    }
+    tls_end_close(&mine.client);
+    tls_end_close(&mine.server);
+    return 0;
+}
+
+PAIR(handshake, of_many_tasks_at_once_may_share_one_context)
+{
+    hank_task tasks[SESSIONS];
+    tls_pair_default(p);
+    p->client.options.certificate = files.good; /* it is client and server */
+    MUST(hank_tls_new(&p->client.options, &p->client.tls) == 0);
+    for (int i = 0; i < SESSIONS; i++)
+        tasks[i] = hank_spawn(hold_session, p->client.tls);
+    return hank_gather_n(tasks, SESSIONS, NULL);
+}

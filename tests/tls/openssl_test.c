@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* openssl_test.c - the openssl program at the other end: its server, through somebody who cuts the
+ * handshake off at every byte, and its client, which upgrades and takes sessions up again. */
+#include "tls/tls_support.h"
+
+#include <hank/lines.h>
+#include <hank/process.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OPENSSL_TEST(name)                                                                         \
+    static int name##_app(void *arg);                                                              \
+    Test(openssl, name, .init = make_files, .fini = remove_files, .timeout = 170)                  \
+    {                                                                                              \
+        if (system("openssl version >/dev/null 2>&1") != 0)                                        \
+            cr_skip_test("there is no openssl program");                                           \
+        with_workers(2, name##_app, NULL);                                                         \
+    }                                                                                              \
+    static int name##_app(void *arg)
+
+/* --- its server ------------------------------------------------------------------------------ */
+
+/* One that gives each line back turned round. Its port, as "tcp://127.0.0.1:port". */
+static int start_server(const char *version, char ret_name[64], hank_process **ret)
+{
+    const char *const arguments[] = {"openssl",  "s_server", "-accept",  "127.0.0.1:0",
+                                     "-rev",     "-cert",    files.good, "-key",
+                                     files.good, version,    NULL};
+    hank_process_options o = {
+        .in = HANK_STDIO_NULL, .out = HANK_STDIO_PIPE, .err = HANK_STDIO_NULL};
+    char line[128];
+    MUST(hank_process_spawn(arguments, &o, ret) == 0);
+    hank_stream *out = hank_process_take(*ret, 1);
+    do
+        MUST(hank_read_line(out, line, sizeof line) > 0);
+    while (strncmp(line, "ACCEPT ", 7) != 0);
+    line[strcspn(line, "\r\n")] = '\0';
+    (void)snprintf(ret_name, 64, "tcp://%.50s", line + 7);
+    hank_close(out);
+    return 0;
+}
+
+/* Between a client and the server: `left` bytes of what that sends go through. */
+typedef struct middleman {
+    hank_stream *near, *far;
+    size_t left;
+} middleman;
+
+static int relay_there(void *arg)
+{
+    middleman *m = arg;
+    char buf[4096];
+    ssize_t n;
+    while ((n = hank_read(m->near, buf, sizeof buf)) > 0 && hank_write(m->far, buf, (size_t)n) == 0)
+        continue;
+    return 0;
+}
+
+static int relay_back(void *arg)
+{
+    middleman *m = arg;
+    char buf[4096];
+    ssize_t n;
+    while (m->left > 0) {
+        n = hank_read(m->far, buf, m->left < sizeof buf ? m->left : sizeof buf);
+        if (n <= 0 || hank_write(m->near, buf, (size_t)n) < 0)
+            return 0;
+        m->left -= (size_t)n;
+    }
+    return hank_write_end(m->near);
+}
+
+/* Whether hands were shaken before the cut. The end is never taken for one of the server's. */
+static int shake_until(hank_tls *tls, const char *name, size_t cut, bool *ret_shaken)
+{
+    middleman m = {.left = cut};
+    hank_stream *under, *s;
+    char byte;
+    MUST(hank_stream_pair(&under, &m.near) == 0);
+    MUST(hank_connect(name, &m.far) == 0);
+    hank_task there = hank_spawn(relay_there, &m), back = hank_spawn(relay_back, &m);
+    int rc = hank_tls_client(tls, under, "localhost", &s);
+    *ret_shaken = rc == 0;
+    if (rc == 0) {
+        rc = (int)hank_read(s, &byte, 1);
+        hank_close(s);
+    }
+    (void)hank_cancel(there);
+    (void)hank_cancel(back);
+    (void)hank_await(there);
+    (void)hank_await(back);
+    hank_close(m.near);
+    hank_close(m.far);
+    MUST(rc == HANK_TLS_TRUNCATED);
+    return 0;
+}
+
+static int cut_everywhere(const char *version)
+{
+    hank_process *server;
+    hank_tls *tls;
+    char name[64];
+    bool shaken = false;
+    size_t cut = 0;
+    MUST(hank_tls_new(&(hank_tls_options){.ca_file = files.ca}, &tls) == 0);
+    MUST(start_server(version, name, &server) == 0);
+    for (; !shaken; cut++)
+        MUST(shake_until(tls, name, cut, &shaken) == 0);
+    cr_log_info("%s: %zu bytes", version, cut - 1);
+    CHECK(cut > 500); /* with a certificate among them */
+    hank_process_close(server);
+    hank_tls_free(tls);
+    return 0;
+}
+
+OPENSSL_TEST(cut_off_at_any_byte_of_a_handshake_is_no_server)
+{
+    (void)arg;
+    return cut_everywhere("-tls1_3");
+}
+
+OPENSSL_TEST(cut_off_at_any_byte_of_an_older_handshake_is_no_server)
+{
+    (void)arg;
+    return cut_everywhere("-tls1_2");
+}
+
+/* --- its client ------------------------------------------------------------------------------ */
+
+typedef struct site {
+    hank_tls *tls;
+    hank_listener *l;
+    char port[64];
+} site;
+
+static int open_site(site *w)
+{
+    char name[64];
+    MUST(hank_tls_new(&(hank_tls_options){.certificate = files.good}, &w->tls) == 0);
+    MUST(hank_listen("tcp://127.0.0.1:0", &w->l) == 0);
+    MUST(hank_listener_name(w->l, name, sizeof name) == 0);
+    (void)snprintf(w->port, sizeof w->port, "%s", name + strlen("tcp://"));
+    return 0;
+}
+
+static void close_site(site *w)
+{
+    hank_listener_close(w->l);
+    hank_tls_free(w->tls);
+}
+
+/* The client with two more options and their values, NULL: none. It ends when the server does. */
+static int start_client(const site *w, const char *const more[4], hank_process **ret)
+{
+    const char *arguments[16] = {"openssl", "s_client", "-connect", w->port,
+                                 "-CAfile", files.ca,   "-ign_eof", "-verify_return_error"};
+    for (int i = 0; i < 4; i++)
+        arguments[8 + i] = more[i];
+    hank_process_options o = {
+        .in = HANK_STDIO_NULL, .out = HANK_STDIO_PIPE, .err = HANK_STDIO_NULL};
+    return hank_process_spawn(arguments, &o, ret);
+}
+
+/* What it has seen must have `wanted` in it, and it must be content. */
+static int end_client(hank_process *p, const char *wanted)
+{
+    hank_process_talk talk = {0};
+    MUST(hank_process_communicate(p, &talk) == 0);
+    CHECK(talk.status == 0);
+    MUST(talk.out && strstr(talk.out, wanted));
+    hank_process_talk_done(&talk);
+    hank_process_close(p);
+    return 0;
+}
+
+static int say(hank_stream *s, const char *text)
+{
+    return hank_write(s, text, strlen(text));
+}
+
+static int expect(hank_stream *s, const char *start)
+{
+    char line[128];
+    MUST(hank_read_line(s, line, sizeof line) > 0);
+    MUST(strncmp(line, start, strlen(start)) == 0);
+    return 0;
+}
+
+OPENSSL_TEST(client_upgrades_a_mail_connection)
+{
+    static const char *const more[4] = {"-starttls", "smtp"};
+    site w;
+    hank_process *p;
+    hank_stream *s;
+    (void)arg;
+    MUST(open_site(&w) == 0);
+    MUST(start_client(&w, more, &p) == 0);
+    MUST(hank_accept(w.l, &s) == 0);
+    MUST(say(s, "220 hank\r\n") == 0 && expect(s, "EHLO") == 0);
+    MUST(say(s, "250-hank\r\n250 STARTTLS\r\n") == 0 && expect(s, "STARTTLS") == 0);
+    MUST(say(s, "220 go on\r\n") == 0);
+    MUST(hank_tls_server(w.tls, s, &s) == 0);
+    MUST(say(s, "in secret\r\n") == 0);
+    hank_close(s);
+    MUST(end_client(p, "in secret") == 0);
+    close_site(&w);
+    return 0;
+}
+
+/* A connection of the client with those options. Whether an earlier session was taken up. */
+static int serve_once(site *w, const char *const more[4], bool *ret_resumed)
+{
+    hank_process *p;
+    hank_stream *s;
+    hank_tls_info info;
+    MUST(start_client(w, more, &p) == 0);
+    MUST(hank_accept(w->l, &s) == 0);
+    MUST(hank_tls_server(w->tls, s, &s) == 0);
+    MUST(hank_tls_get_info(s, &info) == 0);
+    *ret_resumed = info.resumed;
+    MUST(say(s, "well met\n") == 0);
+    hank_close(s);
+    return end_client(p, info.resumed ? "Reused, TLSv1" : "New, TLSv1");
+}
+
+OPENSSL_TEST(client_takes_a_session_up_again)
+{
+    static const char *const versions[] = {"-tls1_3", "-tls1_2"};
+    char path[128];
+    site w;
+    bool resumed;
+    (void)arg;
+    MUST(open_site(&w) == 0);
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/session%d", files.directory, i);
+        const char *const first[4] = {versions[i], "-sess_out", path};
+        const char *const then[4] = {versions[i], "-sess_in", path};
+        MUST(serve_once(&w, first, &resumed) == 0 && !resumed);
+        MUST(serve_once(&w, then, &resumed) == 0 && resumed);
+    }
+    close_site(&w);
+    return 0;
+}
