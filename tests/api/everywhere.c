@@ -12,7 +12,9 @@
 #include "sched/task.h"
 #include "sched/worker.h"
 
-enum { STOPS_MAX = 2000 }; /* a scenario with more waits than that is stuck */
+/* A scenario with more waits than that is stuck; one that was not stopped in so many walks has
+ * none, and its partner was not just quicker. */
+enum { STOPS_MAX = 2000, WALKS_MAX = 20 };
 
 typedef enum manner { CANCELLED_BEFORE, EXPIRED_BEFORE, CANCELLED_DURING, MANNERS } manner;
 
@@ -153,10 +155,9 @@ static int run_once(run *r)
     return s->holds(s->state, rc, r->stopped) ? 0 : complain(r, "the invariant is broken", rc);
 }
 
-int everywhere(const everywhere_scenario *scenario)
+static int walk(const everywhere_scenario *scenario)
 {
     int first = HK_FAULTS ? CANCELLED_BEFORE : CANCELLED_DURING;
-    stops = 0;
     for (int m = first; m < MANNERS; m++) {
         for (int nth = 1;; nth++) {
             run r = {.scenario = scenario, .manner = (manner)m, .nth = nth};
@@ -171,4 +172,13 @@ int everywhere(const everywhere_scenario *scenario)
         }
     }
     return 0;
+}
+
+int everywhere(const everywhere_scenario *scenario)
+{
+    int rc = 0;
+    stops = 0;
+    for (int i = 0; i < WALKS_MAX && rc == 0 && stops == 0; i++)
+        rc = walk(scenario);
+    return rc;
 }

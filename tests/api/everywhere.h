@@ -19,7 +19,8 @@
  *         return 0;
  *     }
  *
- * One call makes the whole walk three times:
+ * One call makes the whole walk three times, and all of it again if the partner was so quick that
+ * nothing was stopped:
  *
  *   cancelled before   the body is cancelled in the very moment in which it asks for the n-th time
  *                      whether it is stopped: on entry to a call, or between putting itself into a
