@@ -5,8 +5,9 @@
  *
  * Round after round a runtime with another number of workers runs a crowd that serves, asks, hangs
  * up with a reset, computes without waiting, blocks, sends, locks, sleeps, and is cancelled or
- * timed out in the middle of it. After each round tasks, stacks and descriptors must be back at
- * their start; after the first few, resident memory must not grow with the number of rounds. */
+ * timed out in the middle of it. Meanwhile the timers of all workers are walked again and again.
+ * After each round tasks, timers, stacks and descriptors must be back at their start; after the
+ * first few, resident memory must not grow with the number of rounds. */
 #include <hank.h>
 
 #include <signal.h>
@@ -21,10 +22,13 @@
 #include "fiber/stack.h"
 #include "io/stream.h"
 #include "leftovers.h"
+#include "sched/runtime.h"
+#include "sched/worker.h"
 #include "say_back.h"
 #include "stress/stress_support.h"
 
-enum { CROWD = 40, WARM_UP = 8, GROWTH_PAGES = 4096, ROUND_MS = 400 };
+enum { CROWD = 40, WARM_UP = 8, GROWTH_PAGES = 4096, ROUND_MS = 400, CHECKED_MS = 20 };
+enum { ROUNDS_OF_A_SLOPE = 500 }; /* fewer say more about the dice than about memory */
 
 static HK_ATOMIC(long) done[8];
 static char where[64];
@@ -154,6 +158,31 @@ static int serve(void *arg)
     return hank_serve(arg, say_back, NULL);
 }
 
+/* What the workers' timers say about themselves holds at any moment. Returns how many there are. */
+static size_t check_timers(void)
+{
+    hk_runtime *rt = hk_worker_self()->runtime;
+    size_t n = 0;
+    for (unsigned i = 0; i < rt->n; i++) {
+        hk_timers *timers = &rt->workers[i].reactor.timers;
+        hk_timers_check(timers);
+        hk_lock_take(&timers->lock, HK_RANK_TIMERS);
+        n += timers->heap_count;
+        for (unsigned level = 0; level < HK_TIMER_LEVELS; level++)
+            n += timers->used[level] != 0;
+        hk_lock_drop(&timers->lock);
+    }
+    return n;
+}
+
+static int check_all_along(void *arg)
+{
+    (void)arg;
+    while (hank_sleep(HANK_MS(CHECKED_MS)) == 0)
+        (void)check_timers(); /* how many is chance */
+    return 0;
+}
+
 static int round_of(void *arg)
 {
     (void)arg;
@@ -165,7 +194,7 @@ static int round_of(void *arg)
     mutex = (hank_mutex){0};
     permits = (hank_sem){.count = 3};
     round_end = hank_now() + HANK_MS(ROUND_MS);
-    hank_task server = hank_spawn(serve, l);
+    hank_task server = hank_spawn(serve, l), checker = hank_spawn(check_all_along, NULL);
     for (int i = 0; i < CROWD; i++)
         MUST(hank_group_spawn(&crowd, act, NULL) == 0);
     if (draw(4) == 0) { /* now and then they are all stopped before their time */
@@ -175,11 +204,14 @@ static int round_of(void *arg)
     (void)hank_group_wait(&crowd); /* what failed was looked at in place */
     hank_cancel(server);
     MUST(hank_await(server) == -ECANCELED);
+    hank_cancel(checker);
+    (void)hank_await(checker); /* it has no opinion of its own */
     hank_listener_close(l);
     hank_chan_free(channel);
     hank_stats stats;
     MUST(hank_get_stats(&stats) == 0);
     MUST(stats.tasks_live <= 2); /* the runtime's first, and we */
+    MUST(check_timers() == 0);
     return 0;
 }
 
@@ -194,6 +226,26 @@ static long resident_pages(void)
     return pages;
 }
 
+/* Least squares over rounds, in pages a round. */
+typedef struct slope {
+    double n, x, y, xx, xy;
+} slope;
+
+static void slope_add(slope *s, double x, double y)
+{
+    s->n++;
+    s->x += x;
+    s->y += y;
+    s->xx += x * x;
+    s->xy += x * y;
+}
+
+static double slope_of(const slope *s)
+{
+    double spread = s->n * s->xx - s->x * s->x;
+    return spread > 0 ? (s->n * s->xy - s->x * s->y) / spread : 0;
+}
+
 int main(int argc, char **argv)
 {
     static const unsigned sizes[] = {1, 2, 3, 8, 16};
@@ -204,6 +256,7 @@ int main(int argc, char **argv)
     hank_ns end = hank_now() + (hank_ns)(seconds * 1e9);
     int fds = open_fds();
     long rounds = 0, warm = 0, pages = 0, most = 0;
+    slope growth = {0};
     for (; hank_now() < end || rounds <= WARM_UP; rounds++) {
         (void)alarm(120);
         MUST(hank_run_with(round_of, NULL, .workers = sizes[draw(5)]) == 0);
@@ -214,14 +267,19 @@ int main(int argc, char **argv)
         pages = resident_pages();
         if (rounds < WARM_UP && pages > warm)
             warm = pages;
+        if (rounds >= WARM_UP)
+            slope_add(&growth, (double)rounds, (double)pages);
         most = pages > most ? pages : most;
     }
     long total = 0;
     for (int i = 0; i < 8; i++)
         total += hk_load_relaxed(&done[i]);
-    printf("%ld rounds, %ld tasks; pages after %d rounds %ld, at the end %ld, at most %ld\n",
-           rounds, total, WARM_UP, warm, pages, most);
-    if (!HK_ASAN && !HK_TSAN) /* which keep memory of their own */
+    printf("%ld rounds, %ld tasks; pages after %d rounds %ld, at the end %ld, at most %ld; %+.2f a "
+           "round\n",
+           rounds, total, WARM_UP, warm, pages, most, slope_of(&growth));
+    if (!HK_ASAN && !HK_TSAN) { /* which keep memory of their own */
         MUST(pages < warm + GROWTH_PAGES);
+        MUST(rounds < ROUNDS_OF_A_SLOPE || slope_of(&growth) < 1);
+    }
     return 0;
 }
