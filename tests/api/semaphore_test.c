@@ -246,6 +246,20 @@ BEHAVIOUR(sem, a_cancelled_first_lets_the_second_have_the_permit)
     return 0;
 }
 
+/* On one worker the first has had no turn to leave the queue when the permit comes. */
+BEHAVIOUR(sem, a_permit_passes_over_a_first_that_is_about_to_leave)
+{
+    hank_sem s = {0};
+    taker takers[2];
+    hank_task tasks[2];
+    MUST(queue_up(&s, (int[]){1, 1}, 2, takers, tasks) == 0);
+    MUST(hank_cancel(tasks[0]) == 0);
+    MUST(hank_sem_release(&s) == 0);
+    MUST(hank_within(HANK_SEC(20), hank_await(tasks[1])) == 0);
+    MUST(hank_await(tasks[0]) == -ECANCELED && left_in(&s) == 0);
+    return 0;
+}
+
 BEHAVIOUR(sem, who_was_granted_one_before_it_was_cancelled_has_it)
 {
     hank_sem s = {0};
