@@ -7,10 +7,7 @@
  * it with hank_fd_close need not wait for that: it finds the calls on the shelf of their number.
  *
  * What is ready is asked of poll(2), before the first wait and after each: level semantics, and the
- * reactor need only say that something has changed.
- *
- * Rejected: a close of our own that wakes who waits. It would take a list of all of them for each
- * descriptor, for one that others close by close(2) anyway; whoever closes can cancel who waits. */
+ * reactor need only say that something has changed. */
 #include <hank/system.h>
 
 #include <errno.h>
