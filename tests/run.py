@@ -30,7 +30,7 @@ SLOW = (r"^(base\.|fiber\.switch|sched\.|sync\.|reactor\.timers|api\.(chan|gathe
 
 # What ThreadSanitizer has no eyes for: fibers that switch as they please, and threads that a forked
 # child of threads starts, at whose birth it ends the child.
-UNSEEN = r"^(fiber\.|api\.fork$)"
+UNSEEN = r"^(fiber\.|api\.fork)"
 
 # What another switch or compiler can break without its breaking more above.
 ROOMS = r"^(base|fiber|reactor|sched|sync|api)\."
