@@ -33,6 +33,7 @@ static int add_three(void *balance)
         int before = *(int *)balance;
         (void)hank_sleep(HANK_US(hank_sim_choose(50)));
         *(int *)balance = before + 1;
+        (void)hank_sleep(HANK_US(hank_sim_choose(50))); /* else it reads what it wrote itself */
     }
     return 0;
 }
