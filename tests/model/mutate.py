@@ -169,13 +169,17 @@ class Workshop:
         if done.returncode != 0:
             raise Broken(f"the unchanged {name} model fails:\n{done.stdout}")
 
-    def judge(self, m):
-        """'killed' and by which model, or 'survives'."""
+    def mutant(self, m):
+        """The program that is to notice `m`."""
         place = self.build / re.sub(r"\W+", "-", m["name"])
         copy = place / "runtime" / m["file"]
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(mutated((self.source / "runtime" / m["file"]).read_text(), m))
-        target = self.program(m["model"], place, m["file"])
+        return self.program(m["model"], place, m["file"])
+
+    def judge(self, m):
+        """'killed' and by which model, or 'survives'."""
+        target = self.mutant(m)
         try:
             done = subprocess.run([target, "--mutant"], capture_output=True, text=True,
                                   timeout=TIMEOUT_SECONDS)
