@@ -82,19 +82,19 @@ static int to_result(int status)
     }
 }
 
-/* Keep the addresses of one answer, in their order, as far as there is room. */
+/* Keep the addresses of one answer, in their order, as far as there is room for their family. */
 static void keep(const struct ares_addrinfo *list, uint16_t port, found *ret)
 {
     for (const struct ares_addrinfo_node *at = list->nodes; at; at = at->ai_next) {
         size_t length = at->ai_addrlen;
         bool known = (at->ai_family == AF_INET && length == sizeof(struct sockaddr_in)) ||
                      (at->ai_family == AF_INET6 && length == sizeof(struct sockaddr_in6));
-        if (!known || ret->n == HK_ADDRESSES_MAX)
+        if (!known)
             continue;
-        hk_address *address = &ret->list[ret->n++];
-        address->length = (socklen_t)length;
-        memcpy(&address->socket, at->ai_addr, length);
-        hk_address_set_port(address, port);
+        hk_address address = {.length = (socklen_t)length};
+        memcpy(&address.socket, at->ai_addr, length);
+        hk_address_set_port(&address, port);
+        ret->n = hk_addresses_add(ret->list, ret->n, &address);
     }
 }
 
@@ -285,8 +285,8 @@ static int copy_all(const lookup *l, hk_address ret_list[HK_ADDRESSES_MAX])
         return l->result;
     int n = copy(l->first, ret_list);
     const found *other = &l->alone[l->first == &l->alone[0]];
-    for (int i = 0; i < other->n && n < HK_ADDRESSES_MAX; i++)
-        ret_list[n++] = other->list[i];
+    for (int i = 0; i < other->n; i++)
+        n = hk_addresses_add(ret_list, n, &other->list[i]);
     return n;
 }
 

@@ -22,6 +22,25 @@
 
 /* --- addresses of a name --------------------------------------------------------------------- */
 
+int hk_addresses_add(hk_address list[HK_ADDRESSES_MAX], int n, const hk_address *one)
+{
+    int of_others = 0, last = -1;
+    for (int i = 0; i < n; i++) {
+        if (list[i].socket.any.sa_family == one->socket.any.sa_family)
+            continue;
+        of_others++;
+        last = i;
+    }
+    if (n == HK_ADDRESSES_MAX) {
+        if (of_others <= HK_ADDRESSES_MAX / 2)
+            return n;
+        n--;
+        memmove(&list[last], &list[last + 1], (size_t)(n - last) * sizeof *list);
+    }
+    list[n] = *one;
+    return n + 1;
+}
+
 typedef struct lookup {
     hk_job job;
     char host[HK_HOST_MAX + 1];
@@ -34,10 +53,10 @@ static void keep(lookup *l, const struct addrinfo *info)
 {
     if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
         return;
-    hk_address *address = &l->found[l->found_n++];
-    address->length = info->ai_addrlen;
-    memcpy(&address->socket, info->ai_addr, info->ai_addrlen);
-    hk_address_set_port(address, l->port);
+    hk_address address = {.length = info->ai_addrlen};
+    memcpy(&address.socket, info->ai_addr, info->ai_addrlen);
+    hk_address_set_port(&address, l->port);
+    l->found_n = hk_addresses_add(l->found, l->found_n, &address);
 }
 
 /* On a thread of the pool. The number of addresses, or why there is none. */
@@ -49,7 +68,7 @@ static int look_up(hk_job *job)
     int rc = hk_os_getaddrinfo(l->host, NULL, &hints, &list);
     if (rc < 0)
         return rc;
-    for (struct addrinfo *at = list; at && l->found_n < HK_ADDRESSES_MAX; at = at->ai_next)
+    for (struct addrinfo *at = list; at; at = at->ai_next)
         keep(l, at);
     hk_os_freeaddrinfo(list);
     return l->found_n > 0 ? l->found_n : hk_error_of_resolver(EAI_NONAME);

@@ -13,6 +13,10 @@ enum { HK_ADDRESSES_MAX = HANK_RESOLVE_MAX }; /* tried for one name */
 /* A lookup of which one family of addresses has not come yet: dns.h. */
 typedef struct hk_dns_lookup hk_dns_lookup;
 
+/* Put one more address at the end of a list of n, whose new length is returned. A full list drops
+ * the last of the other family as long as that has more than its half: who connects tries both. */
+int hk_addresses_add(hk_address list[HK_ADDRESSES_MAX], int n, const hk_address *one);
+
 /* The addresses `where` means, in the order to try them: their number, at least 1; -ENOMEM,
  * -EAGAIN, a resolver's code (base/error.h), -ECANCELED, -ETIMEDOUT. Waits only if there is a name
  * to look up, and a stop ends that wait at once, whatever the name servers do. */

@@ -114,6 +114,28 @@ Test(half, that_is_late_is_used_as_well, .init = start_patient_server, .fini = s
     with_each_size(connect_to_the_late, NULL);
 }
 
+/* More of one family than are tried, of which none need answer. */
+static int ask_for_a_crowd(void *arg)
+{
+    hk_address list[HK_ADDRESSES_MAX];
+    int n, of_six = 0;
+    (void)arg;
+    hk_store_relaxed(&questions_for_late, 0); /* at first, the other family is late */
+    for (int i = 0; i < 2; i++) {
+        MUST((n = look_up("crowd.hank.test", list)) == HK_ADDRESSES_MAX);
+        for (; n > 0; n--)
+            of_six += list[n - 1].socket.any.sa_family == AF_INET6;
+        MUST(of_six == i + 1);
+    }
+    return 0;
+}
+
+Test(half, has_its_place_however_many_there_are_of_the_other, .init = start_patient_server,
+     .fini = stop_server)
+{
+    with_each_size(ask_for_a_crowd, NULL);
+}
+
 static int give_up_the_late(void *arg)
 {
     hk_address list[HK_ADDRESSES_MAX];

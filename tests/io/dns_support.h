@@ -112,10 +112,11 @@ static inline unsigned read_question(const packet *p, char label[64], size_t *re
     return p->bytes[at + 2];
 }
 
-/* Who answers for one family and drops the other, as some do; "late" only at the first time. */
+/* Who answers for one family and drops the other, as some do; "late" and "crowd" only at the first
+ * time. */
 static inline bool is_dropped(const char *label, unsigned type)
 {
-    if (strcmp(label, "late") == 0)
+    if (strcmp(label, "late") == 0 || strcmp(label, "crowd") == 0)
         return type == TYPE_AAAA && hk_add_relaxed(&questions_for_late, 1) == 0;
     return strcmp(label, "silent") == 0 || (type != TYPE_A && strncmp(label, "just4", 5) == 0) ||
            (type != TYPE_AAAA && strcmp(label, "just6") == 0);
@@ -143,7 +144,9 @@ static inline bool answer(packet *p, bool over_tcp)
     } else if (strcmp(label, "both") == 0 || strcmp(label, "late") == 0 ||
                strncmp(label, "just", 4) == 0) {
         add_address(p, type, 1);
-    } else if (strcmp(label, "many") == 0 && type == TYPE_A) {
+    } else if (strcmp(label, "crowd") == 0 && type == TYPE_AAAA) {
+        add_address(p, type, 99); /* nobody's: c-ares puts it last */
+    } else if ((strcmp(label, "many") == 0 || strcmp(label, "crowd") == 0) && type == TYPE_A) {
         for (unsigned i = 1; i <= 20; i++)
             add_address(p, type, i);
     } else if (strcmp(label, "large") == 0 && type == TYPE_A) {

@@ -10,6 +10,7 @@
 #include "api/everywhere.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "io/resolve.h"
 
 static void ask_system(void)
 {
@@ -35,6 +36,40 @@ static void ask_servers(void)
         with_each_size(name##_app, NULL);                                                          \
     }                                                                                              \
     static int name##_app(void *arg)
+
+/* `count` addresses of a family at the end of a list. */
+static int add(hk_address *list, int n, int count, sa_family_t family)
+{
+    hk_address one = {.length = sizeof one.socket};
+    one.socket.any.sa_family = family;
+    for (int i = 0; i < count; i++)
+        n = hk_addresses_add(list, n, &one);
+    return n;
+}
+
+static int of_family(const hk_address *list, int n, sa_family_t family)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        count += list[i].socket.any.sa_family == family;
+    return count;
+}
+
+Test(resolve, of_more_addresses_than_are_tried_each_family_has_its_part)
+{
+    enum { MAX = HK_ADDRESSES_MAX };
+    for (int first = 0; first <= 2 * MAX; first++)
+        for (int second = 0; second <= 2 * MAX; second++) {
+            hk_address list[MAX];
+            int n = add(list, add(list, 0, first, AF_INET6), second, AF_INET);
+            int six = of_family(list, n, AF_INET6), four = of_family(list, n, AF_INET);
+            cr_assert_eq(n, first + second < MAX ? first + second : MAX);
+            cr_assert_eq(n, six + four);
+            cr_assert(six == first || six >= MAX / 2);
+            cr_assert(four == second || four >= MAX / 2);
+            cr_assert_eq(of_family(list, six, AF_INET6), six, "the order has changed");
+        }
+}
 
 /* Whether one of n addresses is written so. */
 static bool has(const hank_address *list, int n, const char *wanted)
