@@ -87,13 +87,13 @@ static void arm(hk_runtime *rt, hk_task *t, int64_t due)
     hk_runtime_visited(rt);
 }
 
-static hank_timer ask(hk_runtime *rt, int64_t due, hank_fn fn, void *arg)
+static hank_timer ask(hk_runtime *rt, int64_t due, hank_fn fn, void *arg, const void *site)
 {
     hk_worker *w = hk_worker_self();
     bool inside = w && w->runtime == rt;
     if (!fn)
         return failed(-EINVAL);
-    hk_spawn how = {.fn = fn, .arg = arg, .due = due, .is_call = true};
+    hk_spawn how = {.fn = fn, .arg = arg, .due = due, .site = site, .is_call = true};
     hk_task *t = inside ? hk_task_new(w, &how, NULL) : hk_task_new_outside(rt, &how);
     if (!t)
         return failed(-ENOMEM);
@@ -122,30 +122,31 @@ static int64_t due_at(hank_ns when)
     return when <= hk_os_now() ? 0 : when;
 }
 
-static hank_timer ask_here(int64_t due, hank_fn fn, void *arg)
+static hank_timer ask_here(int64_t due, hank_fn fn, void *arg, const void *site)
 {
     hk_worker *w = hk_worker_self();
     if (!w || !w->current)
         return failed(hk_not_in_a_task());
-    return ask(w->runtime, due, fn, arg);
+    return ask(w->runtime, due, fn, arg, site);
 }
 
 hank_timer hank_call_soon(hank_fn fn, void *arg)
 {
-    return ask_here(0, fn, arg);
+    return ask_here(0, fn, arg, HK_CALL_SITE());
 }
 
 hank_timer hank_call_later(hank_ns delay, hank_fn fn, void *arg)
 {
     if (delay <= 0)
-        return ask_here(0, fn, arg);
+        return ask_here(0, fn, arg, HK_CALL_SITE());
     int64_t now = hk_os_now();
-    return ask_here(delay >= HK_FOREVER - now ? HK_FOREVER : now + delay, fn, arg);
+    int64_t due = delay >= HK_FOREVER - now ? HK_FOREVER : now + delay;
+    return ask_here(due, fn, arg, HK_CALL_SITE());
 }
 
 hank_timer hank_call_at(hank_ns when, hank_fn fn, void *arg)
 {
-    return ask_here(due_at(when), fn, arg);
+    return ask_here(due_at(when), fn, arg, HK_CALL_SITE());
 }
 
 hank_timer hank_call_into(hank_runtime *public, hank_ns when, hank_fn fn, void *arg)
@@ -155,7 +156,7 @@ hank_timer hank_call_into(hank_runtime *public, hank_ns when, hank_fn fn, void *
         return failed(-EINVAL);
     if (hk_runtime_left_behind(rt))
         return failed(-ESHUTDOWN);
-    return ask(rt, due_at(when), fn, arg);
+    return ask(rt, due_at(when), fn, arg, HK_CALL_SITE());
 }
 
 /* --- taking it back -------------------------------------------------------------------------- */
