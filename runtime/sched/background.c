@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* background.c - a runtime beside the program: a thread that does what hank_run() does.
  *
- *   STARTING --workers run--> RUNS --stopped, all joined--> ENDED --> freed
- *       \--they cannot--> FAILED
+ *   STARTING --main runs, or was stopped before--> RUNS --all joined--> ENDED --> freed
+ *       \--it cannot--> FAILED
  *
  * Its main function only waits to be cancelled, so that to stop is to cancel, as it is for every
  * task. What is started from outside is in guest.c. */
