@@ -96,8 +96,10 @@ HK_UNWATCHED hk_envelope *hk_envelope_seen(hk_task *t)
     uint64_t before = hk_load_seqcst(&t->control); /* seq_cst as every look at it */
     hank_fn fn = t->fn;
     hk_envelope *e = t->arg;
-    /* The same generation: so e is what belonged to it, and e's memory stays what it is. */
-    bool same = HK_GENERATION(hk_load_seqcst(&t->control)) == HK_GENERATION(before);
+    /* The same generation, and not at its end: so e is what belonged to it, and e's memory stays
+     * what it is. */
+    uint64_t after = hk_load_seqcst(&t->control);
+    bool same = HK_GENERATION(after) == HK_GENERATION(before) && !(after & HK_TASK_ENDED);
     return fn == hk_envelope_main && same ? e : NULL;
 }
 
@@ -146,10 +148,9 @@ void hk_envelope_end(hk_task *t, int result)
 {
     hk_envelope *e = t->arg;
     (void)hk_timers_remove(&e->timer); /* it was cancelled before its time, or has none */
-    if (e->is_call)
-        hk_call_end(t);
     if (e->id)
         say_finished(t, e->runtime, result);
+    hk_call_end(t); /* a call or not: from here on nobody takes its argument for an envelope */
     t->fn = e->fn;
     t->arg = (void *)(uintptr_t)e->site; /* for a report; its argument has gone */
     give(e);

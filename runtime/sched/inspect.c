@@ -30,13 +30,13 @@ HK_UNWATCHED static hank_fn function_of(hk_task *t)
 }
 
 /* Safe in a signal handler: no stdio. */
-HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
+static const char *name_of(hk_task *t, hank_fn fn, char *buffer, size_t n)
 {
     const char *name = hk_task_name(t);
     if (name)
         return name;
     static const char digits[] = "0123456789abcdef";
-    uintptr_t site = (uintptr_t)function_of(t);
+    uintptr_t site = (uintptr_t)fn;
     size_t i = n;
     buffer[--i] = '\0';
     do {
@@ -48,6 +48,11 @@ HK_UNWATCHED const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
     if (i < length)
         return "?";
     return memcpy(buffer + i - length, prefix, length);
+}
+
+const char *hk_inspect_name(hk_task *t, char *buffer, size_t n)
+{
+    return name_of(t, function_of(t), buffer, n);
 }
 
 /* Hints, but in order: who has begun to wait and is still on its way counts as running, for it has
@@ -93,8 +98,9 @@ size_t hk_inspect_line(hk_task *t, char line[HK_LINE_BYTES])
 HK_UNWATCHED void hk_inspect_info(hk_task *t, char name[HK_NAME_BUFFER], hank_task_info *ret)
 {
     hk_envelope *e = hk_envelope_seen(t);
-    *ret = (hank_task_info){.name = hk_inspect_name(t, name, HK_NAME_BUFFER),
-                            .fn = t->fn,
+    hank_fn fn = e ? e->fn : t->fn;
+    *ret = (hank_task_info){.name = name_of(t, fn, name, HK_NAME_BUFFER),
+                            .fn = fn,
                             .state = state_of(t),
                             .self = t,
                             .above = hk_inspect_above(t),
@@ -103,7 +109,6 @@ HK_UNWATCHED void hk_inspect_info(hk_task *t, char name[HK_NAME_BUFFER], hank_ta
     if (e) {
         ret->id = e->id;
         ret->site = e->site;
-        ret->fn = e->fn;
     }
 }
 

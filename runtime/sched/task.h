@@ -68,7 +68,7 @@ typedef enum hk_phase {
 /* control = [ generation : 32 | flags : 32 ] */
 #define HK_TASK_CANCELLED UINT64_C(1)
 #define HK_TASK_BEGUN     UINT64_C(2) /* of a call; see call.c */
-#define HK_TASK_ENDED     UINT64_C(4)
+#define HK_TASK_ENDED     UINT64_C(4) /* and of each that leaves its envelope */
 #define HK_TASK_ASKED     UINT64_C(8)
 #define HK_GENERATION(c)  ((uint32_t)((c) >> 32))
 

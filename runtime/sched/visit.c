@@ -14,6 +14,7 @@
 
 #include "base/os.h"
 #include "fiber/frames.h"
+#include "sched/envelope.h"
 #include "sched/inspect.h"
 #include "sched/task.h"
 
@@ -59,7 +60,8 @@ static bool read_slot(hk_task *t, char name[HK_NAME_BUFFER], void *frames[HK_FRA
         ret->stack = ret->stack_frames > 0 ? frames : NULL;
         after = hk_load_seqcst(&t->control); /* the same */
     } while (HK_GENERATION(before) != HK_GENERATION(after));
-    return true;
+    /* It is on its way into an envelope, or out of it. */
+    return ret->fn != hk_envelope_main && !(after & HK_TASK_ENDED);
 }
 
 static int visit_one(void *slot, void *context)

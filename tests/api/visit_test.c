@@ -44,6 +44,50 @@ Test(visit, passes_by_a_task_that_has_ended_though_its_handle_is_good)
     with_each_size(passes_by_who_has_ended, NULL);
 }
 
+static int spawn_until(void *arg)
+{
+    while (!is_set(arg)) {
+        hank_task t = hank_spawn(give_back, NULL);
+        (void)hank_yield();
+        CHECK(hank_await(t) == 0);
+    }
+    return 0;
+}
+
+static bool is_as_it_was_made(void *context, const hank_task_info *task)
+{
+    (void)context;
+    bool named = strncmp(task->name, "fn@0x", 5) != 0;
+    CHECK(named || task->fn == give_back);
+    return true;
+}
+
+static int looks_while_tasks_end(void *arg)
+{
+    flag enough = 0;
+    hank_task t = hank_spawn_with(spawn_until, &enough, .name = "spawner");
+    (void)arg;
+    for (int i = 0; i < 20 * 1000; i++)
+        CHECK(hank_visit_tasks(is_as_it_was_made, NULL) > 0);
+    set(&enough);
+    return hank_await(t);
+}
+
+static void ignore_failure(void *context, const hank_failure *failure)
+{
+    (void)context;
+    (void)failure;
+}
+
+/* With hooks a task's function is kept elsewhere, which its end gives back. */
+Test(visit, is_told_the_truth_of_tasks_that_are_ending, .timeout = 120)
+{
+    static const hank_hooks hooks = {.on_failure = ignore_failure};
+    hk_store_relaxed(&failed_checks, 0);
+    cr_expect_eq(hank_run_with(looks_while_tasks_end, NULL, .workers = 2, .hooks = &hooks), 0);
+    cr_expect_eq(hk_load_relaxed(&failed_checks), 0);
+}
+
 static bool count_to_three(void *context, const hank_task_info *task)
 {
     (void)task;
