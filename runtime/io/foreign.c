@@ -71,6 +71,8 @@ static void watch_forks(void)
 
 static shelf *take_shelf(int fd)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_forks); /* cannot fail */
     shelf *s = &shelves[(unsigned)fd % SHELVES];
     hk_lock_take(&s->lock, HK_RANK_BORROWED);
     return s;
@@ -78,8 +80,6 @@ static shelf *take_shelf(int fd)
 
 static void borrow(borrowing *b, int fd)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, watch_forks); /* cannot fail */
     *b = (borrowing){.fd = fd};
     shelf *s = take_shelf(fd);
     hk_list_push_back(&s->borrowings, &b->link);

@@ -295,6 +295,35 @@ Test(foreign, a_child_closes_its_own_descriptors_only, .timeout = 60)
     close(fds[1]);
 }
 
+enum { FAR = 600 };
+
+static void *close_again_and_again(void *arg)
+{
+    while (!hk_load_acquire((HK_ATOMIC(bool) *)arg))
+        (void)hank_fd_close(fcntl(0, F_DUPFD_CLOEXEC, FAR)); /* always this number */
+    return NULL;
+}
+
+/* It may be forked off at any moment of the other thread's calls. */
+Test(foreign, a_child_can_close_whatever_another_thread_was_closing, .timeout = 60)
+{
+    HK_ATOMIC(bool) enough = false;
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, close_again_and_again, (void *)&enough), 0);
+    for (int i = 0; i < 200; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            (void)alarm(5);
+            _exit(hank_fd_close(dup2(1, FAR)) != 0);
+        }
+        cr_assert(child > 0 && waitpid(child, &status, 0) == child);
+        cr_assert_eq(status, 0, "fork %d: %d", i, status);
+    }
+    hk_store_release(&enough, true);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+}
+
 #if HK_FAULTS
 static int no_room_app(void *arg)
 {
