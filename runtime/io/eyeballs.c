@@ -110,12 +110,18 @@ static bool is_of_family(const hk_address *a, const hk_address *b)
     return a->socket.any.sa_family == b->socket.any.sa_family;
 }
 
+/* How many may be tried: those who may still come have their part of it. */
+static int tries_max(const race *r)
+{
+    return r->searching ? HK_ADDRESSES_MAX / 2 : HK_ADDRESSES_MAX;
+}
+
 /* The next to try: families in turn, beginning with that of the first; within one the order stays.
  * -1: there is none, or enough were tried. */
 static int pick(const race *r, int started)
 {
     int other = -1;
-    for (int i = 0; i < r->known->n + r->late_n && started < HK_ADDRESSES_MAX; i++) {
+    for (int i = 0; i < r->known->n + r->late_n && started < tries_max(r); i++) {
         if (r->taken & 1u << i)
             continue;
         if (!r->last || !is_of_family(address_at(r, i), r->last))
@@ -155,7 +161,7 @@ static int run(race *r, attempt *attempts, int *ret_started)
     while (rc == 0) {
         hank_mutex_lock(&r->lock);
         int next = pick(r, started), failed = r->failed;
-        bool more = next >= 0 || (r->searching && started < HK_ADDRESSES_MAX);
+        bool more = next >= 0 || r->searching;
         bool over = r->winner || (failed == started && !more);
         hank_mutex_unlock(&r->lock);
         if (over)

@@ -310,6 +310,26 @@ Test(late, addresses_that_do_not_come_leave_the_failure_of_the_others)
     with_each_size(none_comes, NULL);
 }
 
+static int all_others_are_refused(void *arg)
+{
+    hk_address list[HK_ADDRESSES_MAX];
+    search more = {.takes = HANK_MS(100), .n = 1};
+    (void)arg;
+    for (int i = 0; i < HK_ADDRESSES_MAX; i++)
+        make(list, i, AF_INET, REFUSES);
+    make(more.found, 0, AF_INET6, ANSWERS);
+    MUST(try_with_more(list, HK_ADDRESSES_MAX, find_more, &more) == 0);
+    more.n = 0; /* none comes: the others are tried after all */
+    make(list, HK_ADDRESSES_MAX - 1, AF_INET, ANSWERS);
+    MUST(try_with_more(list, HK_ADDRESSES_MAX, find_more, &more) == 0);
+    return 0;
+}
+
+Test(late, addresses_are_tried_however_many_others_were_refused)
+{
+    with_each_size(all_others_are_refused, NULL);
+}
+
 static int more_than_enough(void *arg)
 {
     hk_address list[HK_ADDRESSES_MAX];
