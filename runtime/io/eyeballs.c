@@ -26,7 +26,9 @@
 static const int64_t DELAY_NS = INT64_C(250) * 1000 * 1000;
 
 /* failed, winner, error, late, searching  guarded by lock
- * news    set when one of them has changed
+ * unbegun, unsearched  tasks for which there was no stack; told by nobody but their end, where no
+ *         lock can be waited for
+ * news    set when one of these has changed
  * taken   a bit for each address that was tried, known ones before late ones; with last, the one
  *         tried last, the racing task's own */
 typedef struct race {
@@ -35,6 +37,8 @@ typedef struct race {
     int failed;
     hank_stream *winner;
     int error;
+    HK_ATOMIC(int) unbegun;
+    HK_ATOMIC(bool) unsearched;
     bool searching;
     int late_n;
     hk_address late[HK_ADDRESSES_MAX];
@@ -86,6 +90,26 @@ static int try_one(void *arg)
     return 0;
 }
 
+/* The ends of both. Who has begun at all has returned 0. */
+static void end_attempt(void *arg, int result)
+{
+    attempt *a = arg;
+    if (result == 0)
+        return;
+    a->result = result;
+    (void)hk_add_relaxed(&a->race->unbegun, 1); /* before the event, whose lock orders */
+    hank_event_set(&a->race->news);
+}
+
+static void end_search(void *arg, int result)
+{
+    race *r = arg;
+    if (result == 0)
+        return;
+    hk_store_relaxed(&r->unsearched, true); /* the same */
+    hank_event_set(&r->news);
+}
+
 static const hk_address *address_at(const race *r, int i)
 {
     return i < r->known->n ? &r->known->list[i] : &r->late[i - r->known->n];
@@ -110,10 +134,15 @@ static bool is_of_family(const hk_address *a, const hk_address *b)
     return a->socket.any.sa_family == b->socket.any.sa_family;
 }
 
+static bool is_searching(const race *r)
+{
+    return r->searching && !hk_load_relaxed(&r->unsearched); /* looked at after the event */
+}
+
 /* How many may be tried: those who may still come have their part of it. */
 static int tries_max(const race *r)
 {
-    return r->searching ? HK_ADDRESSES_MAX / 2 : HK_ADDRESSES_MAX;
+    return is_searching(r) ? HK_ADDRESSES_MAX / 2 : HK_ADDRESSES_MAX;
 }
 
 /* The next to try: families in turn, beginning with that of the first; within one the order stays.
@@ -144,7 +173,7 @@ static void start(race *r, attempt *a, int i)
 {
     r->taken |= 1u << i;
     r->last = a->address = address_at(r, i);
-    a->task = hank_spawn(try_one, a);
+    a->task = hank_spawn_with(try_one, a, .on_done = end_attempt, .on_done_arg = a);
     if (a->task.error_ == 0)
         return;
     a->result = a->task.error_;
@@ -160,8 +189,9 @@ static int run(race *r, attempt *attempts, int *ret_started)
     int64_t due = 0; /* when the next one is */
     while (rc == 0) {
         hank_mutex_lock(&r->lock);
-        int next = pick(r, started), failed = r->failed;
-        bool more = next >= 0 || r->searching;
+        int next = pick(r, started);
+        int failed = r->failed + hk_load_relaxed(&r->unbegun); /* as in is_searching */
+        bool more = next >= 0 || is_searching(r);
         bool over = r->winner || (failed == started && !more);
         hank_mutex_unlock(&r->lock);
         if (over)
@@ -184,7 +214,9 @@ static int run(race *r, attempt *attempts, int *ret_started)
 static hank_task begin_search(race *r)
 {
     r->searching = r->known->more != NULL;
-    hank_task t = r->searching ? hank_spawn(search, r) : (hank_task){.error_ = -ENOENT};
+    if (!r->searching)
+        return (hank_task){.error_ = -ENOENT};
+    hank_task t = hank_spawn_with(search, r, .on_done = end_search, .on_done_arg = r);
     if (t.error_ < 0)
         r->searching = false;
     return t;
@@ -235,5 +267,5 @@ int hk_connect_any(const hk_candidates *all, hk_connect_one *connect_one,
         *ret = r.winner;
         return 0;
     }
-    return rc < 0 ? rc : r.error;
+    return rc < 0 ? rc : r.error < 0 ? r.error : -ENOMEM; /* none has begun */
 }

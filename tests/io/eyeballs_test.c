@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "io/resolve.h"
 
@@ -407,6 +408,62 @@ Test(attempts, are_told_only_of_addresses_that_were_tried)
 {
     with_each_size(tell_who_was_not_tried, NULL);
 }
+
+#if !HK_ASAN && !HK_TSAN /* which need address space of their own */
+enum { SLEEPERS = 80 };
+
+static int sleep_on(void *arg)
+{
+    (void)arg;
+    return hank_sleep(HANK_FOREVER);
+}
+
+static int race_without_memory(const hk_address *list, hk_more_addresses *more)
+{
+    search nothing = {.takes = 0, .n = 0};
+    struct rlimit before, none;
+    MUST(getrlimit(RLIMIT_AS, &before) == 0);
+    none = (struct rlimit){.rlim_cur = 1, .rlim_max = before.rlim_max};
+    MUST(setrlimit(RLIMIT_AS, &none) == 0);
+    int rc = hank_within(HANK_SEC(10), try_with_more(list, 2, more, &nothing));
+    MUST(setrlimit(RLIMIT_AS, &before) == 0);
+    return rc;
+}
+
+/* With each sleeper there is one stack less, until there are none: then a task that needs one ends
+ * before it has begun. */
+static int race_without_a_stack(void *arg)
+{
+    hk_address list[2];
+    hank_task sleepers[SLEEPERS];
+    int unbegun = 0;
+    for (int i = 0; i < 2; i++)
+        make(list, i, AF_INET, REFUSES);
+    for (int i = 0; i < SLEEPERS; i++) {
+        int rc = race_without_memory(list, arg ? find_more : NULL);
+        MUST(rc == -ECONNREFUSED || rc == -ENOMEM);
+        MUST(told.n == 2);
+        unbegun += rc == -ENOMEM;
+        sleepers[i] = hank_spawn(sleep_on, NULL);
+        MUST(hank_yield() == 0);
+    }
+    for (int i = 0; i < SLEEPERS; i++) {
+        (void)hank_cancel(sleepers[i]);
+        (void)hank_await(sleepers[i]);
+    }
+    MUST(unbegun > 0 || arg); /* then it is who looks for more */
+    return 0;
+}
+
+Test(eyeballs, an_attempt_that_cannot_begin_has_failed, .timeout = 60)
+{
+    static char with_more;
+    void *args[] = {NULL, &with_more};
+    for (int i = 0; i < 2; i++) /* of stacks so large, few are kept */
+        cr_expect_eq(
+            hank_run_with(race_without_a_stack, args[i], .workers = 1, .stack_size = 8 << 20), 0);
+}
+#endif
 
 /* The address of a port where nobody listens any more. */
 static int nobodys_port(char *ret_where, size_t n)
