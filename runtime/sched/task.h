@@ -18,7 +18,8 @@
  *
  * Field access
  *   next                    whoever took the task from its queue
- *   fn arg name group       written by the spawner before the task is published; then constant
+ *   fn arg name group       written by the spawner before the task is published; then constant, but
+ *                           for fn and arg of one that leaves its envelope
  *   traits                  the same, but for PARENT and EXTRA, which are the task's own later
  *   extra                   the spawner before the task is published; then the task itself
  *   parent                  the same, or the parent when it gives the child up; relaxed, as it is
