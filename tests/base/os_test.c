@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* os_test.c - the promises the seam adds to the calls of its names. */
+#include "base/fault.h"
 #include "base/os.h"
 
 #include <criterion/criterion.h>
@@ -146,6 +147,34 @@ Test(os, a_reader_that_goes_in_the_middle_of_a_call_raises_no_signal)
         splice_while_a_reader_leaves();
     cr_expect_eq(hk_load_relaxed(&signals), 0, "%u", hk_load_relaxed(&signals));
 }
+
+#if HK_FAULTS
+/* As kernels before 6.18 answer, which have no flag against the signal. */
+static ssize_t write_without_a_flag(int fd)
+{
+    struct iovec parts[] = {{(char[]){'x'}, 1}, {(char[]){'y'}, 1}};
+    hk_fault_plan(HK_FAULT_FILE_WRITE, 1, -EOPNOTSUPP);
+    ssize_t put = hk_os_write_quietly(fd, parts, 2);
+    cr_expect(hk_fault_hit());
+    hk_fault_clear();
+    return put;
+}
+
+Test(os, without_a_flag_against_it_a_write_to_nobody_raises_no_signal)
+{
+    const struct sigaction counting = {.sa_handler = count_signal};
+    int pipe[2];
+    cr_assert_eq(sigaction(SIGPIPE, &counting, NULL), 0);
+    cr_assert_eq(hk_os_pipe(pipe), 0);
+    cr_expect_eq(write_without_a_flag(pipe[1]), 2);
+    cr_expect_eq(hk_os_close(pipe[0]), 0);
+    cr_expect_eq(write_without_a_flag(pipe[1]), -EPIPE);
+    cr_expect_eq(hk_load_relaxed(&signals), 0);
+    cr_expect_eq(raise(SIGPIPE), 0);
+    cr_expect_eq(hk_load_relaxed(&signals), 1, "the program's own signals come as before");
+    cr_expect_eq(hk_os_close(pipe[1]), 0);
+}
+#endif
 #endif
 
 Test(os, waiting_for_events_ends_at_its_timeout)
