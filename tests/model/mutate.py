@@ -34,6 +34,7 @@ PROGRAMS = {
              "sync/waitq.c"],
     "chan": ["base/lock.c", "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
     "fdword": ["reactor/source.c"],
+    "fd": ["io/fd.c"],
     "on_stack": [],
     "request": ["reactor/request.c"],
     "cancel": ["sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
