@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """docs_test.py - the documents say what is true.
 
-Four things rot in prose: programs, names, links and figures. So every ```c block marked `complete`
-is compiled against include/, every hank_ or HANK_ name anywhere in the documents must be in a
-public header or in the list below, every relative link must lead to a file, and what
-verification.md counts is counted again where that takes no run.
+Five things rot in prose: programs, names, links, figures and what is left out. So every ```c
+block marked `complete` is compiled against include/, every hank_ or HANK_ name anywhere in the
+documents must be in a public header or in the list below, every relative link must lead to a file,
+what verification.md counts is counted again where that takes no run, and it names each file that
+orders shared words and is in no model.
 
     tests/docs_test.py [file.md ...]        all documents by default; CC chooses one compiler
 """
@@ -21,6 +22,9 @@ import everywhere_test
 import faults_test
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/model"))
+import mutate  # noqa: E402
+
 FLAGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wundef", "-Wconversion", "-Werror",
          "-fsyntax-only", "-x", "c", "-I", str(ROOT / "include"), "-"]
 STANDARDS = ["c99", "c11"]
@@ -100,6 +104,22 @@ def figure_errors():
             yield f"docs/verification.md: there are {count} {what.strip(' |')}"
 
 
+def model_errors():
+    """Files that no model compiles and no mutation names; the simulator is one thread."""
+    text = (ROOT / "docs/verification.md").read_text()
+    told = text.partition("**Orders that no model has.**")[2].partition("\n- ")[0]
+    listed = mutate.parse_list((ROOT / "tests/model/mutations.txt").read_text())
+    modelled = {f for files in mutate.PROGRAMS.values() for f in files}
+    modelled |= {m["file"] for m in listed}
+    for path in sorted((ROOT / "runtime").glob("*/*.[ch]")):
+        file = str(path.relative_to(ROOT / "runtime"))
+        orders = file != "base/atomic.h" and not file.startswith("sim/") and \
+            mutate.ORDERED.search(path.read_text())
+        alone = bool(orders) and file not in modelled
+        if alone != (f"`{file}`" in told):
+            yield f"docs/verification.md: {file} has {'' if alone else 'no '}orders without a model"
+
+
 def main(arguments):
     known = public_names() | BUILD_NAMES
     files = [pathlib.Path(a).resolve() for a in arguments] or documents()
@@ -114,6 +134,7 @@ def main(arguments):
         errors += link_errors(path, text)
     if not arguments:
         errors += figure_errors()
+        errors += model_errors()
     if compiled == 0 and not arguments:
         errors.append("docs_test: not one program found: has the mark changed?")
     print("\n".join(errors) or f"{compiled} programs in {len(files)} documents compile")
