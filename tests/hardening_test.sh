@@ -5,8 +5,8 @@
 # The objects are those that it is made of, but for the start files of the compiler: these need not
 # keep the promises, and the linker drops a note that not all of its input has.
 #
-# In a build directory with compile_commands.json: what FORTIFY checks has a name only where there
-# is something to check.
+# In a build directory with compile_commands.json: a probe of the stack, or what FORTIFY checks, is
+# to be seen only where there is something to check.
 set -u
 library=$1
 shift
@@ -43,13 +43,20 @@ if [ "$(uname -m)" = x86_64 ]; then
         [ "$features" = IBT ] || not_so "$object has landing pads and no shadow stack: '$features'"
     done
 fi
-if [ $optimised = yes ]; then
-    for object in "$@"; do
-        case $object in *.S.o) continue ;; esac # there is nothing to check
-        name=$(echo "$object" | sed 's|.*CMakeFiles/||; s|/[.]/|/|')
-        grep -q -E -- "-D_FORTIFY_SOURCE=[23] .*$name" compile_commands.json ||
-            not_so "$object: copies and prints are checked (FORTIFY)"
+flags="-fstack-protector-strong -fstack-clash-protection -Wvla -Wframe-larger-than=2048"
+[ $optimised = no ] || flags="-D_FORTIFY_SOURCE=2 $flags"
+for object in "$@"; do
+    case $object in *.S.o) continue ;; esac # there is nothing to check
+    name=$(echo "$object" | sed 's|.*CMakeFiles/||; s|/[.]/|/|')
+    command=$(grep -F -- "$name -c " compile_commands.json)
+    for flag in $flags; do
+        case $command in
+        *" $flag "*) ;;
+        *) not_so "$object is compiled with $flag" ;;
+        esac
     done
+done
+if [ $optimised = yes ]; then
     case $library in # which has such calls
     *libhank.so) must "a print is checked (FORTIFY)" '__v?snprintf_chk' nm -D ;;
     esac
