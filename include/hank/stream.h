@@ -367,7 +367,8 @@ HANK_API int hank_stream_fd(hank_stream *s);
  * character device.
  *
  * It is made non-blocking, which concerns everybody who shares it: with HANK_KEEP_FD, pipes and
- * devices are opened a second time instead, and what others share stays as it is.
+ * devices are opened a second time instead, and what others share stays as it is. Above 2 it is
+ * closed on exec.
  *
  * Where the master of a terminal is gone, its slave reads 0 and writes -EIO. Where no slave is open
  * any more, the master reads what is left, then -EIO until one is; it may still write.

@@ -73,6 +73,12 @@ static int copy_of(int fd, bool is_socket)
     return mode < 0 ? mode : hk_os_reopen(fd, mode | O_NONBLOCK | O_NOCTTY);
 }
 
+/* What is a child's by its number stays so: standard input, output and error. */
+static int take(int fd)
+{
+    return fd <= 2 ? hk_os_set_nonblocking(fd) : hk_socket_take(fd);
+}
+
 int hank_stream_from_fd(int fd, unsigned flags, hank_stream **ret)
 {
     struct stat file;
@@ -91,7 +97,7 @@ int hank_stream_from_fd(int fd, unsigned flags, hank_stream **ret)
     if (!s)
         return -ENOMEM;
     int own = flags & HANK_KEEP_FD ? copy_of(fd, is_socket) : fd;
-    rc = own < 0 ? own : hk_os_set_nonblocking(own);
+    rc = own < 0 ? own : take(own);
     if (rc < 0) {
         if (own >= 0 && own != fd)
             (void)hk_os_close(own); /* a mere copy */

@@ -151,7 +151,7 @@ ALONE(from_fd, a_descriptor_that_is_taken_goes_with_the_stream)
     (void)arg;
     MUST(pipe(fds) == 0);
     MUST(hank_stream_from_fd(fds[0], 0, &s) == 0);
-    MUST(is_nonblocking(fds[0]));
+    MUST(is_nonblocking(fds[0]) && fcntl(fds[0], F_GETFD) == FD_CLOEXEC);
     MUST(write(fds[1], "x", 1) == 1);
     MUST(hank_read(s, &byte, 1) == 1 && byte == 'x');
     hank_close(s);
@@ -320,6 +320,8 @@ ALONE(options, say_from_where_to_connect)
     MUST(option_of(s, SOL_SOCKET, SO_KEEPALIVE) > 0);
     hank_close(s);
     hank_close(t);
+    o.local = name; /* the listener's */
+    MUST(hank_connect_opt(name, &o, &s) == -EADDRINUSE);
     o.local = "tcp://localhost:0"; /* a name */
     MUST(hank_connect_opt(name, &o, &s) == -EINVAL);
     o.local = "tcp://[::1]:0"; /* another family */
