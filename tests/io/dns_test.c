@@ -170,6 +170,45 @@ DNS_TEST(connecting_uses_what_was_found)
     return 0;
 }
 
+/* Another program may have the same port at the second address: then it is tried with another. */
+static int listen_at_both(const hank_address list[2], hank_listener *ret[3])
+{
+    char name[64], again[96], wanted[64];
+    MUST(hank_listen("tcp://both.hank.test:0", &ret[0]) == 0);
+    MUST(hank_listener_name(ret[0], name, sizeof name) == 0);
+    MUST(hank_address_format(&list[0], wanted, sizeof wanted) == 0);
+    MUST(strncmp(name, wanted, (size_t)(strrchr(wanted, ':') - wanted) + 1) == 0);
+    (void)snprintf(again, sizeof again, "tcp://both.hank.test%s", strrchr(name, ':'));
+    int rc = hank_listen(again, &ret[1]);
+    if (rc < 0)
+        return rc;
+    MUST(hank_listener_name(ret[1], name, sizeof name) == 0);
+    MUST(hank_address_format(&list[1], wanted, sizeof wanted) == 0);
+    MUST(strncmp(name, wanted, (size_t)(strrchr(wanted, ':') - wanted) + 1) == 0);
+    MUST(hank_listen(again, &ret[2]) == -EADDRINUSE);
+    return 0;
+}
+
+DNS_TEST(listening_is_at_the_first_address_that_can_be_had)
+{
+    hank_listener *l[3] = {NULL};
+    hank_address list[2];
+    int rc;
+    (void)arg;
+    if (hank_listen("tcp://[::1]:0", &l[0]) < 0)
+        return 0; /* there is no IPv6 */
+    MUST(hank_resolve("tcp://both.hank.test:0", list, 2) == 2);
+    for (int i = 0; i < 20; i++) {
+        hank_listener_close(l[0]);
+        rc = listen_at_both(list, l);
+        if (rc != -EADDRINUSE)
+            break;
+    }
+    hank_listener_close(l[0]);
+    hank_listener_close(l[1]);
+    return rc;
+}
+
 #if HK_FAULTS
 Test(dns, whatever_call_fails_nothing_is_left, .init = start_server, .fini = stop_server)
 {

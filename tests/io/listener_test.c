@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* listener_test.c - several listeners at one port. */
+/* listener_test.c - several listeners at one port, and one for both families. */
 #include "api/support.h"
 
 enum { LISTENERS = 3, CLIENTS = 96 };
@@ -77,4 +77,37 @@ static int claim_port(void *arg)
 Test(listeners, share_no_port_with_one_that_does_not_say_so)
 {
     with_each_size(claim_port, NULL);
+}
+
+static int accept_from(hank_listener *l, const char *host, const char *port)
+{
+    char where[64], byte;
+    hank_stream *client, *server;
+    snprintf(where, sizeof where, "tcp://%s%s", host, port);
+    MUST(hank_connect(where, &client) == 0);
+    MUST(hank_accept(l, &server) == 0);
+    MUST(hank_write(client, "x", 1) == 0 && hank_read(server, &byte, 1) == 1);
+    hank_close(client);
+    hank_close(server);
+    return 0;
+}
+
+static int listen_everywhere(void *arg)
+{
+    char name[64];
+    hank_listener *l;
+    (void)arg;
+    int rc = hank_listen("tcp://[::]:0", &l);
+    if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL)
+        return 0; /* there is no IPv6 */
+    MUST(rc == 0 && hank_listener_name(l, name, sizeof name) == 0);
+    MUST(accept_from(l, "[::1]", strrchr(name, ':')) == 0);
+    MUST(accept_from(l, "127.0.0.1", strrchr(name, ':')) == 0);
+    hank_listener_close(l);
+    return 0;
+}
+
+Test(listeners, at_any_address_of_ipv6_take_connections_of_ipv4_too)
+{
+    with_each_size(listen_everywhere, NULL);
 }
