@@ -231,6 +231,60 @@ ALONE(datagram, ports_can_be_shared_and_buffers_sized)
     return 0;
 }
 
+ALONE(datagram, a_broadcast_is_for_who_has_asked_for_it)
+{
+    hank_endpoint *silent, *loud;
+    hank_address all;
+    char name[64], where[64], byte;
+    (void)arg;
+    MUST(hank_endpoint_open("udp://0.0.0.0:0", NULL, NULL, &silent) == 0);
+    MUST(hank_endpoint_name(silent, name, sizeof name) == 0);
+    (void)snprintf(where, sizeof where, "udp://127.255.255.255%s", strrchr(name, ':'));
+    MUST(hank_address_parse(where, &all) == 0);
+    MUST(hank_endpoint_send_to(silent, "x", 1, &all) == -EACCES);
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, &(hank_endpoint_options){.broadcast = true},
+                            &loud) == 0);
+    MUST(hank_endpoint_send_to(loud, "y", 1, &all) == 0);
+    MUST(hank_endpoint_recv(silent, &byte, 1, NULL) == 1 && byte == 'y');
+    hank_endpoint_close(silent);
+    hank_endpoint_close(loud);
+    return 0;
+}
+
+ALONE(datagram, an_address_of_another_family_is_refused)
+{
+    static const char *const others[] = {"udp://[::1]:9", "unix:///tmp/hank-dg-nobody"};
+    hank_endpoint *e;
+    hank_address to;
+    (void)arg;
+    MUST(hank_endpoint_open("udp://127.0.0.1:0", NULL, NULL, &e) == 0);
+    for (int i = 0; i < 2; i++) {
+        MUST(hank_address_parse(others[i], &to) == 0);
+        int rc = hank_endpoint_send_to(e, "x", 1, &to);
+        MUST(rc == -EAFNOSUPPORT || rc == -EINVAL);
+    }
+    hank_endpoint_close(e);
+    return 0;
+}
+
+ALONE(datagram, a_place_where_nobody_can_be_is_told_at_the_opening)
+{
+    hank_endpoint *e;
+    char where[64];
+    struct sockaddr_un left = {.sun_family = AF_UNIX};
+    (void)arg;
+    MUST(hank_endpoint_open("udp://192.0.2.1:0", NULL, NULL, &e) == -EADDRNOTAVAIL);
+    (void)snprintf(where, sizeof where, "unix:///tmp/hank-dg-left-%d", (int)getpid());
+    MUST(hank_endpoint_open(NULL, where, NULL, &e) == -ENOENT);
+    (void)snprintf(left.sun_path, sizeof left.sun_path, "%s", where + strlen("unix://"));
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    MUST(bind(fd, (struct sockaddr *)(void *)&left, sizeof left) == 0 && close(fd) == 0);
+    int rc = hank_endpoint_open(NULL, where, NULL, &e); /* a file, nobody behind it */
+    (void)unlink(left.sun_path);
+    MUST(rc == -ECONNREFUSED);
+    return 0;
+}
+
 ALONE(address, text_and_back)
 {
     static const char *const good[] = {"udp://1.2.3.4:53", "tcp://[::1]:53", "unix:///tmp/x",
