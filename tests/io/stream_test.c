@@ -95,6 +95,17 @@ OVER(stream, HALF, after_a_half_close_the_other_direction_still_works)
     return 0;
 }
 
+OVER(stream, HALF, an_end_may_be_said_again)
+{
+    char byte;
+    for (int i = 0; i < 3; i++)
+        MUST(hank_write_end(e->a) == 0);
+    MUST(hank_read(e->b, &byte, 1) == 0);
+    MUST(hank_write_end(e->a) == 0);
+    MUST(hank_write(e->b, "x", 1) == 0 && hank_read(e->a, &byte, 1) == 1);
+    return 0;
+}
+
 OVER(stream, ENDS, a_stream_that_ends_early_is_epipe_for_an_exact_read)
 {
     char buf[16];

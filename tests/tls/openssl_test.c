@@ -131,6 +131,41 @@ OPENSSL_TEST(cut_off_at_any_byte_of_an_older_handshake_is_no_server)
     return cut_everywhere("-tls1_2");
 }
 
+/* A question and an answer, which in TLS 1.3 comes behind the server's tickets. */
+static int ask_once(hank_tls *tls, const char *name, bool *ret_resumed)
+{
+    hank_stream *under, *s;
+    hank_tls_info info;
+    char line[16];
+    MUST(hank_connect(name, &under) == 0);
+    MUST(hank_tls_client(tls, under, "localhost", &s) == 0);
+    MUST(hank_write(s, "abc\n", 4) == 0);
+    MUST(hank_read_line(s, line, sizeof line) == 4 && strcmp(line, "cba\n") == 0);
+    MUST(hank_tls_get_info(s, &info) == 0 && info.verified);
+    *ret_resumed = info.resumed;
+    hank_close(s);
+    return 0;
+}
+
+OPENSSL_TEST(servers_session_is_taken_up_again)
+{
+    static const char *const versions[] = {"-tls1_3", "-tls1_2"};
+    hank_process *server;
+    hank_tls *tls;
+    char name[64];
+    bool resumed;
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        MUST(hank_tls_new(&(hank_tls_options){.ca_file = files.ca}, &tls) == 0);
+        MUST(start_server(versions[i], name, &server) == 0);
+        MUST(ask_once(tls, name, &resumed) == 0 && !resumed);
+        MUST(ask_once(tls, name, &resumed) == 0 && resumed);
+        hank_process_close(server);
+        hank_tls_free(tls);
+    }
+    return 0;
+}
+
 /* --- its client ------------------------------------------------------------------------------ */
 
 typedef struct site {
