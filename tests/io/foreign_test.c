@@ -4,6 +4,7 @@
 #include "io/io_support.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -173,6 +174,52 @@ static int reuse_app(void *arg)
 Test(foreign, a_number_that_is_used_again_is_a_new_descriptor, .timeout = 60)
 {
     run_with_each_size(reuse_app, NULL);
+}
+
+/* Connects a socket that the caller made: 0 and a stream, or why not. */
+static int connect_by_hand(const struct sockaddr_in *to, hank_stream **ret)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    int fd = hk_os_socket(AF_INET, SOCK_STREAM, 0);
+    MUST(fd >= 0);
+    int rc = hk_os_connect(fd, (const struct sockaddr *)(const void *)to, sizeof *to);
+    if (rc == -EINPROGRESS) {
+        MUST((hank_fd_wait(fd, HANK_WRITABLE) & HANK_WRITABLE) != 0);
+        MUST_OK(hk_os_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
+        rc = -error;
+    }
+    if (rc == 0)
+        rc = hank_stream_from_fd(fd, 0, ret);
+    if (rc < 0)
+        close(fd);
+    return rc;
+}
+
+static int connect_app(void *arg)
+{
+    hank_listener *l;
+    hank_stream *s, *t;
+    char byte;
+    struct sockaddr_in to;
+    socklen_t length = sizeof to;
+    (void)arg;
+    MUST_OK(hank_listen("tcp://127.0.0.1:0", &l));
+    MUST(getsockname(hank_listener_fd(l), (struct sockaddr *)(void *)&to, &length) == 0);
+    MUST_OK(connect_by_hand(&to, &s));
+    MUST_OK(hank_accept(l, &t));
+    MUST_OK(hank_write(s, "x", 1));
+    MUST(hank_read(t, &byte, 1) == 1 && byte == 'x');
+    hank_close(s);
+    hank_close(t);
+    hank_listener_close(l);
+    MUST(connect_by_hand(&to, &s) == -ECONNREFUSED);
+    return 0;
+}
+
+Test(foreign, a_socket_of_ones_own_can_be_connected, .timeout = 60)
+{
+    run_with_each_size(connect_app, NULL);
 }
 
 /* --- closed by hank_fd_close ----------------------------------------------------------------- */
