@@ -196,6 +196,7 @@ HANK_API int hank_process_wait(hank_process *p, int *ret_status);
 
 /* Send it a signal: SIGTERM to ask, SIGKILL to end it. Never hits another process.
  *
+ *   signo       0 sends none: the result says whether it has ended
  *   result      0; -ESRCH it has ended; -EINVAL no such signal; -EPERM it is somebody else's now
  *   waits       never
  *   threads     any task or thread, at the same time

@@ -86,6 +86,19 @@ PROCESS_TEST(can_be_sent_a_signal)
     return 0;
 }
 
+PROCESS_TEST(can_be_asked_whether_it_has_ended)
+{
+    hank_process *p;
+    int status;
+    START(&p, "read x; exit 5", .in = HANK_STDIO_PIPE);
+    MUST(hank_process_signal(p, 0) == 0);
+    hank_close(hank_process_take(p, 0));
+    YIELD_UNTIL(hank_process_signal(p, 0) == -ESRCH);
+    MUST(hank_process_wait(p, &status) == 0 && status == 5); /* and does not wait */
+    hank_process_close(p);
+    return 0;
+}
+
 PROCESS_TEST(that_has_ended_can_be_sent_nothing)
 {
     hank_process *p;
