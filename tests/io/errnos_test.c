@@ -72,6 +72,81 @@ Test(errnos, a_process_of_somebody_else_is_not_signalled, .timeout = 60)
     with_each_size(signal_of_others, NULL);
 }
 
+/* --- EACCES ---------------------------------------------------------------------------------- */
+
+enum { DOORS = 8 };
+
+/* In a directory of somebody else's, which has a FIFO that is open already, and a listener. */
+static void try_each_door(const char *directory, int fifo, int ret_rc[DOORS])
+{
+    char path[80], where[96];
+    hank_file *f;
+    hank_dir *d;
+    struct stat about;
+    hank_stream *s;
+    hank_listener *l;
+    hank_endpoint *e;
+    hank_process *p;
+    (void)snprintf(path, sizeof path, "%s/thing", directory);
+    (void)snprintf(where, sizeof where, "unix://%s", path);
+    const char *const program[] = {path, NULL};
+    ret_rc[0] = hank_file_open(path, O_RDONLY, 0, &f);
+    ret_rc[1] = hank_stat(path, &about);
+    ret_rc[2] = hank_dir_open(directory, &d);
+    ret_rc[3] = hank_connect(where, &s);
+    ret_rc[4] = hank_listen(where, &l);
+    ret_rc[5] = hank_endpoint_open(where, NULL, NULL, &e);
+    ret_rc[6] = hank_stream_from_fd(fifo, HANK_KEEP_FD, &s);
+    ret_rc[7] = hank_process_spawn(program, NULL, &p);
+}
+
+static int doors_of_others(void *arg)
+{
+    char directory[64], path[80];
+    int rc[DOORS];
+    (void)arg;
+    (void)snprintf(directory, sizeof directory, "/tmp/hank-errnos-%d", (int)getpid());
+    (void)snprintf(path, sizeof path, "%s/fifo", directory);
+    MUST(mkdir(directory, 0700) == 0 && mkfifo(path, 0600) == 0);
+    int fifo = open(path, O_RDWR | O_CLOEXEC);
+    MUST(fifo >= 0 && become(somebody_else()) == 0);
+    try_each_door(directory, fifo, rc);
+    MUST(become(0) == 0);
+    MUST(close(fifo) == 0 && unlink(path) == 0 && rmdir(directory) == 0); /* nothing was made */
+    for (int i = 0; i < DOORS; i++)
+        if (rc[i] != -EACCES) {
+            cr_log_error("%d: %s", i, hank_strerror(rc[i]));
+            return -EPROTO;
+        }
+    return 0;
+}
+
+Test(errnos, what_is_somebody_elses_cannot_be_had, .timeout = 60)
+{
+    need_root();
+    warm_up();
+    with_each_size(doors_of_others, NULL);
+}
+
+/* --- ENOEXEC --------------------------------------------------------------------------------- */
+
+ALONE(errnos, a_file_that_is_no_program_cannot_be_started)
+{
+    char path[64];
+    const char *const arguments[] = {path, NULL};
+    hank_process *p;
+    (void)arg;
+    if (HK_EMULATED)
+        return 0; /* an emulator forks for vfork, and what fails in the child stays there */
+    (void)snprintf(path, sizeof path, "/tmp/hank-errnos-%d", (int)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    MUST(fd >= 0 && write(fd, "\0\1\2\3", 4) == 4 && close(fd) == 0);
+    int rc = hank_process_spawn(arguments, NULL, &p);
+    MUST(unlink(path) == 0);
+    MUST(rc == -ENOEXEC);
+    return 0;
+}
+
 /* --- ETOOMANYREFS ----------------------------------------------------------------------------- */
 
 enum { IN_FLIGHT_MAX = 100, AT_ONCE = 60 };
