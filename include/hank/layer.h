@@ -55,7 +55,8 @@ HANK_API int hank_layer_open(const hank_layer *layer, void *self, hank_stream *u
  *   since       0.1 */
 HANK_API void *hank_layer_self(hank_stream *s, const hank_layer *layer);
 
-/* Write as many bytes as can be written without waiting.
+/* Write as many bytes as can be written without waiting; a corked stream holds what it has room
+ * for.
  *
  *   result      1 to n, or 0 for n == 0; -EAGAIN it would have to wait; -ENOTSUP a stream that
  *               cannot tell; -EBUSY another task writes; -EPIPE; -EBADF; -ECONNRESET

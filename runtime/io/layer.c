@@ -132,9 +132,9 @@ ssize_t hank_trywrite(hank_stream *s, const void *buf, size_t n)
     int rc = hk_fd_begin(&s->fd, HK_OUT);
     if (rc < 0)
         return rc;
-    ssize_t put = s->torn || s->cork ? -EPIPE : s->kind->try_write ? 0 : -ENOTSUP;
+    ssize_t put = s->torn ? -EPIPE : s->cork || s->kind->try_write ? 0 : -ENOTSUP;
     if (put == 0 && n > 0)
-        put = s->kind->try_write(s, buf, n);
+        put = s->cork ? hk_cork_try_write(s, buf, n) : s->kind->try_write(s, buf, n);
     hk_fd_end(&s->fd, HK_OUT);
     return put;
 }

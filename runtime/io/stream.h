@@ -94,6 +94,9 @@ extern const hk_stream_kind hk_stream_pipe;
 /* hank_write() of a corked stream: send or hold. */
 HK_MUST_CHECK int hk_cork_write(hank_stream *s, const struct iovec *parts, int n);
 
+/* hank_trywrite() of a corked stream: hold what there is room for, if there is any. */
+HK_MUST_CHECK ssize_t hk_cork_try_write(hank_stream *s, const void *buf, size_t n);
+
 /* hank_write_some() of a corked stream. */
 HK_MUST_CHECK ssize_t hk_cork_write_some(hank_stream *s, const void *buf, size_t n);
 

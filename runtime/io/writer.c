@@ -158,15 +158,19 @@ int hk_cork_write(hank_stream *s, const struct iovec *parts, int n)
     return rc < 0 ? rc : put(s, &g);
 }
 
-ssize_t hk_cork_write_some(hank_stream *s, const void *buf, size_t n)
+ssize_t hk_cork_try_write(hank_stream *s, const void *buf, size_t n)
 {
     hk_cork *c = s->cork;
-    struct iovec part = {(void *)(uintptr_t)buf, n};
-    gather g = {.parts = &part, .n = 1, .left = n};
-    if (n <= c->high - held(c)) {
-        hold(c, &g);
-        return (ssize_t)n;
-    }
+    size_t room = c->high - held(c), some = n < room ? n : room;
+    struct iovec part = {(void *)(uintptr_t)buf, some};
+    hold(c, &(gather){.parts = &part, .n = 1, .left = some});
+    return some > 0 || n == 0 ? (ssize_t)some : -EAGAIN;
+}
+
+ssize_t hk_cork_write_some(hank_stream *s, const void *buf, size_t n)
+{
+    if (n <= s->cork->high - held(s->cork))
+        return hk_cork_try_write(s, buf, n);
     int rc = hk_cork_flush(s);
     return rc < 0 ? rc : s->kind->write(s, buf, n);
 }

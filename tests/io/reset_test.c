@@ -2,6 +2,8 @@
 /* reset_test.c - a connection that broke is no connection that ended, whoever meets it first. */
 #include "io/net_support.h"
 
+#include <hank/layer.h>
+
 #include <netinet/tcp.h>
 
 #include "base/fault.h"
@@ -93,6 +95,18 @@ OVER(reset, IS_TCP, that_meets_both_at_once_is_an_end_for_neither)
     MUST(hank_await(reader) == -ECONNRESET);
     int rc = hank_await(writer);
     MUST(rc == -ECONNRESET || rc == -EPIPE);
+    return 0;
+}
+
+OVER(reset, IS_TCP, that_was_met_leaves_no_peer)
+{
+    char name[64];
+    hank_abort(e->b);
+    e->b = NULL;
+    MUST(hank_read(e->a, name, 1) == -ECONNRESET);
+    MUST(hank_stream_peer(e->a, name, sizeof name) == -ENOTCONN);
+    MUST(hank_write_end(e->a) == -ENOTCONN);
+    MUST(hank_trywrite(e->a, "x", 1) == -EPIPE);
     return 0;
 }
 

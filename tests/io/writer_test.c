@@ -2,6 +2,8 @@
 /* writer_test.c - parts, corks and water marks, over every kind of stream. */
 #include "io/net_support.h"
 
+#include <hank/layer.h>
+
 #include "api/everywhere.h"
 
 /* --- parts ----------------------------------------------------------------------------------- */
@@ -91,6 +93,9 @@ OVER(parts, ANY, a_second_writer_is_refused)
     MUST(hank_cork(e->a, 0, 0) == -EBUSY);
     MUST(hank_flush(e->a) == -EBUSY);
     MUST(hank_uncork(e->a) == -EBUSY);
+    MUST(hank_trywrite(e->a, "x", 1) == -EBUSY);
+    int rc = hank_write_end(e->a);
+    MUST(rc == -EBUSY || rc == -ENOTSUP);
     (void)hank_cancel(writer);
     MUST(hank_await(writer) == -ECANCELED);
     return 0;
@@ -376,6 +381,18 @@ OVER(some, ANY, of_a_corked_stream_is_held_if_it_fits)
     MUST(hank_write_some(e->a, "9", 1) == 1); /* after what was held */
     MUST(hank_read_exact(e->b, buf, 9) == 0 && memcmp(buf, "123456789", 9) == 0);
     MUST(hank_stream_held(e->a) == 0);
+    return 0;
+}
+
+OVER(cork, ANY, has_room_for_some_without_waiting)
+{
+    char buf[8];
+    MUST(hank_cork(e->a, 8, 0) == 0);
+    MUST(hank_write(e->a, "abc", 3) == 0);
+    MUST(hank_trywrite(e->a, "defghij", 7) == 5);
+    MUST(hank_trywrite(e->a, "x", 1) == -EAGAIN && hank_trywrite(e->a, NULL, 0) == 0);
+    MUST(is_dry(e->b) && hank_uncork(e->a) == 0);
+    MUST(hank_read_exact(e->b, buf, 8) == 0 && memcmp(buf, "abcdefgh", 8) == 0);
     return 0;
 }
 
