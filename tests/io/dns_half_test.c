@@ -136,6 +136,29 @@ Test(half, has_its_place_however_many_there_are_of_the_other, .init = start_pati
     with_each_size(ask_for_a_crowd, NULL);
 }
 
+/* Nobody is at the address that is known first. */
+static int connect_to_the_later(void *arg)
+{
+    hank_listener *l;
+    hank_stream *s;
+    char name[64], by_name[96];
+    (void)arg;
+    MUST(hank_listen("tcp://127.0.0.1:0", &l) == 0);
+    MUST(hank_listener_name(l, name, sizeof name) == 0);
+    (void)snprintf(by_name, sizeof by_name, "tcp://later.hank.test%s", strrchr(name, ':'));
+    hk_store_relaxed(&questions_for_late, 0);
+    MUST(hank_connect(by_name, &s) == 0);
+    hank_close(s);
+    hank_listener_close(l);
+    return 0;
+}
+
+Test(half, that_comes_after_the_first_attempt_has_failed_is_used_as_well,
+     .init = start_patient_server, .fini = stop_server)
+{
+    with_each_size(connect_to_the_later, NULL);
+}
+
 static int give_up_the_late(void *arg)
 {
     hk_address list[HK_ADDRESSES_MAX];

@@ -25,7 +25,8 @@ enum {
     TYPE_PTR = 12,
     TYPE_AAAA = 28,
     TRUNCATED = 0x02,
-    NO_SUCH_NAME = 3
+    NO_SUCH_NAME = 3,
+    LATER_US = 100 * 1000
 };
 
 static int udp, tcp, bell[2];
@@ -113,11 +114,17 @@ static inline unsigned read_question(const packet *p, char label[64], size_t *re
 }
 
 /* Who answers for one family and drops the other, as some do; "late" and "crowd" only at the first
- * time. */
+ * time, and "later" takes its time at the second as well. */
 static inline bool is_dropped(const char *label, unsigned type)
 {
     if (strcmp(label, "late") == 0 || strcmp(label, "crowd") == 0)
         return type == TYPE_AAAA && hk_add_relaxed(&questions_for_late, 1) == 0;
+    if (strcmp(label, "later") == 0 && type == TYPE_A) {
+        bool again = hk_add_relaxed(&questions_for_late, 1) > 0;
+        if (again)
+            (void)usleep(LATER_US); /* the other family's answer is looked at meanwhile */
+        return !again;
+    }
     return strcmp(label, "silent") == 0 || (type != TYPE_A && strncmp(label, "just4", 5) == 0) ||
            (type != TYPE_AAAA && strcmp(label, "just6") == 0);
 }
@@ -141,7 +148,7 @@ static inline bool answer(packet *p, bool over_tcp)
         p->bytes[3] |= NO_SUCH_NAME;
     } else if (strcmp(label, "four") == 0 && type == TYPE_A) {
         add_address(p, type, 4);
-    } else if (strcmp(label, "both") == 0 || strcmp(label, "late") == 0 ||
+    } else if (strcmp(label, "both") == 0 || strncmp(label, "late", 4) == 0 ||
                strncmp(label, "just", 4) == 0) {
         add_address(p, type, 1);
     } else if (strcmp(label, "crowd") == 0 && type == TYPE_AAAA) {
