@@ -118,6 +118,17 @@ PROCESS_TEST(that_has_null_for_input_reads_nothing)
     return writes("cat; echo end", (hank_process_options){.in = HANK_STDIO_NULL}, "end\n");
 }
 
+PROCESS_TEST(that_has_null_for_output_and_error_says_it_to_nobody)
+{
+    hank_process *p;
+    int status;
+    START(&p, "echo one && echo two >&2 && exit 4", .out = HANK_STDIO_NULL, .err = HANK_STDIO_NULL);
+    MUST(hank_process_wait(p, &status) == 0 && status == 4);
+    hank_process_close(p);
+    return writes("echo lost >&2; echo kept", (hank_process_options){.err = HANK_STDIO_NULL},
+                  "kept\n");
+}
+
 PROCESS_TEST(can_be_given_a_descriptor)
 {
     int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
@@ -187,6 +198,11 @@ PROCESS_TEST(that_does_not_want_its_input_is_no_failure)
     hank_process_close(p);
     free(much);
     return 0;
+}
+
+PROCESS_TEST(that_is_sent_nothing_reads_the_end)
+{
+    return writes("cat; echo end", (hank_process_options){.in = HANK_STDIO_PIPE}, "end\n");
 }
 
 PROCESS_TEST(that_says_nothing_says_an_empty_string)
