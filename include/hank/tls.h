@@ -113,7 +113,8 @@ HANK_API int hank_tls_listen(hank_tls *tls, const char *where, const hank_listen
  * process.
  *
  *   tls         shared: hank_tls_free() may follow at once
- *   result      0; -EALREADY it was done before; -EINVAL; -EEXIST another library has "tls"
+ *   result      0; -EALREADY it was done before; -EINVAL; -EEXIST another library has "tls";
+ *               -ENOSPC there are too many schemes
  *   waits       never
  *   threads     any task or thread, at the same time
  *   since       0.1 */

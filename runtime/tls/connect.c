@@ -165,5 +165,10 @@ int hank_tls_enable(hank_tls *tls)
         hank_tls_free(tls);
         return -EALREADY;
     }
-    return hank_scheme_add(&scheme);
+    int rc = hank_scheme_add(&scheme);
+    if (rc < 0) {
+        hk_store_relaxed(&enabled, NULL); /* nobody was led to it, for there is no scheme */
+        hank_tls_free(tls);
+    }
+    return rc;
 }

@@ -2,6 +2,7 @@
 /* listen_test.c - "tls://" to listen and to connect, and what can be asked about the result. */
 #include "tls/tls_support.h"
 
+#include <hank/layer.h>
 #include <hank/server.h>
 
 /* --- where and listeners ---------------------------------------------------------------------- */
@@ -194,6 +195,40 @@ static int enable_everywhere(void *arg)
     MUST(hank_tls_enable(for_everybody) == -EALREADY);
     hank_tls_free(for_everybody);
     return 0;
+}
+
+static int refuse_to_connect(const char *where, const hank_connect_options *options,
+                             hank_stream **ret)
+{
+    (void)where, (void)options, (void)ret;
+    return -EHOSTDOWN;
+}
+
+static int refuse_to_listen(const char *where, const hank_listen_options *options,
+                            hank_listener **ret)
+{
+    (void)where, (void)options, (void)ret;
+    return -EHOSTDOWN;
+}
+
+static int enable_too_late(void *arg)
+{
+    static const hank_scheme first = {"tls", refuse_to_connect, refuse_to_listen, {0}};
+    hank_tls *tls;
+    hank_stream *s;
+    (void)arg;
+    MUST(hank_scheme_add(&first) == 0);
+    MUST(hank_tls_new(&(hank_tls_options){.ca_file = files.ca}, &tls) == 0);
+    for (int i = 0; i < 2; i++)
+        MUST(hank_tls_enable(tls) == -EEXIST);
+    MUST(hank_connect("tls://127.0.0.1:1", &s) == -EHOSTDOWN);
+    hank_tls_free(tls);
+    return 0;
+}
+
+Test(where, of_another_library_stays_its_own, .init = make_files, .fini = remove_files)
+{
+    with_workers(2, enable_too_late, NULL);
 }
 
 Test(where, knows_tls_once_it_is_enabled, .init = make_files, .fini = remove_files)
