@@ -261,6 +261,25 @@ EITHER(a_lookup_that_fails_is_told)
     }
     return 0;
 }
+
+static int ask_without_a_thread(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        hk_fault_plan(HK_FAULT_THREAD, 1, -EAGAIN);
+        int rc = i ? look_up(NULL) : look_up_name(NULL);
+        hk_fault_clear();
+        MUST(rc == -EAGAIN);
+    }
+    return look_up(NULL);
+}
+
+/* Only the system's resolver asks on one. */
+Test(by_the_system, without_a_thread_to_ask_on_says_so, .init = ask_system, .timeout = 60)
+{
+    warm_up();
+    with_each_size(ask_without_a_thread, NULL);
+}
 #endif
 
 /* --- stopped at each of its waits --------------------------------------------------------------
