@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -100,6 +101,54 @@ static int many_clients_app(void *arg)
 Test(serve, every_client_gets_its_own_handler, .timeout = 60)
 {
     run_with_each_size(many_clients_app, NULL);
+}
+
+typedef struct look {
+    hank_server *v;
+    HK_ATOMIC(int) bytes; /* of a connection's buffer; 0: not yet known */
+} look;
+
+static int look_at_buffer(hank_stream *s, void *arg)
+{
+    look *k = arg;
+    int bytes = -1;
+    socklen_t length = sizeof bytes;
+    (void)getsockopt(hank_stream_fd(s), SOL_SOCKET, SO_SNDBUF, &bytes, &length);
+    hk_store_relaxed(&k->bytes, bytes);
+    return 0;
+}
+
+static int run_look(void *arg)
+{
+    look *k = arg;
+    return hank_server_run(k->v, look_at_buffer, k);
+}
+
+static int options_app(void *where)
+{
+    look k = {0};
+    hank_stream *s;
+    char name[64];
+    hank_server_options o = {.socket = {.send_buffer = 20000}};
+    MUST_OK(hank_server_open(where, &o, &k.v));
+    MUST_OK(hank_server_name(k.v, name, sizeof name));
+    hank_task running = hank_spawn(run_look, &k);
+    MUST_OK(hank_connect(name, &s));
+    YIELD_UNTIL(hk_load_relaxed(&k.bytes) != 0);
+    MUST(hk_load_relaxed(&k.bytes) == 40000); /* the kernel's own share is added */
+    hank_close(s);
+    MUST_OK(hank_server_stop(k.v, HANK_FOREVER));
+    MUST_OK(hank_await(running));
+    hank_server_free(k.v);
+    return 0;
+}
+
+Test(serve, connections_have_the_options_that_the_server_was_given, .timeout = 60)
+{
+    char where[64];
+    snprintf(where, sizeof where, "unix://@hank-serve-%d", (int)getpid());
+    run_with_each_size(options_app, (void *)(uintptr_t)TCP);
+    run_with_each_size(options_app, where);
 }
 
 /* --- stopping -------------------------------------------------------------------------------- */
