@@ -112,6 +112,12 @@ PAIR(certificate, of_an_unknown_authority_is_refused)
     return is_refused(p, files.stranger, HANK_TLS_UNTRUSTED);
 }
 
+/* By a mere host, whose own certificate is good. */
+PAIR(certificate, of_one_who_may_not_vouch_is_refused)
+{
+    return is_refused(p, files.by_host, HANK_TLS_BAD_CERTIFICATE);
+}
+
 PAIR(certificate, is_not_trusted_by_the_system)
 {
     int rc = hank_tls_new(NULL, &p->client.tls);

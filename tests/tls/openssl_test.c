@@ -282,3 +282,21 @@ OPENSSL_TEST(client_takes_a_session_up_again)
     close_site(&w);
     return 0;
 }
+
+OPENSSL_TEST(client_without_a_cipher_of_ours_is_refused)
+{
+    static const char *const more[4] = {"-tls1_2", "-cipher", "AES128-SHA"}; /* for keys of RSA */
+    site w;
+    hank_process *p;
+    hank_stream *s;
+    int status;
+    (void)arg;
+    MUST(open_site(&w) == 0);
+    MUST(start_client(&w, more, &p) == 0);
+    MUST(hank_accept(w.l, &s) == 0);
+    MUST(hank_tls_server(w.tls, s, &s) == HANK_TLS_NOTHING_SHARED);
+    MUST(hank_process_wait(p, &status) == 0 && status > 0);
+    hank_process_close(p);
+    close_site(&w);
+    return 0;
+}

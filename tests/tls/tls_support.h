@@ -27,7 +27,7 @@ typedef struct identity {
 typedef struct certificates {
     char directory[64];
     char ca[128], good[128], expired[128], future[128], other[128], self[128], stranger[128];
-    char client[128], mismatched[128], malformed[128], empty[128];
+    char client[128], by_host[128], mismatched[128], malformed[128], empty[128];
 } certificates;
 
 static certificates files;
@@ -118,6 +118,11 @@ static inline void make_files(void)
     save_and_free(files.self, "self", make_identity(host, NULL, -HOUR, HOUR));
     save_and_free(files.stranger, "stranger", make_identity(host, &elsewhere, -HOUR, HOUR));
     save_and_free(files.client, "client", make_identity("email:client@test", &ca, -HOUR, HOUR));
+    identity by_host = make_identity(host, &good, -HOUR, HOUR);
+    save(files.by_host, "by_host", by_host.certificate, by_host.key);
+    FILE *chain = fopen(files.by_host, "a");
+    cr_assert(chain && PEM_write_X509(chain, good.certificate) == 1 && fclose(chain) == 0);
+    free_identity(&by_host);
     (void)fclose(create(files.empty, "empty"));
     FILE *file = create(files.malformed, "malformed");
     (void)fputs("-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n"
