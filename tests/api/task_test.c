@@ -267,6 +267,7 @@ Test(spawn, with_copy_gives_the_child_a_copy_of_its_own)
     with_each_size(copy_arguments, NULL);
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* whose frames are larger */
 static __attribute__((noinline)) int fill(size_t bytes)
 {
     char frame[8192];
@@ -295,7 +296,6 @@ static int try_stack_sizes(void *arg)
     return hank_gather_n(many, 20, NULL);
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* whose frames are larger */
 Test(spawn, with_a_stack_size_may_use_that_much)
 {
     with_each_size(try_stack_sizes, NULL);
