@@ -45,18 +45,21 @@ int everywhere_stops(void)
 
 #if HK_FAULTS
 
-static HK_ATOMIC(run *) watched;
+/* The run is only the business of its own task, which is on its way here and so still runs. */
+static HK_ATOMIC(hk_task *) watched;
+static run *watched_run;
 
 /* A task asks whether it is stopped: is it ours, or a child called above it? */
 static void answer(hk_sleeper *s)
 {
-    run *r = hk_load_acquire(&watched); /* [run:watched] acquire: its task is set */
-    if (!r || s->kind != HK_SLEEPER_TASK)
+    hk_task *ours = hk_load_acquire(&watched); /* [run:watched] acquire: so is its run */
+    if (!ours || s->kind != HK_SLEEPER_TASK)
         return;
     hk_task *t = hk_task_of(s);
-    while (t && t != r->task)
+    while (t && t != ours)
         t = t->under;
-    if (!t || ++r->asked != r->nth)
+    run *r = t ? watched_run : NULL;
+    if (!r || ++r->asked != r->nth)
         return;
     r->stopped = true;
     if (r->manner == EXPIRED_BEFORE)
@@ -67,14 +70,15 @@ static void answer(hk_sleeper *s)
 
 static void watch(run *r)
 {
-    hk_store_release(&watched, r); /* [run:watched] release: what it points to is complete */
+    watched_run = r;
+    hk_store_release(&watched, r->task); /* [run:watched] release: what belongs to it is set */
     hk_scope_watch(answer);
 }
 
 static void watch_nobody(void)
 {
     hk_scope_watch(NULL);
-    hk_store_release(&watched, (run *)NULL); /* [run:watched] */
+    hk_store_release(&watched, (hk_task *)NULL); /* [run:watched] */
 }
 
 #endif

@@ -51,6 +51,18 @@ static inline bool note_failure_at(const char *file, int line, const char *what)
         }                                                                                          \
     } while (0)
 
+/* Yield until `call` says that somebody is inside. */
+#define UNTIL_TAKEN(call) YIELD_UNTIL((call) == -EBUSY)
+
+/* The body of who is to be found inside: the calls above are in its way for moments, too. */
+#define RETURN_WHEN_LET_IN(call)                                                                   \
+    do {                                                                                           \
+        long rc_;                                                                                  \
+        while ((rc_ = (long)(call)) == -EBUSY)                                                     \
+            (void)hank_yield();                                                                    \
+        return (int)rc_;                                                                           \
+    } while (0)
+
 static inline uint64_t stacks_in_use(void)
 {
     hk_stack_stats stats;

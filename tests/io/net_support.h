@@ -225,18 +225,6 @@ static inline void over_each_kind(int needs, int (*body)(ends *e))
     }                                                                                              \
     static int suite##_##name(void *arg)
 
-/* Yield until `call` returns something else than the busy code: somebody is inside meanwhile. */
-#define UNTIL_TAKEN(call) YIELD_UNTIL((call) == -EBUSY)
-
-/* The body of who is to be found inside: the calls above are in its way for moments, too. */
-#define RETURN_WHEN_LET_IN(call)                                                                   \
-    do {                                                                                           \
-        long rc_;                                                                                  \
-        while ((rc_ = (long)(call)) == -EBUSY)                                                     \
-            (void)hank_yield();                                                                    \
-        return (int)rc_;                                                                           \
-    } while (0)
-
 static inline unsigned char big_byte(size_t i)
 {
     return (unsigned char)(i * 7 + i / 251);
