@@ -254,13 +254,14 @@ static int use_a_file(void *arg)
 
 static int wait_in_vain(void *arg)
 {
+    enum { WAITS = 300 }; /* few seeds have interruptions, and those not many */
     static HK_ATOMIC(uint32_t) word;
     struct epoll_event event;
     int fds[2], epoll = hk_os_epoll_create();
     (void)arg;
     MUST(epoll >= 0 && hk_os_pipe(fds) == 0);
     struct pollfd wanted = {.fd = fds[0], .events = POLLIN};
-    for (int i = 0; i < MESSAGES; i++) {
+    for (int i = 0; i < WAITS; i++) {
         seen[POLL_INTERRUPTED] += hk_os_poll(&wanted, 1, HANK_MS(1)) == -EINTR;
         seen[EPOLL_INTERRUPTED] += hk_os_epoll_wait(epoll, &event, 1, HANK_MS(1)) == -EINTR;
         seen[FUTEX_INTERRUPTED] += hk_os_futex_wait(&word, 0, HANK_MS(1)) == -EINTR;
