@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/os_call.h"
+#include "base/parts.h"
 
 #ifdef __linux__
 #include <sys/sendfile.h>
@@ -82,14 +83,6 @@ static ssize_t write_unsignalled(int fd, const struct iovec *parts, int n)
 }
 #endif
 
-static size_t bytes_of(const struct iovec *parts, int n)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < n; i++)
-        bytes += parts[i].iov_len;
-    return bytes;
-}
-
 ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
 {
     struct iovec first = parts[0];
@@ -107,7 +100,7 @@ ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
             put = writev(fd, parts, n);
             if (put < 0)
                 put = -errno;
-            hush_end(&h, put, bytes_of(parts, n));
+            hush_end(&h, put, hk_parts_bytes(parts, (size_t)n));
         }
         if (put != -EINTR)
             return put;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "base/parts.h"
 #include "sim/sim.h"
 
 enum { FIRST = 1000, STDOUT = 1, STDERR = 2 };
@@ -118,18 +119,11 @@ ssize_t hk_os_write(int fd, const void *buffer, size_t n)
 /* The parts as one, of which as much as happens to go is written. */
 ssize_t hk_os_writev(int fd, const struct iovec *parts, int n)
 {
-    size_t bytes = 0;
-    for (int i = 0; i < n; i++)
-        bytes += parts[i].iov_len;
+    size_t bytes = hk_parts_bytes(parts, (size_t)n);
     if (bytes == 0)
         return hk_os_write(fd, "", 0);
     char *joined = hk_sim_new(bytes);
-    size_t at = 0;
-    for (int i = 0; i < n; i++) {
-        if (parts[i].iov_len > 0)
-            memcpy(joined + at, parts[i].iov_base, parts[i].iov_len);
-        at += parts[i].iov_len;
-    }
+    hk_parts_join(parts, (size_t)n, joined);
     ssize_t rc = hk_os_write(fd, joined, bytes);
     hk_sim_free(joined, bytes);
     return rc;

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/uio.h>
 
+#include "base/parts.h"
 #include "sim/socket.h"
 
 enum { MAIL_BYTES_MAX = 208 * 1024, DATAGRAM_MAX = 65507 };
@@ -37,18 +38,12 @@ static void on_arrival(hk_sim_event *e)
 
 static void post(hk_sim_socket *s, hk_sim_socket *to, const struct iovec *parts, size_t n)
 {
-    size_t bytes = 0, at = 0;
-    for (size_t i = 0; i < n; i++)
-        bytes += parts[i].iov_len;
+    size_t bytes = hk_parts_bytes(parts, n);
     hk_sim_datagram *d = hk_sim_new(sizeof *d + bytes);
     d->to = to;
     d->from = s->local;
     d->n = bytes;
-    for (size_t i = 0; i < n; i++) {
-        if (parts[i].iov_len > 0)
-            memcpy(d->bytes + at, parts[i].iov_base, parts[i].iov_len);
-        at += parts[i].iov_len;
-    }
+    hk_parts_join(parts, n, d->bytes);
     if (s->family == AF_UNIX) {
         deliver(d);
         return;
@@ -68,9 +63,7 @@ static hk_sim_socket *unix_receiver(const hk_sim_socket *s, const hk_sim_address
 ssize_t hk_sim_dgram_send(hk_sim_socket *s, const hk_sim_address *to, const struct iovec *parts,
                           size_t n)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < n; i++)
-        bytes += parts[i].iov_len;
+    size_t bytes = hk_parts_bytes(parts, n);
     if (s->error)
         return hk_sim_socket_take_error(s);
     if (!to && s->state != HK_SIM_CONNECTED)

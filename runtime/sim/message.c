@@ -8,14 +8,12 @@
 #include <sys/socket.h>
 
 #include "base/os.h"
+#include "base/parts.h"
 #include "sim/socket.h"
 
 static size_t bytes_in(const struct msghdr *m)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < m->msg_iovlen; i++)
-        bytes += m->msg_iov[i].iov_len;
-    return bytes;
+    return hk_parts_bytes(m->msg_iov, m->msg_iovlen);
 }
 
 /* --- one message --------------------------------------------------------------------------- */
