@@ -399,18 +399,25 @@ void hk_runtime_report(hk_runtime *rt, const char *name, int result)
     report(rt ? rt : current(), &(hank_failure){.name = name, .result = result});
 }
 
+/* Of a task that runs (-ELOOP) or has ended; without hooks nobody has kept it. */
+static const void *spawn_site(hk_runtime *rt, hk_task *t)
+{
+    hk_envelope *e = hk_envelope_of(t);
+    if (e)
+        return e->site;
+    return rt->watched ? t->arg : NULL;
+}
+
 void hk_runtime_report_task(hk_runtime *rt, hk_task *t, int result)
 {
     bool asked_to = result == -ECANCELED && hk_task_cancelled(t);
     if (result >= 0 || asked_to)
         return;
     char buffer[HK_NAME_BUFFER];
-    hk_envelope *e = hk_envelope_of(t); /* it runs: -ELOOP */
+    hk_envelope *e = hk_envelope_of(t);
     hank_failure f = {.name = hk_inspect_name(t, buffer, sizeof buffer),
                       .fn = e ? e->fn : t->fn,
-                      .spawned_at = e             ? e->site
-                                    : rt->watched ? t->arg
-                                                  : NULL,
+                      .spawned_at = spawn_site(rt, t),
                       .result = result};
     report(rt, &f);
 }
