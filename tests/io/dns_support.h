@@ -52,6 +52,19 @@ static inline void put16(packet *p, unsigned value)
 }
 
 /* One more address for the name that was asked for. */
+/* One more answer, about the name in the question. */
+static inline void add_record(packet *p, unsigned type, const void *data, size_t n)
+{
+    put16(p, 0xc000 | HEADER);
+    put16(p, type);
+    put16(p, 1);
+    put16(p, 0);
+    put16(p, 60);
+    put16(p, (unsigned)n);
+    put(p, data, n);
+    p->bytes[7]++;
+}
+
 static inline void add_address(packet *p, unsigned type, unsigned last)
 {
     unsigned char address[16] = {0};
@@ -59,27 +72,13 @@ static inline void add_address(packet *p, unsigned type, unsigned last)
     if (type == TYPE_A)
         address[0] = 127;
     address[n - 1] = (unsigned char)last;
-    put16(p, 0xc000 | HEADER); /* the name in the question */
-    put16(p, type);
-    put16(p, 1);
-    put16(p, 0);
-    put16(p, 60);
-    put16(p, (unsigned)n);
-    put(p, address, n);
-    p->bytes[7]++;
+    add_record(p, type, address, n);
 }
 
 /* The name that belongs to the address that was asked for: labels, each with its length before. */
 static inline void add_name(packet *p, const char *name, size_t n)
 {
-    put16(p, 0xc000 | HEADER);
-    put16(p, TYPE_PTR);
-    put16(p, 1);
-    put16(p, 0);
-    put16(p, 60);
-    put16(p, (unsigned)n);
-    put(p, name, n);
-    p->bytes[7]++;
+    add_record(p, TYPE_PTR, name, n);
 }
 
 /* 127.0.0.N, of which only the last byte is looked at. */
