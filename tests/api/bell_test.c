@@ -305,7 +305,8 @@ static bool every_ring_is_told(void *state, int rc, bool stopped)
         w->told += rings > 0 ? rings : w->rung; /* and no walk for ever */
     }
     hank_bell_end(&w->b);
-    return w->told == w->rung && (rc == 0 ? w->rung == 3 : stopped);
+    bool right = rc == 0 ? w->rung == 3 : stopped && (rc == -ECANCELED || rc == -ETIMEDOUT);
+    return w->told == w->rung && right;
 }
 
 static int walk_over_rings(void *arg)

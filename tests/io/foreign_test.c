@@ -422,11 +422,11 @@ Test(foreign, a_plain_thread_blocks_until_ready_or_timed_out, .timeout = 20)
     close(fds[1]);
 }
 
-/* --- a descriptor of somebody else's -----------------------------------------------------------
- */
+/* --- stopped while it waits ------------------------------------------------------------------ */
 
 typedef struct borrowed {
     int fds[2]; /* of a socket pair: who waits, who writes */
+    int before; /* how many there were */
     int heard, written;
 } borrowed;
 
@@ -434,6 +434,7 @@ static void begin_borrowed(void *state)
 {
     borrowed *f = state;
     f->heard = f->written = 0;
+    f->before = lasting_fds();
     if (hk_os_socketpair(AF_UNIX, SOCK_STREAM, f->fds) < 0)
         f->fds[0] = f->fds[1] = -1; /* which fails the walk */
 }
@@ -468,12 +469,13 @@ static bool bytes_are_there_or_heard(void *state, int rc, bool stopped)
 {
     borrowed *f = state;
     char byte;
-    bool right = rc == 0 ? f->heard == 2 : stopped;
+    bool right = rc == 0 ? f->heard == 2 : stopped && (rc == -ECANCELED || rc == -ETIMEDOUT);
     for (; right && f->heard < f->written; f->heard++)
         right = hank_within(HANK_SEC(10), hank_fd_wait(f->fds[0], HANK_READABLE)) > 0 &&
                 hk_os_recv(f->fds[0], &byte, 1, 0) == 1;
     int none = hank_within(0, hank_fd_wait(f->fds[0], HANK_READABLE));
-    return close(f->fds[0]) == 0 && close(f->fds[1]) == 0 && right && none == -ETIMEDOUT;
+    bool closed = close(f->fds[0]) == 0 && close(f->fds[1]) == 0;
+    return closed && right && none == -ETIMEDOUT && lasting_fds() <= f->before;
 }
 
 static int walk_over_bytes(void *arg)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* service_everywhere_test.c - what a program waits for besides bytes, stopped at each of its waits
- * in turn: listeners and servers, other processes, signals, bells, descriptors of others, the end
- * of a runtime. Nothing is left, and what has not been told is told to the next who asks. */
+ * in turn: listeners and servers, other processes, signals. Nothing is left. */
 #include "api/everywhere.h"
 #include "io/io_support.h"
 
@@ -9,11 +8,9 @@
 #include <hank/server.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "base/atomic.h"
 #include "say_back.h"
 
 /* A connection that the reactor accepted by itself (io_uring), and a lookup that was left behind,
@@ -250,7 +247,7 @@ Test(service_everywhere, a_process_is_reaped_whatever_was_stopped, .timeout = 12
     run_with_each_size(walk_processes, NULL);
 }
 
-/* --- signals and bells ------------------------------------------------------------------------ */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void ignore_it(void *state)
 {
@@ -295,145 +292,4 @@ static int walk_signal(void *arg)
 Test(service_everywhere, a_signal_is_left_as_it_was, .timeout = 120)
 {
     run_with_each_size(walk_signal, NULL);
-}
-
-typedef struct post {
-    hank_bell bell;
-    HK_ATOMIC(int) rung;
-    int heard;
-} post;
-
-static void begin_post(void *state)
-{
-    post *p = state;
-    *p = (post){.heard = 0};
-    cr_assert_eq(hank_bell_begin(&p->bell), 0);
-}
-
-static int hear_it(void *state)
-{
-    post *p = state;
-    int rc = hank_bell_next(&p->bell);
-    p->heard = rc > 0;
-    return rc > 0 ? 0 : rc;
-}
-
-static int ring_it(void *state)
-{
-    post *p = state;
-    (void)hank_yield();
-    hank_bell_ring(&p->bell);
-    (void)hk_add_acqrel(&p->rung, 1);
-    return 0;
-}
-
-/* A ring that nobody was told of is told to the next who asks. */
-static bool is_told_once(void *state, int rc, bool stopped)
-{
-    post *p = state;
-    bool told = p->heard || hk_load_acquire(&p->rung) == 0 ||
-                hank_within(HANK_SEC(10), hank_bell_next(&p->bell)) > 0;
-    hank_bell_end(&p->bell);
-    return told && (rc == 0 || (stopped && (rc == -ECANCELED || rc == -ETIMEDOUT)));
-}
-
-static int walk_bell(void *arg)
-{
-    post p;
-    (void)arg;
-    return walk(&(everywhere_scenario){begin_post, hear_it, ring_it, is_told_once, &p});
-}
-
-Test(service_everywhere, a_ring_is_heard_or_kept, .timeout = 120)
-{
-    run_with_each_size(walk_bell, NULL);
-}
-
-/* --- descriptors of others -------------------------------------------------------------------- */
-
-typedef struct tube {
-    int fds[2];
-    int before;
-} tube;
-
-static void open_tube(void *state)
-{
-    tube *t = state;
-    t->before = lasting_fds();
-    cr_assert_eq(pipe2(t->fds, O_NONBLOCK | O_CLOEXEC), 0);
-}
-
-static int wait_for_byte(void *state)
-{
-    int rc = hank_fd_wait(((tube *)state)->fds[0], HANK_READABLE);
-    return rc < 0 ? rc : rc == HANK_READABLE ? 0 : -EPROTO;
-}
-
-static int write_byte(void *state)
-{
-    (void)hank_yield();
-    return write(((tube *)state)->fds[1], "", 1) == 1 ? 0 : -EIO;
-}
-
-static bool tube_is_closed(void *state, int rc, bool stopped)
-{
-    tube *t = state;
-    (void)close(t->fds[0]);
-    (void)close(t->fds[1]);
-    return is_over(t->before, rc, stopped);
-}
-
-static int walk_tube(void *arg)
-{
-    tube t;
-    (void)arg;
-    return walk(&(everywhere_scenario){open_tube, wait_for_byte, write_byte, tube_is_closed, &t});
-}
-
-Test(service_everywhere, a_descriptor_of_others_is_left_alone, .timeout = 120)
-{
-    run_with_each_size(walk_tube, NULL);
-}
-
-/* --- another runtime -------------------------------------------------------------------------- */
-
-typedef struct guest_house {
-    hank_runtime *rt;
-    int fds;
-} guest_house;
-
-static void open_house(void *state)
-{
-    guest_house *h = state;
-    h->fds = lasting_fds();
-    cr_assert_eq(hank_runtime_start(&(hank_options){.workers = 1}, &h->rt), 0);
-}
-
-static int await_its_end(void *state)
-{
-    return hank_runtime_wait(((guest_house *)state)->rt);
-}
-
-static int end_it(void *state)
-{
-    (void)hank_yield();
-    return hank_runtime_stop(((guest_house *)state)->rt);
-}
-
-static bool house_is_closed(void *state, int rc, bool stopped)
-{
-    guest_house *h = state;
-    return hank_runtime_free(h->rt) == 0 && is_over(h->fds, rc, stopped);
-}
-
-static int walk_house(void *arg)
-{
-    guest_house h;
-    (void)arg;
-    return walk(&(everywhere_scenario){open_house, await_its_end, end_it, house_is_closed, &h});
-}
-
-Test(service_everywhere, a_runtime_goes_on_when_its_end_is_not_waited_for, .timeout = 120)
-{
-    run_with_each_size(walk_house, NULL);
 }
