@@ -37,8 +37,8 @@ EACH = (lambda n: n)
 PROGRAMS = {
     "fib": (16, 20, fibs, "spawn + await of a child that is called"),
     "skynet": (1000, 10000, lambda n: (10 * n - 10) / 9, "the same, ten at a time"),
-    "spawn_batch": (10000, 30000, EACH, "spawn + await, run by the loop"),
-    "spawn_join": (10000, 30000, EACH, "spawn + gather"),
+    "spawn_batch": (10000, 30000, EACH, "spawn + await of the oldest, a thousand at a time"),
+    "spawn_join": (10000, 30000, EACH, "the same, all at once"),
     "switch": (10000, 30000, EACH, "a yield of one of two tasks"),
     "yield": (10000, 30000, EACH, "a yield of one of 1000"),
     "pingpong": (10000, 30000, lambda n: 2 * n, "a message to a task that is parked"),

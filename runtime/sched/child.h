@@ -37,12 +37,13 @@ static inline void hk_worker_push_new(hk_worker *w, hk_task *t)
         hk_worker_publish(w);
 }
 
-/* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, and
- * if the stack that is left will do for it: who asked for no size is promised half of the usual
- * one. */
+/* Take `t`, unstarted, out of the worker's own deque if it is near the end that the owner uses, or
+ * the oldest there, and if the stack that is left will do for it: who asked for no size is promised
+ * half of the usual one. So children are called whether they are awaited from the last one or from
+ * the first. */
 HK_INLINE static bool hk_worker_claim(hk_worker *w, hk_task *t)
 {
-    if (t->home != w->index || hk_load_relaxed(&t->phase) != HK_PHASE_NEW) /* a hint: see the pop */
+    if (t->home != w->index || hk_load_relaxed(&t->phase) != HK_PHASE_NEW) /* a hint */
         return false;
     int size_class = hk_task_class(t);
     size_t wanted = HK_LIKELY(size_class == w->stack_class) ? w->usual_headroom
@@ -50,8 +51,8 @@ HK_INLINE static bool hk_worker_claim(hk_worker *w, hk_task *t)
     size_t left = (size_t)((char *)__builtin_frame_address(0) - w->fiber->stack_low);
     if (HK_UNLIKELY(left < wanted))
         return false;
-    hk_task *newest = hk_worker_pop_new(w);
-    return HK_LIKELY(newest == t) || hk_worker_claim_further(w, t, newest);
+    return HK_LIKELY(hk_deque_take_if_youngest(&w->deque, t, w->alone)) ||
+           hk_worker_claim_further(w, t);
 }
 
 /* Run t's function and settle its children, on the calling stack; the result. The caller has set

@@ -170,6 +170,35 @@ static inline struct hk_task *hk_deque_take_oldest(hk_deque *d)
     return outcome == HK_STEAL_TAKEN ? task : NULL;
 }
 
+/* The owner: take `task` if it is the youngest. `alone`: there are no thieves at all. */
+static inline bool hk_deque_take_if_youngest(hk_deque *d, const struct hk_task *task, bool alone)
+{
+    uint64_t bottom = hk_load_relaxed(&d->bottom);                  /* own */
+    hk_deque_array *a = hk_load_relaxed(&d->array);                 /* own */
+    uint64_t passed = alone ? hk_load_relaxed(&d->top) : d->passed; /* nobody else writes it */
+    if (bottom == passed || hk_load_relaxed(&a->slots[(bottom - 1) & a->mask]) != task)
+        return false;
+    if (!alone)
+        return hk_deque_pop(d) != NULL;       /* or it has been stolen */
+    hk_store_relaxed(&d->bottom, bottom - 1); /* nobody else looks */
+    return true;
+}
+
+/* The same for the oldest. */
+static inline bool hk_deque_take_if_oldest(hk_deque *d, const struct hk_task *task, bool alone)
+{
+    uint64_t top = hk_load_relaxed(&d->top);        /* a first guess for the CAS */
+    uint64_t bottom = hk_load_relaxed(&d->bottom);  /* own */
+    hk_deque_array *a = hk_load_relaxed(&d->array); /* own */
+    if ((int64_t)(bottom - top) <= 0 || hk_load_relaxed(&a->slots[top & a->mask]) != task)
+        return false;
+    if (!alone)
+        /* seq_cst as a thief's: the next thief's look at bottom is ordered after it by that. */
+        return hk_cas_seqcst(&d->top, &top, top + 1);
+    hk_store_relaxed(&d->top, top + 1); /* nobody else looks */
+    return true;
+}
+
 /* Anyone. Was right a moment ago; for deciding whether to steal. */
 static inline uint64_t hk_deque_size(hk_deque *d)
 {

@@ -400,15 +400,14 @@ void hk_worker_main(hk_worker *w)
 /* --- what is unusual about a child --------------------------------------------------------- */
 
 /* Puts back what is in front of it. */
-bool hk_worker_claim_further(hk_worker *w, hk_task *t, hk_task *newest)
+HK_COLD static bool claim_near_end(hk_worker *w, const hk_task *t)
 {
     hk_task *aside[CLAIM_DEPTH];
     int n = 0;
-    int depth = hk_deque_is_near_end(&w->deque, t, CLAIM_DEPTH - 1) ? CLAIM_DEPTH : 1;
-    hk_task *found = newest;
+    hk_task *found = hk_worker_pop_new(w);
     while (found != NULL && found != t) {
         aside[n++] = found;
-        found = n < depth ? hk_worker_pop_new(w) : NULL;
+        found = n < CLAIM_DEPTH ? hk_worker_pop_new(w) : NULL;
     }
     while (n > 0) {
         hk_task *back = aside[--n];
@@ -416,6 +415,12 @@ bool hk_worker_claim_further(hk_worker *w, hk_task *t, hk_task *newest)
             hk_inbox_push(&w->runtime->inbox, back, back, 1);
     }
     return found == t;
+}
+
+bool hk_worker_claim_further(hk_worker *w, hk_task *t)
+{
+    return hk_deque_take_if_oldest(&w->deque, t, w->alone) ||
+           (hk_deque_is_near_end(&w->deque, t, CLAIM_DEPTH) && claim_near_end(w, t));
 }
 
 void hk_worker_end_unbegun(hk_worker *w, hk_task *t)

@@ -313,6 +313,32 @@ static int go_deep(void *arg)
     return hank_gather(child, hank_spawn(give_back, NULL));
 }
 
+/* A switch would be to another stack. */
+static int await_from_either_end(void *arg)
+{
+    (void)arg;
+    enum { N = 1000 };
+    static hank_task tasks[N];
+    hank_stats before, after;
+    for (int from_last = 0; from_last < 2; from_last++) {
+        for (int i = 0; i < N; i++)
+            tasks[i] = hank_spawn(give_back, number(i));
+        CHECK(hank_get_stats(&before) == 0);
+        for (int i = 0; i < N; i++) {
+            int next = from_last ? N - 1 - i : i;
+            CHECK(hank_await(tasks[next]) == next);
+        }
+        CHECK(hank_get_stats(&after) == 0);
+        CHECK(after.switches == before.switches);
+    }
+    return 0;
+}
+
+Test(await, of_children_from_the_first_or_from_the_last_is_a_call)
+{
+    with_workers(1, await_from_either_end, NULL);
+}
+
 Test(await, may_be_nested_ten_thousand_deep)
 {
     with_each_size(go_deep, number(10 * 1000));

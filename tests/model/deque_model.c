@@ -152,6 +152,24 @@ static void push_1_take_oldest_push_pop(void)
     pop();
 }
 
+/* As who awaits its children from the first one, and then one that it had already. */
+static bool take(int number)
+{
+    struct hk_task *t = &tasks[number - 1];
+    return hk_deque_take_if_oldest(&deque, t, false) && run(t) == number;
+}
+
+static void push_3_take_pop_take(void)
+{
+    push();
+    push();
+    push();
+    take(1);
+    int popped = pop();
+    take(2);
+    MC_ASSERT(popped == 0 || !take(popped));
+}
+
 static void push_2_grow_pop(void)
 {
     push();
@@ -216,6 +234,16 @@ static const mc_model models[] = {
      .threads = {push_1_take_oldest_push_pop, steal_1, steal_1},
      .check = every_task_ran_once,
      .golden = 1332},
+    {.name = "deque: the owner takes one if it is the oldest, one thief",
+     .setup = begin_four_slots_at_zero,
+     .threads = {push_3_take_pop_take, steal_2},
+     .check = every_task_ran_once,
+     .golden = 1099},
+    {.name = "deque: the owner takes one if it is the oldest, two thieves",
+     .setup = begin_two_slots_at_wrap,
+     .threads = {push_3_take_pop_take, steal_1, steal_1},
+     .check = every_task_ran_once,
+     .golden = 25755},
     {.name = "deque: no memory to grow",
      .setup = begin_two_slots_at_wrap,
      .threads = {push_3_pop_3, steal_1},

@@ -52,6 +52,19 @@ static struct hk_task *oracle_take_oldest(oracle *o)
     return o->inside[o->oldest++ % TASKS];
 }
 
+static bool oracle_take_if_oldest(oracle *o, const struct hk_task *t)
+{
+    return o->n > 0 && o->inside[o->oldest % TASKS] == t && oracle_take_oldest(o) != NULL;
+}
+
+static bool oracle_is_near_end(const oracle *o, const struct hk_task *t, size_t depth)
+{
+    for (size_t i = 1; i <= depth && i <= o->n; i++)
+        if (o->inside[(o->oldest + o->n - i) % TASKS] == t)
+            return true;
+    return false;
+}
+
 static struct hk_task *steal(hk_deque *d)
 {
     struct hk_task *t = NULL;
@@ -85,11 +98,25 @@ static void play(uint64_t seed, size_t slots, uint64_t index)
             oracle_push(&o, t);
             continue;
         }
-        switch (next(&dice) % 4) {
+        const struct hk_task *oldest = o.inside[o.oldest % TASKS]; /* or was */
+        const struct hk_task *wanted = next(&dice) % 4 == 0 ? t : oldest;
+        bool is_newest = oracle_is_near_end(&o, t, 1);
+        switch (next(&dice) % 8) {
         case 0: cr_assert_eq(steal(&d), oracle_take_oldest(&o)); break;
         case 1: cr_assert_eq(hk_deque_take_oldest(&d), oracle_take_oldest(&o)); break;
+        case 2:
+        case 3:
+            cr_assert_eq(hk_deque_take_if_oldest(&d, wanted, i % 2 == 0),
+                         oracle_take_if_oldest(&o, wanted));
+            break;
+        case 4:
+            cr_assert_eq(hk_deque_take_if_youngest(&d, t, i % 2 == 0), is_newest);
+            cr_assert(!is_newest || oracle_take_youngest(&o) == t);
+            break;
         default: cr_assert_eq(hk_deque_pop(&d), oracle_take_youngest(&o)); break;
         }
+        if (oracle_is_near_end(&o, t, 3)) /* or it was, and has been stolen */
+            cr_assert(hk_deque_is_near_end(&d, t, 3));
         cr_assert_eq(hk_deque_size(&d), o.n, "seed %lu, step %d", (unsigned long)seed, i);
         hk_deque_check(&d);
     }
