@@ -15,17 +15,24 @@
 static hk_sleeper sleepers[MC_THREADS_MAX];
 static mc_parker parkers[MC_THREADS_MAX];
 static int stop_flags[MC_THREADS_MAX];
+static bool is_known[MC_THREADS_MAX];
 
 static void begin_parking(void)
 {
     memset(sleepers, 0, sizeof sleepers);
     memset(parkers, 0, sizeof parkers);
     memset(stop_flags, 0, sizeof stop_flags);
+    memset(is_known, 0, sizeof is_known);
 }
 
+/* A thread's record is made by itself, at its first use: plain memory to whoever looks at it. */
 hk_sleeper *hk_park_self(void)
 {
-    return &sleepers[mc_self()];
+    hk_sleeper *me = &sleepers[mc_self()];
+    if (!is_known[mc_self()])
+        MC_WRITE(&me->kind, HK_SLEEPER_THREAD);
+    is_known[mc_self()] = true;
+    return me;
 }
 
 void hk_park_begin(hk_waiter *w, unsigned state)
@@ -57,8 +64,7 @@ void hk_wake_claimed(hk_sleeper *s)
 
 bool hk_park_is_busy_elsewhere(hk_sleeper *s)
 {
-    (void)s;
-    return false;
+    return MC_READ(&s->kind) != HK_SLEEPER_THREAD; /* never, but it is looked at */
 }
 
 bool hk_park_may_spin_for(hk_sleeper *s)
