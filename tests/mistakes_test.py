@@ -25,7 +25,8 @@ def names():
             found.add(".".join(parts[:2]))
     for path in (TESTS / "model").glob("*_model.c"):
         found.update(re.findall(r'\.name = "([^"]+)"', path.read_text()))
-    calls = re.compile(r"^\s*hank_(tests|stress|fuzz|canary|house|judge|sim)\(([^)$]*)", re.M)
+    calls = re.compile(r"^\s*hank_(tests|stress|fuzz|canary|house|judge|sim)(?:_cxx)?"
+                       r"\(([^)$]*)", re.M)
     for call in calls.finditer((TESTS / "CMakeLists.txt").read_text()):
         words = call[2].split()
         kind, words = (words[0], words[1:]) if call[1] == "tests" else (call[1], words)

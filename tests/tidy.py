@@ -73,11 +73,11 @@ TAG_REACH = 3  # lines from the end of a comment to the access it is about
 LISTED = [(r"runtime/\w+/\w+\.[cS]", "CMakeLists.txt", "{name}"),
           (r"include/.+\.h", "CMakeLists.txt", "{path}"),
           (r"tests/\w+/\w+_(?:test|fuzz|model)\.c", "tests/CMakeLists.txt", "{short}"),
-          (r"tests/(?:stress|canary)/\w+\.c", "tests/CMakeLists.txt", "{stem}"),
+          (r"tests/(?:stress|canary)/\w+\.c(?:pp)?", "tests/CMakeLists.txt", "{stem}"),
           (r"tests/\w+_\w*test\.\w+", "tests/CMakeLists.txt", "CMAKE_CURRENT_SOURCE_DIR}}/{name}"),
           (r"docs/examples/\w+\.c", "docs/examples/CMakeLists.txt", "{stem}")]
 
-INSIDE = r"\.(?:[chS]|py|sh)$|(?:^|/)(?:dev|run|CMakeLists\.txt)$"
+INSIDE = r"\.(?:[chS]|cpp|py|sh)$|(?:^|/)(?:dev|run|CMakeLists\.txt)$"
 OUTSIDE = r"build/|\.git/|bench/peers/"  # peers: other people's languages and style
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 
@@ -94,7 +94,7 @@ class File:
     def __init__(self, path, text):
         self.path, self.text = path, text
         self.name = path.rsplit("/", 1)[-1]
-        self.lines, self.is_c = text.splitlines(), path.endswith((".c", ".h"))
+        self.lines, self.is_c = text.splitlines(), path.endswith((".c", ".cpp", ".h"))
         self.room = path.split("/")[1] if re.match(r"runtime/\w+/", path) else None
         self.code, self.comments = [], []
         if self.is_c or path.endswith(".S"):

@@ -75,6 +75,7 @@
 #define HK_PREFETCH(address) __builtin_prefetch((address), 1)
 
 #define HK_MUST_CHECK          __attribute__((warn_unused_result))
+#define HK_WEAK                __attribute__((weak))
 #define HK_NORETURN            __attribute__((noreturn))
 #define HK_PRINTF(text, first) __attribute__((format(printf, text, first)))
 

@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "fiber/exceptions.h"
 
 #if HK_ASAN
 #include <sanitizer/asan_interface.h>
@@ -245,7 +246,10 @@ void hk_fiber_switch_threads(hk_fiber *from, hk_fiber *to)
     thread_left = from;
     __sanitizer_start_switch_fiber(&from->asan_fake, to->stack_low, to->stack_bytes);
 #endif
+    hk_exceptions *exceptions = hk_exceptions_here(); /* of the one thread that plays them all */
+    hk_exceptions mine = hk_exceptions_take(exceptions);
     hk_fiber_swap(from, to);
+    *exceptions = mine;
 #if HK_ASAN
     arrive_asan(from->asan_fake);
 #endif

@@ -170,6 +170,21 @@ static bool is_new(hk_task *t)
     return hk_load_relaxed(&t->phase) == HK_PHASE_NEW; /* whoever took it from its queue owns it */
 }
 
+HK_INLINE static void switch_to(hk_worker *w, hk_fiber *from, hk_fiber *to)
+{
+    hk_fiber_note_turn_ends(w);
+    hk_fiber_switch(from, to);
+    finish_switch();
+}
+
+/* The same for a task in C++ with exceptions that it has not done with. */
+HK_COLD static void switch_in_a_handler(hk_worker *w, hk_fiber *from, hk_fiber *to)
+{
+    hk_exceptions mine = hk_exceptions_take(w->exceptions);
+    switch_to(w, from, to);
+    *hk_worker_self()->exceptions = mine;
+}
+
 HK_INLINE static void leave_task_for(hk_worker *w, hk_task *t, hk_task *next)
 {
     hk_fiber *from = w->fiber;
@@ -185,9 +200,10 @@ HK_INLINE static void leave_task_for(hk_worker *w, hk_task *t, hk_task *next)
         hk_count(w->counters.switches);
     }
     hk_fiber *to = w->fiber;
-    hk_fiber_note_turn_ends(w);
-    hk_fiber_switch(from, to);
-    finish_switch();
+    if (HK_UNLIKELY(hk_exceptions_any(w->exceptions)))
+        switch_in_a_handler(w, from, to);
+    else
+        switch_to(w, from, to);
 }
 
 void hk_worker_leave_task(hk_worker *w, hk_task *t)
@@ -368,6 +384,8 @@ void hk_worker_main(hk_worker *w)
     hk_worker_set_self(w);
     hk_reactor_own(&w->reactor);
     hk_fiber_adopt_thread(&w->thread);
+    w->exceptions = hk_exceptions_here();
+    hk_exceptions callers = hk_exceptions_take(w->exceptions); /* it may be in a handler */
     for (;;) {
         w->fiber = fresh_loop(w, w->stack_class);
         if (w->fiber == &w->thread) {
@@ -390,6 +408,7 @@ void hk_worker_main(hk_worker *w)
         if (hk_load_acquire(&w->runtime->stopping)) /* [runtime:stopping] acquire */
             break;
     }
+    *w->exceptions = callers;
     hk_fiber_forget_thread(&w->thread);
     hk_stack_cache_drain(&w->stacks);
     hk_slab_drain(&hk_task_slab, &w->tasks);

@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "base/random.h"
 #include "base/slab.h"
+#include "fiber/exceptions.h"
 #include "fiber/fiber.h"
 #include "fiber/sample.h"
 #include "fiber/stack.h"
@@ -62,7 +63,8 @@ typedef struct hk_worker {
     /* what the next context has to finish for the one before it (worker.c) */
     struct hk_task *left_task;
     hk_fiber *left_fiber;
-    struct hk_task *first; /* for a fresh loop: run this before looking around */
+    struct hk_task *first;     /* for a fresh loop: run this before looking around */
+    hk_exceptions *exceptions; /* the thread's: of the task that runs, and empty between two */
 
     hk_slab_cache tasks, envelopes;
     hk_stack_cache stacks;
