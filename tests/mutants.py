@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 """mutants.py - do ordinary tests notice the mistake they are named for?
 
-    mutants.py --cc CC --build DIR --flags=FLAGS --libraries=LIBRARIES [NAME ...]
+    mutants.py --cc CC --build DIR --flags=FLAGS --libraries=LIBRARIES [--under TOOL] [NAME ...]
 
 Makes one mistake of mutants.txt at a time in a copy of its file, builds the test with that in front
 of the libraries, and runs the one test. Fails if it passes, or if the unchanged one does not. NAME
-is a part of a mutant's name.
+is a part of a mutant's name. With --under those that only this sanitizer notices, else the others.
 """
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,10 @@ import mutate  # noqa: E402
 
 SECONDS_MAX = 120  # a test that hangs has noticed
 FIELDS = {"name", "file", "test", "only", "from", "to"}
+UNDER = FIELDS - {"only"} | {"under"}  # a plain program, where there is no Criterion
+# As judge.sh has it, but for the file in which it looks for reports.
+TOOLS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1", "TSAN_OPTIONS": "",
+         "UBSAN_OPTIONS": ""}
 
 
 def build(options, program, sources):
@@ -33,9 +38,10 @@ def build(options, program, sources):
 
 
 def passes(program, only):
-    """Whether the test passes; it must be there."""
+    """Whether the test passes; it must be there. None: the program is one test."""
+    chosen = ["-j1", f"--filter={only}"] if only else []
     try:
-        done = subprocess.run([str(program), "-j1", f"--filter={only}"], text=True,
+        done = subprocess.run([str(program), *chosen], text=True, env={**os.environ, **TOOLS},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
                               timeout=SECONDS_MAX)
     except subprocess.TimeoutExpired:
@@ -46,11 +52,12 @@ def passes(program, only):
 
 
 def is_noticed(options, number, mutant):
-    strange = FIELDS ^ mutant.keys()
+    strange = (UNDER if "under" in mutant else FIELDS) ^ mutant.keys()
     if strange:
         raise SystemExit(f"{mutant.get('name')}: {strange} missing or too much")
     where = pathlib.Path(options.build)
-    test = HERE / f"{mutant['test']}_test.c"
+    only = mutant.get("only")
+    test = HERE / (f"{mutant['test']}_test.c" if only else f"{mutant['test']}.c")
     source = where / f"mutant_{number}.c"
     text = (ROOT / "runtime" / mutant["file"]).read_text()
     source.write_text(mutate.mutated(text, mutant))
@@ -58,7 +65,7 @@ def is_noticed(options, number, mutant):
     for name, sources in ("whole", [test]), ("mutant", [test, source]):
         program = where / f"{name}_{number}"
         build(options, program, sources)
-        verdicts.append(passes(program, mutant["only"]))
+        verdicts.append(passes(program, only))
     return verdicts == [True, False]
 
 
@@ -68,12 +75,14 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--flags", required=True)
     parser.add_argument("--libraries", required=True)
+    parser.add_argument("--under")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     pathlib.Path(options.build).mkdir(parents=True, exist_ok=True)
     unnoticed = 0
     for number, mutant in enumerate(mutate.parse_list((HERE / "mutants.txt").read_text())):
-        if options.names and not any(name in mutant["name"] for name in options.names):
+        if mutant.get("under") != options.under or \
+                options.names and not any(name in mutant["name"] for name in options.names):
             continue
         noticed = is_noticed(options, number, mutant)
         print(f"{'noticed' if noticed else 'NOT NOTICED'}: {mutant['name']}", flush=True)

@@ -44,7 +44,7 @@ CONFIGURATIONS = {
              ["-LE", "house"]),
     "ucontext": (["-R", ROOMS], WHOLE),
     "ci-clang": (["-R", ROOMS], WHOLE),
-    "tsan": (["-L", "stress|canary|example"], ["-L", "stress|canary|example"]),
+    "tsan": (["-L", "stress|canary|example|mutants"], ["-L", "stress|canary|example|mutants"]),
     "uring": (None, ["-R", r"^(io|reactor|api)\."]),
     "uring-asan": (None, ["-R", r"^(io|reactor|api)\."]),
     "ubsan": (None, ["-LE", "house"]),
