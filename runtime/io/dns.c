@@ -238,7 +238,7 @@ static int open_channel(lookup *l)
     if (status == ARES_SUCCESS)
         return 0;
     ares_destroy(l->channel);
-    return -EINVAL;
+    return status == ARES_ENOMEM ? -ENOMEM : -EINVAL; /* which leaves it to the system */
 }
 
 static int begin(lookup **ret)
