@@ -5,8 +5,9 @@
     mutants.py --cc CC --build DIR --flags=FLAGS --libraries=LIBRARIES [--under TOOL] [NAME ...]
 
 Makes one mistake of mutants.txt at a time in a copy of its file, builds the test with that in front
-of the libraries, and runs the one test. Fails if it passes, or if the unchanged one does not. NAME
-is a part of a mutant's name. With --under those that only this sanitizer notices, else the others.
+of the libraries, and runs the one test. Fails if it passes, or if the unchanged one does not; where
+two places defend against one mistake, it is made in both, and each alone must harm nothing. NAME is
+a part of a mutant's name. With --under those that only this sanitizer notices, else the others.
 """
 import argparse
 import os
@@ -21,6 +22,7 @@ import mutate  # noqa: E402
 
 SECONDS_MAX = 120  # a test that hangs has noticed
 FIELDS = {"name", "file", "test", "only", "from", "to"}
+ALSO = {"also-file", "also-from", "also-to"}  # the other half of what is defended twice
 UNDER = FIELDS - {"only"} | {"under"}  # a plain program, where there is no Criterion
 # As judge.sh has it, but for the file in which it looks for reports.
 TOOLS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1", "TSAN_OPTIONS": "",
@@ -51,22 +53,45 @@ def passes(program, only):
     return done.returncode == 0
 
 
-def is_noticed(options, number, mutant):
-    strange = (UNDER if "under" in mutant else FIELDS) ^ mutant.keys()
+def write_mutants(program, edits):
+    """A copy of each file with its edits made."""
+    texts = {}
+    for edit in edits:
+        file = edit["file"]
+        text = texts.get(file) or (ROOT / "runtime" / file).read_text()
+        texts[file] = mutate.mutated(text, edit)
+    sources = []
+    for i, text in enumerate(texts.values()):
+        sources.append(pathlib.Path(f"{program}_{i}.c"))
+        sources[-1].write_text(text)
+    return sources
+
+
+def edits_of(mutant):
+    """What is replaced, in one place or two."""
+    wanted = UNDER if "under" in mutant else FIELDS
+    strange = (wanted | ALSO if "also-file" in mutant else wanted) ^ mutant.keys()
     if strange:
         raise SystemExit(f"{mutant.get('name')}: {strange} missing or too much")
-    where = pathlib.Path(options.build)
+    if "also-file" not in mutant:
+        return [mutant]
+    return [mutant, {field: mutant.get(f"also-{field}", mutant["name"])
+                     for field in ("name", "file", "from", "to")}]
+
+
+def is_noticed(options, number, mutant):
     only = mutant.get("only")
     test = HERE / (f"{mutant['test']}_test.c" if only else f"{mutant['test']}.c")
-    source = where / f"mutant_{number}.c"
-    text = (ROOT / "runtime" / mutant["file"]).read_text()
-    source.write_text(mutate.mutated(text, mutant))
-    verdicts = []
-    for name, sources in ("whole", [test]), ("mutant", [test, source]):
-        program = where / f"{name}_{number}"
-        build(options, program, sources)
-        verdicts.append(passes(program, only))
-    return verdicts == [True, False]
+    edits = edits_of(mutant)
+    programs = [("whole", [], True)]
+    if len(edits) > 1:
+        programs += [("first", edits[:1], True), ("second", edits[1:], True)]
+    for name, made, shall_pass in [*programs, ("mutant", edits, False)]:
+        program = pathlib.Path(options.build) / f"{name}_{number}"
+        build(options, program, [test, *write_mutants(program, made)])
+        if passes(program, only) != shall_pass:
+            return False
+    return True
 
 
 def main():
