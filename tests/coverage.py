@@ -3,11 +3,13 @@
 """coverage.py - which lines of runtime/ the tests reached, and whether the rest is explained.
 
     tests/coverage.py BUILD [--list]
+    tests/coverage.py --stale
 
 BUILD is a tree of the coverage preset whose tests have run. Prints lines and branches by room;
 fails below LEAST per cent of lines, for a line that nothing reached and uncovered.txt does not
 explain, and for an explanation of what is no longer there. --list prints the unexplained lines as
-the stanzas of uncovered.txt would name them.
+the stanzas of uncovered.txt would name them. --stale needs no BUILD and looks for explanations of
+what is no longer there only.
 """
 import json
 import pathlib
@@ -63,7 +65,21 @@ def explanations():
     return told
 
 
+def stale(told):
+    """What is said of such explanations."""
+    everywhere = {line for path in sorted((ROOT / "runtime").glob("*/*.[ch]"))
+                  for line in code_of(path.relative_to(ROOT))}
+    for file, line in told:
+        if line not in (everywhere if file == "*" else code_of(file)):
+            yield f"uncovered.txt: {file} has no such line: {line}"
+
+
 def main(arguments):
+    if arguments == ["--stale"]:
+        told = explanations()
+        gone = list(stale(told))
+        print("\n".join(gone) or f"{len(told)} explanations, each of a line that there is")
+        return bool(gone)
     files = measure(pathlib.Path(arguments[0]).resolve())
     told = explanations()
     rooms, used, strange = {}, set(), []
@@ -88,11 +104,11 @@ def main(arguments):
         for path, number, line in strange:
             print(f"{path}: \n    {line}")
         return 0
-    gone = [key for key in told if key[0] != "*" and key[1] not in code_of(key[0])]
+    gone = list(stale(told))
     for path, number, line in strange:
         print(f"{path}:{number}: not reached and not explained: {line}")
-    for path, line in gone:
-        print(f"uncovered.txt: {path} has no such line: {line}")
+    for what in gone:
+        print(what)
     percent = 100 * total[0] / total[1]
     print(f"{percent:.1f} % of lines, {len(used)} explained, {len(strange)} not, {len(gone)} stale")
     return percent < LEAST or bool(strange or gone)
