@@ -88,11 +88,15 @@ typedef struct hank_wrapper {
  *   since       0.1 */
 HANK_API int hank_listener_wrap(hank_listener *l, const hank_wrapper *wrapper, void *arg);
 
-/* A kind of `where` string: what hank_connect() and hank_listen() do with "name://...". */
+/* A kind of `where` string: what hank_connect() and hank_listen() do with "name://...".
+ *
+ * over_tcp  the rest of its strings is as those of "tcp": a host, which may have several addresses
+ *           for a server to listen at, and a port */
 typedef struct hank_scheme {
     const char *name; /* "tls" */
     int (*connect)(const char *where, const hank_connect_options *options, hank_stream **ret);
     int (*listen)(const char *where, const hank_listen_options *options, hank_listener **ret);
+    bool over_tcp;
     uint64_t reserved_[2]; /* zero */
 } hank_scheme;
 

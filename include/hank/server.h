@@ -30,8 +30,8 @@ typedef struct hank_server_options {
     hank_listen_options listen;
     hank_socket_options socket; /* of every connection */
     unsigned connections_max;   /* served at a time; more wait in the kernel's line; 0: no limit */
-    unsigned acceptors;         /* listeners that share the port, each with a task that accepts; TCP
-                                   only; 0: 1; <= 1024 */
+    unsigned acceptors;         /* listeners that share an address, each with a task that accepts;
+                                   not of Unix sockets; 0: 1; <= 1024 */
     hank_ns header_timeout;     /* from the start, and so with a handshake of TLS, to
                                    hank_header_end(); 0: none */
     hank_ns idle_timeout;       /* without a byte in either direction; 0: none */
@@ -39,6 +39,11 @@ typedef struct hank_server_options {
 } hank_server_options;
 
 /* Make a server, which listens but does not accept yet.
+ *
+ * It listens at every address of a name: of "localhost", at those of IPv4 and of IPv6. One that
+ * this machine has not is left out, unless there is no other; any other failure closes what was
+ * opened. Port 0 is a free one, the same at all of them. "tcp://[::]:port" is every address of the
+ * machine, of IPv4 too.
  *
  *   options     NULL: all defaults
  *   ret         the server, the caller's to free
@@ -51,23 +56,44 @@ typedef struct hank_server_options {
 HANK_API int hank_server_open(const char *where, const hank_server_options *options,
                               hank_server **ret);
 
-/* Make a server of a listener, as from hank_listen_activated().
+/* Make a server of a listener, as from hank_listen_activated(); hank_server_add() gives it more.
  *
  *   l           taken if the result is 0
  *   options     NULL: all defaults; `listen` and `acceptors` are not used
  *   ret         the server, the caller's to free
- *   result      0; -EINVAL; -ENOMEM
+ *   result      0; -EINVAL; -ENOMEM; what its socket refuses of options.socket
  *   waits       never
  *   threads     any task, at the same time
  *   since       0.1 */
 HANK_API int hank_server_adopt(hank_listener *l, const hank_server_options *options,
                                hank_server **ret);
 
-/* Where it listens, as a string to connect to.
+/* Let a server accept from one more listener: at another port, or over TLS.
+ *
+ *   l           taken if the result is 0
+ *   result      0; -EINVAL; -EBUSY it runs, has run or was stopped; what its socket refuses of
+ *               options.socket
+ *   waits       never for long
+ *   threads     any task or thread, at the same time
+ *   since       0.1 */
+HANK_API int hank_server_add(hank_server *v, hank_listener *l);
+
+/* The listeners of a server, those of hank_server_open() first: for their names, and for options of
+ * their sockets.
+ *
+ *   i           which of them, from 0
+ *   result      the listener, which stays the server's and is good until that ends accepting; NULL:
+ *               there are not so many, or it accepts no more
+ *   waits       never for long
+ *   threads     any task or thread, at the same time, while it is open
+ *   since       0.1 */
+HANK_API hank_listener *hank_server_listener(hank_server *v, unsigned i);
+
+/* Where it listens, as a string to connect to: the name of the first of its listeners.
  *
  *   ret_name    written and ended by a NUL if the result is 0
  *   n           its size in bytes
- *   result      0; -ENOSPC it does not fit
+ *   result      0; -ENOSPC it does not fit; -EBADF it accepts no more
  *   waits       never
  *   threads     any task or thread, at the same time, while it is open
  *   since       0.1 */

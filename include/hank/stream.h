@@ -106,7 +106,7 @@ HANK_API int hank_connect_opt(const char *where, const hank_connect_options *opt
 /* Listen for connections.
  *
  * "tcp://[::]:port" takes those of IPv4 too. Of the addresses of a name it is the first that can be
- * had: who wants all of them asks hank_resolve(), and listens at each.
+ * had: hank_server_open() listens at all of them.
  *
  *   ret         the listener, the caller's to close
  *   result      0; -EINVAL; -EPROTONOSUPPORT; -EADDRINUSE; -EACCES; -EMFILE; -ENOMEM; a failed

@@ -3,7 +3,6 @@
 #include "io/address.h"
 
 #include <errno.h>
-#include <string.h>
 
 void hk_address_set(hank_address *ret, const hk_address *address, int scheme)
 {
@@ -34,6 +33,5 @@ int hank_address_format(const hank_address *address, char *ret_text, size_t n)
 
 bool hank_address_equal(const hank_address *a, const hank_address *b)
 {
-    const hk_address *x = hk_address_inside_const(a), *y = hk_address_inside_const(b);
-    return x->length == y->length && memcmp(&x->socket, &y->socket, x->length) == 0;
+    return hk_address_equal(hk_address_inside_const(a), hk_address_inside_const(b));
 }

@@ -5,6 +5,7 @@
 
 #include <hank/stream.h>
 
+#include "base/list.h"
 #include "io/fd.h"
 #include "io/unix_file.h"
 #include "io/where.h"
@@ -13,7 +14,8 @@
  * wrapper, arg   what is put over each connection; NULL: nothing. Written with the direction to
  *                accept taken
  * file           of a Unix socket, to remove no other than ours; constant
- * turn           whose reactor looks after the next connection; whoever accepts */
+ * turn           whose reactor looks after the next connection; whoever accepts
+ * link           in the list of a server, whose lock guards it */
 struct hank_listener {
     hk_fd fd;
     hk_address address;
@@ -21,6 +23,7 @@ struct hank_listener {
     void *arg;
     hk_unix_file file;
     unsigned turn;
+    hk_node link;
 };
 
 /* One without a descriptor. NULL: no memory. */

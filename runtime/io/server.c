@@ -22,6 +22,8 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "io/doors.h"
+#include "io/listener.h"
 #include "io/serve.h"
 #include "io/served.h"
 #include "io/socket.h"
@@ -32,13 +34,15 @@ enum { ACCEPTORS_MAX = 1024, NS_PER_MS = 1000 * 1000 };
 
 typedef enum state { OPEN, RUNNING, CLOSED } state;
 
+/* The argument of one that accepts. */
 typedef struct door {
     hank_server *server;
     hank_listener *listener;
 } door;
 
-/* lock     of live, clients, accepting, state, stopping and drain_until; `changed` rings for the
- *          last three
+/* lock     of doors, live, clients, accepting, state, stopping and drain_until; `changed` rings for
+ *          the last three
+ * doors    the listeners, in the order in which they came
  * permits  one a connection, if there is a limit
  * the rest is constant while it runs */
 struct hank_server {
@@ -51,6 +55,7 @@ struct hank_server {
     hank_sem permits;
     hank_mutex lock;
     hank_cond changed;
+    hk_node doors;
     hk_node live;
     int clients;
     bool accepting; /* it runs, and its doors are open */
@@ -58,19 +63,14 @@ struct hank_server {
     bool stopping;
     bool tuned; /* options.socket says something */
     hank_ns drain_until;
-    unsigned n;
-    door doors[];
 };
-
-static size_t bytes_of(unsigned n)
-{
-    return sizeof(hank_server) + n * sizeof(door);
-}
 
 /* --- opening --------------------------------------------------------------------------------- */
 
 static int check_options(const hank_server_options *o)
 {
+    if (!o)
+        return 0;
     bool bad = o->header_timeout < 0 || o->idle_timeout < 0;
     bad = bad || (o->acceptors > ACCEPTORS_MAX && o->acceptors != HANK_PER_WORKER);
     for (int i = 0; i < 4; i++)
@@ -78,33 +78,35 @@ static int check_options(const hank_server_options *o)
     return bad ? -EINVAL : 0;
 }
 
-static hank_server *server_new(const hank_server_options *options, unsigned n)
+/* One that listens nowhere yet. */
+static int server_new(const hank_server_options *options, hank_server **ret)
 {
-    hank_server *v = hk_alloc_zeroed(bytes_of(n));
-    if (!v)
-        return NULL;
     static const hank_socket_options untuned;
-    v->options = *options;
-    v->tuned = memcmp(&options->socket, &untuned, sizeof untuned) != 0;
+    int rc = check_options(options);
+    if (rc < 0)
+        return rc;
+    hank_server *v = hk_alloc_zeroed(sizeof *v);
+    if (!v)
+        return -ENOMEM;
+    if (options)
+        v->options = *options;
+    v->tuned = memcmp(&v->options.socket, &untuned, sizeof untuned) != 0;
     v->handlers.flags = HANK_KEEP_GOING | HANK_ALWAYS_START; /* they own a stream */
-    v->permits.count = options->connections_max;
+    v->permits.count = v->options.connections_max;
     v->drain_until = HK_FOREVER;
-    v->n = n;
+    hk_list_init(&v->doors);
     hk_list_init(&v->live);
-    for (unsigned i = 0; i < n; i++)
-        v->doors[i].server = v;
-    return v;
+    *ret = v;
+    return 0;
 }
 
-static int count_doors(const char *where, const hank_server_options *options, unsigned *ret_n)
+/* How many listeners share an address. */
+static int count_acceptors(const hank_server *v, unsigned *ret_n)
 {
     hank_stats stats;
-    *ret_n = options->acceptors > 0 ? options->acceptors : 1;
-    if (where && strncmp(where, "tcp://", 6) != 0)
-        *ret_n = 1; /* Unix sockets share no address */
     int rc = hank_get_stats(&stats);
-    if (rc == 0 && *ret_n == HANK_PER_WORKER)
-        *ret_n = (unsigned)stats.workers;
+    unsigned n = v->options.acceptors;
+    *ret_n = n == HANK_PER_WORKER && rc == 0 ? (unsigned)stats.workers : n > 0 ? n : 1;
     return rc;
 }
 
@@ -112,81 +114,85 @@ static int count_doors(const char *where, const hank_server_options *options, un
 static int tune(const hank_server *v, hank_listener *l)
 {
     int family = l->address.socket.any.sa_family;
-    return hk_socket_set_options(l->fd.fd, family, &v->options.socket);
+    return v->tuned ? hk_socket_set_options(l->fd.fd, family, &v->options.socket) : 0;
 }
 
-/* All at one port, which the first may choose. */
-static int open_doors(hank_server *v, const char *where)
+static int tune_all(const hank_server *v)
 {
-    char name[HK_WHERE_MAX];
-    hank_listen_options listen = v->options.listen;
-    listen.reuse_port = listen.reuse_port || v->n > 1;
     int rc = 0;
-    for (unsigned i = 0; rc == 0 && i < v->n; i++) {
-        rc = hank_listen_opt(i == 0 ? where : name, &listen, &v->doors[i].listener);
-        if (rc == 0 && v->tuned)
-            rc = tune(v, v->doors[i].listener);
-        if (rc == 0 && i == 0 && v->n > 1)
-            rc = hank_server_name(v, name, sizeof name);
-    }
+    for (hk_node *at = v->doors.next; rc == 0 && at != &v->doors; at = at->next)
+        rc = tune(v, hk_container_of(at, hank_listener, link));
     return rc;
 }
 
 int hank_server_open(const char *where, const hank_server_options *options, hank_server **ret)
 {
-    static const hank_server_options defaults;
-    unsigned n = 0;
-    if (!options)
-        options = &defaults;
-    int rc = check_options(options);
-    if (rc == 0)
-        rc = count_doors(where, options, &n);
+    hank_server *v;
+    unsigned acceptors;
+    int rc = server_new(options, &v);
     if (rc < 0)
         return rc;
-    hank_server *v = server_new(options, n);
-    if (!v)
-        return -ENOMEM;
-    rc = open_doors(v, where);
-    if (rc < 0) {
+    rc = count_acceptors(v, &acceptors);
+    if (rc == 0)
+        rc = hk_doors_open(&v->doors, where, &v->options.listen, acceptors);
+    if (rc == 0)
+        rc = tune_all(v);
+    if (rc < 0)
         hank_server_free(v);
+    else
+        *ret = v;
+    return rc;
+}
+
+int hank_server_add(hank_server *v, hank_listener *l)
+{
+    int rc = l ? tune(v, l) : -EINVAL;
+    if (rc < 0)
         return rc;
-    }
-    *ret = v;
-    return 0;
+    hank_mutex_lock(&v->lock);
+    rc = v->state == OPEN ? 0 : -EBUSY;
+    if (rc == 0)
+        hk_list_push_back(&v->doors, &l->link);
+    hank_mutex_unlock(&v->lock);
+    return rc;
 }
 
 int hank_server_adopt(hank_listener *l, const hank_server_options *options, hank_server **ret)
 {
-    static const hank_server_options defaults;
-    if (!options)
-        options = &defaults;
-    int rc = l ? check_options(options) : -EINVAL;
+    hank_server *v;
+    int rc = server_new(options, &v);
     if (rc < 0)
         return rc;
-    hank_server *v = server_new(options, 1);
-    if (!v)
-        return -ENOMEM;
-    rc = v->tuned ? tune(v, l) : 0;
-    if (rc < 0) {
+    rc = hank_server_add(v, l);
+    if (rc < 0)
         hank_server_free(v);
-        return rc;
-    }
-    v->doors[0].listener = l;
-    *ret = v;
-    return 0;
+    else
+        *ret = v;
+    return rc;
+}
+
+hank_listener *hank_server_listener(hank_server *v, unsigned i)
+{
+    hank_mutex_lock(&v->lock);
+    hk_node *at = v->doors.next;
+    for (; i > 0 && at != &v->doors; i--)
+        at = at->next;
+    hank_listener *l = at == &v->doors ? NULL : hk_container_of(at, hank_listener, link);
+    hank_mutex_unlock(&v->lock);
+    return l;
 }
 
 int hank_server_name(hank_server *v, char *ret_name, size_t n)
 {
-    return hank_listener_name(v->doors[0].listener, ret_name, n);
+    hank_listener *first = hank_server_listener(v, 0);
+    return first ? hank_listener_name(first, ret_name, n) : -EBADF;
 }
 
 static void close_doors(hank_server *v)
 {
-    for (unsigned i = 0; i < v->n; i++) {
-        hank_listener_close(v->doors[i].listener);
-        v->doors[i].listener = NULL;
-    }
+    hank_mutex_lock(&v->lock);
+    hk_doors_close(&v->doors);
+    hank_mutex_unlock(&v->lock);
 }
 
 void hank_server_free(hank_server *v)
@@ -195,8 +201,8 @@ void hank_server_free(hank_server *v)
         return;
     if (HK_UNLIKELY(v->state == RUNNING))
         hk_panic("server %p is freed while it runs", (void *)v);
-    close_doors(v);
-    hk_free(v, bytes_of(v->n));
+    hk_doors_close(&v->doors);
+    hk_free(v, sizeof *v);
 }
 
 /* --- connections ----------------------------------------------------------------------------- */
@@ -259,7 +265,7 @@ static int serve_one(hank_server *v, hank_listener *l)
 /* A member of `acceptors`. */
 static int accept_loop(void *arg)
 {
-    door *d = arg;
+    const door *d = arg;
     hank_server *v = d->server;
     int64_t pause_ns = 0;
     int rc = 0;
@@ -359,6 +365,17 @@ static int begin(hank_server *v)
     return rc;
 }
 
+/* Nobody changes the list while it runs. */
+static int start_accepting(hank_server *v)
+{
+    int rc = 0;
+    for (hk_node *at = v->doors.next; rc == 0 && at != &v->doors; at = at->next) {
+        door d = {v, hk_container_of(at, hank_listener, link)};
+        rc = hank_group_spawn_copy(&v->acceptors, accept_loop, &d, sizeof d);
+    }
+    return rc;
+}
+
 static void end_accepting(hank_server *v)
 {
     hank_mutex_lock(&v->lock);
@@ -403,8 +420,8 @@ int hank_server_run(hank_server *v, int (*handler)(hank_stream *s, void *arg), v
     v->arg = arg;
     if (v->options.header_timeout > 0 || v->options.idle_timeout > 0)
         rc = hank_group_spawn(&v->watchers, watch, v);
-    for (unsigned i = 0; rc == 0 && i < v->n; i++)
-        rc = hank_group_spawn(&v->acceptors, accept_loop, &v->doors[i]);
+    if (rc == 0)
+        rc = start_accepting(v);
     int failure = hank_group_wait(&v->acceptors);
     end_accepting(v);
     drain(v);

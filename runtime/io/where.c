@@ -122,6 +122,20 @@ void hk_address_set_port(hk_address *address, uint16_t port)
         address->socket.in6.sin6_port = htons(port);
 }
 
+uint16_t hk_address_port(const hk_address *address)
+{
+    if (address->socket.any.sa_family == AF_INET)
+        return ntohs(address->socket.in.sin_port);
+    if (address->socket.any.sa_family == AF_INET6)
+        return ntohs(address->socket.in6.sin6_port);
+    return 0;
+}
+
+bool hk_address_equal(const hk_address *a, const hk_address *b)
+{
+    return a->length == b->length && memcmp(&a->socket, &b->socket, a->length) == 0;
+}
+
 /* `host` is an address, or a name for later. Afterwards where->host is "" or the name. */
 static int parse_host(piece host, bool bracketed, hk_where *where)
 {

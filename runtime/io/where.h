@@ -66,5 +66,9 @@ HK_MUST_CHECK int hk_where_format(const hk_address *address, char *ret_text, siz
 
 /* The port of an address, in host order; meaningless for others than IPv4 and IPv6. */
 void hk_address_set_port(hk_address *address, uint16_t port);
+uint16_t hk_address_port(const hk_address *address); /* 0 of others */
+
+/* The same family, host and port, or path. */
+bool hk_address_equal(const hk_address *a, const hk_address *b);
 
 #endif

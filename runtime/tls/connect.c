@@ -155,7 +155,7 @@ static int listen_enabled(const char *where, const hank_listen_options *options,
 int hank_tls_enable(hank_tls *tls)
 {
     static const hank_scheme scheme = {
-        .name = "tls", .connect = connect_enabled, .listen = listen_enabled};
+        .name = "tls", .connect = connect_enabled, .listen = listen_enabled, .over_tcp = true};
     if (!tls)
         return -EINVAL;
     hank_tls *before = NULL;

@@ -150,8 +150,16 @@ static inline bool answer(packet *p, bool over_tcp)
     } else if (strcmp(label, "both") == 0 || strncmp(label, "late", 4) == 0 ||
                strncmp(label, "just", 4) == 0) {
         add_address(p, type, 1);
+    } else if (strcmp(label, "twice") == 0 && type == TYPE_A) {
+        add_address(p, type, 1);
+        add_address(p, type, 1);
     } else if (strcmp(label, "crowd") == 0 && type == TYPE_AAAA) {
         add_address(p, type, 99); /* nobody's: c-ares puts it last */
+    } else if (strcmp(label, "half") == 0 || strcmp(label, "absent") == 0) {
+        if (type == TYPE_AAAA)
+            add_address(p, type, 99);
+        else if (label[0] == 'h')
+            add_address(p, type, 1);
     } else if ((strcmp(label, "many") == 0 || strcmp(label, "crowd") == 0) && type == TYPE_A) {
         for (unsigned i = 1; i <= 20; i++)
             add_address(p, type, i);

@@ -259,8 +259,9 @@ static int loud_listen(const char *where, const hank_listen_options *options, ha
 
 static int schemes(void *arg)
 {
-    static const hank_scheme loud = {"loud", loud_connect, loud_listen, {0}},
-                             louder = {"loud", loud_connect, loud_listen, {0}}, nameless = {0};
+    static const hank_scheme loud = {"loud", loud_connect, loud_listen, false, {0}},
+                             louder = {"loud", loud_connect, loud_listen, false, {0}},
+                             nameless = {0};
     static hank_scheme many[16];
     static char names[16][2];
     hank_stream *s;
@@ -279,7 +280,7 @@ static int schemes(void *arg)
     int rc = 0;
     for (int i = 0; i < 16 && rc == 0; i++) {
         names[i][0] = (char)('a' + i);
-        many[i] = (hank_scheme){names[i], loud_connect, loud_listen, {0}};
+        many[i] = (hank_scheme){names[i], loud_connect, loud_listen, false, {0}};
         rc = hank_scheme_add(&many[i]);
     }
     MUST(rc == -ENOSPC);

@@ -181,6 +181,27 @@ static int serves(void *arg)
     return 0;
 }
 
+/* At each address of the name, as over TCP. */
+static int serves_a_name(void *arg)
+{
+    hank_server *v, *without;
+    hank_listener *l;
+    char name[64];
+    unsigned n = 0;
+    (void)arg;
+    MUST(hank_server_open("tcp://localhost:0", NULL, &without) == 0);
+    MUST(hank_server_open("tls://localhost:0", NULL, &v) == 0);
+    for (; (l = hank_server_listener(v, n)) != NULL; n++) {
+        MUST(hank_server_listener(without, n) != NULL);
+        MUST(hank_listener_name(l, name, sizeof name) == 0 && strncmp(name, "tls://", 6) == 0);
+    }
+    MUST(n >= 1 && hank_server_listener(without, n) == NULL);
+    hank_server_free(without);
+    hank_server_free(v);
+    MUST(hank_server_open("tls://localhost", NULL, &v) == -EINVAL);
+    return 0;
+}
+
 static int enable_everywhere(void *arg)
 {
     hank_stream *s;
@@ -213,7 +234,7 @@ static int refuse_to_listen(const char *where, const hank_listen_options *option
 
 static int enable_too_late(void *arg)
 {
-    static const hank_scheme first = {"tls", refuse_to_connect, refuse_to_listen, {0}};
+    static const hank_scheme first = {"tls", refuse_to_connect, refuse_to_listen, false, {0}};
     hank_tls *tls;
     hank_stream *s;
     (void)arg;
@@ -236,6 +257,7 @@ Test(where, knows_tls_once_it_is_enabled, .init = make_files, .fini = remove_fil
     with_workers(2, enable_everywhere, NULL);
     with_each_size(uses_scheme, NULL);
     with_each_size(serves, NULL);
+    with_each_size(serves_a_name, NULL);
 }
 
 PAIR(where, that_is_malformed_is_refused)
