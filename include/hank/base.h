@@ -56,12 +56,12 @@ HANK_API hank_ns hank_now(void);
 
 /* Results below every errno. A name that could not be looked up has others, from -4096 down. */
 enum {
-    HANK_TLS_EXPIRED = -4400,         /* the other end's certificate is not valid any more */
-    HANK_TLS_NOT_YET_VALID = -4401,   /* ... or not yet: or a clock is wrong */
-    HANK_TLS_WRONG_HOST = -4402,      /* it is valid, for another name */
-    HANK_TLS_SELF_SIGNED = -4403,     /* nobody but itself vouches for it */
-    HANK_TLS_UNTRUSTED = -4404,       /* somebody does, whom we do not trust */
-    HANK_TLS_REVOKED = -4405,         /* not given so far: nobody is asked for those */
+    HANK_TLS_EXPIRED = -4400,       /* the other end's certificate is not valid any more */
+    HANK_TLS_NOT_YET_VALID = -4401, /* ... or not yet: or a clock is wrong */
+    HANK_TLS_WRONG_HOST = -4402,    /* it is valid, for another name; or a server has none for it */
+    HANK_TLS_SELF_SIGNED = -4403,   /* nobody but itself vouches for it */
+    HANK_TLS_UNTRUSTED = -4404,     /* somebody does, whom we do not trust */
+    HANK_TLS_REVOKED = -4405,       /* not given so far: nobody is asked for those */
     HANK_TLS_BAD_CERTIFICATE = -4406, /* it is malformed, too weak, or not meant for this */
     HANK_TLS_NO_CERTIFICATE = -4407,  /* there is none, and we insist */
     HANK_TLS_TOO_OLD = -4408,         /* no version of the protocol that both allow */

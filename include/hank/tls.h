@@ -16,6 +16,12 @@
  * keeps none, but seals them into tickets for its clients. The key for these changes with each
  * `ticket_period`, after which the one before still opens what it has sealed for a period more.
  *
+ * A server of several names shows the first certificate that is for the name that the client asks
+ * for (SNI), as a client would match them, wildcards included: `certificate`, then `others` in
+ * their order. To whom asks for no name, or for one that none of them is for, it shows
+ * `certificate`; or with `refuse_unknown_names` the latter is HANK_TLS_WRONG_HOST, for both. A
+ * session is taken up again only under the certificate that it was begun with.
+ *
  * A task that speaks TLS needs a stack of 32 KiB; the default of 64 KiB is enough. */
 #ifndef HANK_TLS_H
 #define HANK_TLS_H
@@ -32,19 +38,28 @@ typedef struct hank_tls hank_tls;
 
 enum { HANK_TLS_1_2 = 2, HANK_TLS_1_3 = 3 };
 
+/* One of a server's certificates. */
+typedef struct hank_tls_identity {
+    const char *certificate; /* followed by those that vouch for it */
+    const char *key;         /* NULL: in the same file */
+} hank_tls_identity;
+
 /* For hank_tls_new(). Zero is the default of each. Files are PEM. */
 typedef struct hank_tls_options {
-    const char *ca_file;           /* whom to trust; NULL: whom the system trusts */
-    const char *certificate;       /* ours, followed by those that vouch for it; NULL: none */
-    const char *key;               /* its key; NULL: in the same file */
-    const char *server_name;       /* to ask for and to verify; NULL: the host connected to */
-    const char *const *alpn;       /* application protocols, best first, NULL at the end; <= 16 */
-    unsigned min_version;          /* HANK_TLS_1_2, HANK_TLS_1_3; 0: 1.2 */
-    hank_ns handshake_timeout;     /* 0: 10 seconds */
-    hank_ns ticket_period;         /* how long one key seals a server's tickets; 0: 2 hours */
-    bool require_certificate;      /* a server insists on one of the client's, from ca_file */
-    bool insecure_no_verification; /* believe whoever answers: for experiments */
-    uint64_t reserved_[3];         /* zero */
+    const char *ca_file;             /* whom to trust; NULL: whom the system trusts */
+    const char *certificate;         /* ours, followed by those that vouch for it; NULL: none */
+    const char *key;                 /* its key; NULL: in the same file */
+    const hank_tls_identity *others; /* more certificates of a server: see below; one with NULL at
+                                        the end; <= 1000, and not without `certificate` */
+    const char *server_name;         /* to ask for and to verify; NULL: the host connected to */
+    const char *const *alpn;         /* application protocols, best first, NULL at the end; <= 16 */
+    unsigned min_version;            /* HANK_TLS_1_2, HANK_TLS_1_3; 0: 1.2 */
+    hank_ns handshake_timeout;       /* 0: 10 seconds */
+    hank_ns ticket_period;           /* how long one key seals a server's tickets; 0: 2 hours */
+    bool require_certificate;        /* a server insists on one of the client's, from ca_file */
+    bool refuse_unknown_names;       /* a server shows nothing to who asks for another's name */
+    bool insecure_no_verification;   /* believe whoever answers: for experiments */
+    uint64_t reserved_[3];           /* zero */
 } hank_tls_options;
 
 /* What was agreed on. */

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include <hank/system.h>
 
@@ -37,6 +36,7 @@ void hank_tls_free(hank_tls *tls)
         SSL_SESSION_free(tls->sessions[i].session);
     OPENSSL_free(tls->sessions);
     CRYPTO_THREAD_lock_free(tls->lock);
+    hk_tls_names_end(tls);
     SSL_CTX_free(tls->context);
     OPENSSL_clear_free(tls, sizeof *tls); /* has keys in it */
 }
@@ -112,6 +112,16 @@ static int on_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_lengt
     return SSL_TLSEXT_ERR_OK;
 }
 
+int hk_tls_load_identity(SSL_CTX *context, const hank_tls_identity *i)
+{
+    const char *key = i->key ? i->key : i->certificate;
+    ERR_clear_error();
+    bool done = SSL_CTX_use_certificate_chain_file(context, i->certificate) == 1 &&
+                SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 &&
+                SSL_CTX_check_private_key(context) == 1;
+    return done ? 0 : hk_tls_failure(NULL);
+}
+
 static int set_files(hank_tls *tls, const hank_tls_options *o)
 {
     SSL_CTX *context = tls->context;
@@ -121,34 +131,29 @@ static int set_files(hank_tls *tls, const hank_tls_options *o)
         ok = SSL_CTX_load_verify_file(context, o->ca_file);
     else
         ok = SSL_CTX_set_default_verify_paths(context);
-    if (ok == 1 && o->certificate) {
-        ok = SSL_CTX_use_certificate_chain_file(context, o->certificate);
-        if (ok == 1)
-            ok = SSL_CTX_use_PrivateKey_file(context, o->key ? o->key : o->certificate,
-                                             SSL_FILETYPE_PEM);
-        if (ok == 1)
-            ok = SSL_CTX_check_private_key(context);
-        tls->has_certificate = true;
-    }
     if (ok == 1 && o->ca_file && o->require_certificate) {
         STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(o->ca_file);
         SSL_CTX_set_client_CA_list(context, names); /* a hint for the client */
     }
-    return ok == 1 ? 0 : hk_tls_failure(NULL);
+    if (ok != 1)
+        return hk_tls_failure(NULL);
+    const hank_tls_identity own = {o->certificate, o->key};
+    tls->has_certificate = own.certificate != NULL;
+    int rc = own.certificate ? hk_tls_load_identity(context, &own) : 0;
+    return rc < 0 ? rc : hk_tls_names_begin(tls, o);
 }
 
 static int set_up(hank_tls *tls, const hank_tls_options *o)
 {
     SSL_CTX *context = tls->context;
     int version = o->min_version == HANK_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-    SSL_CTX_set_security_level(context, 2);
+    SSL_CTX_set_security_level(context, HK_TLS_SECURITY_LEVEL);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS); /* an idle connection is small */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, on_new_session);
-    X509_VERIFY_PARAM_set_hostflags(SSL_CTX_get0_param(context),
-                                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(SSL_CTX_get0_param(context), HK_TLS_HOST_FLAGS);
     static const unsigned char id[] = "hank";
     if (SSL_CTX_set_min_proto_version(context, version) != 1 ||
         SSL_CTX_set_session_id_context(context, id, sizeof id - 1) != 1 ||
@@ -207,7 +212,8 @@ static bool are_valid(const hank_tls_options *o)
         return false;
     if (o->min_version != 0 && o->min_version != HANK_TLS_1_2 && o->min_version != HANK_TLS_1_3)
         return false;
-    return o->handshake_timeout >= 0 && o->ticket_period >= 0 && (o->certificate || !o->key);
+    return o->handshake_timeout >= 0 && o->ticket_period >= 0 && (o->certificate || !o->key) &&
+           hk_tls_names_are_valid(o);
 }
 
 int hank_tls_new(const hank_tls_options *options, hank_tls **ret)

@@ -10,6 +10,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <hank/sync.h>
 #include <hank/tls.h>
@@ -17,6 +18,8 @@
 #include "base/atomic.h"
 
 enum { HK_TLS_NAME_MAX = 255, HK_TLS_SESSIONS = 64, HK_TLS_WHERE_MAX = 512 };
+
+enum { HK_TLS_SECURITY_LEVEL = 2, HK_TLS_HOST_FLAGS = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS };
 
 /* One of a client's sessions that can be taken up again. session NULL: free. */
 typedef struct hk_tls_session {
@@ -54,6 +57,9 @@ struct hank_tls {
     bool has_certificate;
     bool verifies;             /* as a client */
     bool requires_certificate; /* as a server */
+    bool refuses_unknown_names;
+    SSL_CTX **others; /* each for a certificate that it holds */
+    unsigned others_n;
     CRYPTO_RWLOCK *lock;
     hk_tls_session *sessions;
     unsigned next;
@@ -103,6 +109,15 @@ SSL_SESSION *hk_tls_take_session(hank_tls *tls, const char *name);
 
 /* Keep it; true: taken. Called by OpenSSL in the middle of a read. */
 bool hk_tls_keep_session(hank_tls *tls, const char *name, SSL_SESSION *session);
+
+/* A certificate with those that vouch for it, and its key. 0; as hank_tls_new(). */
+int hk_tls_load_identity(SSL_CTX *context, const hank_tls_identity *identity);
+
+/* Choose among a server's certificates by the name that a client asks for: what hank_tls_options
+ * says of it. 0; as hank_tls_new(). */
+int hk_tls_names_begin(hank_tls *tls, const hank_tls_options *o);
+bool hk_tls_names_are_valid(const hank_tls_options *o);
+void hk_tls_names_end(hank_tls *tls);
 
 /* Seal tickets with keys of our own, each for a period. False: no memory. */
 bool hk_tls_tickets_begin(hank_tls *tls, hank_ns period);

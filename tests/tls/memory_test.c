@@ -183,9 +183,11 @@ static void fail_at(long nth)
 /* Have the n-th allocation fail: of all, or of those after the contexts have been made. */
 static int run_once(const walking *plan, long nth, outcome *ret)
 {
+    hank_tls_identity others[2] = {{.certificate = files.good}, {0}}; /* whom the client asks for */
     tls_pair p = {.client.options = {.ca_file = files.ca},
                   .server.options = {.ca_file = plan->trusting_all ? NULL : files.ca,
-                                     .certificate = files.good}};
+                                     .certificate = files.other,
+                                     .others = others}};
     hk_store_relaxed(&only_ours, plan->only_ours);
     fail_at(plan->later ? 0 : nth);
     int result = make_both(&p);

@@ -27,7 +27,7 @@ typedef struct identity {
 typedef struct certificates {
     char directory[64];
     char ca[128], good[128], expired[128], future[128], other[128], self[128], stranger[128];
-    char client[128], by_host[128], mismatched[128], malformed[128], empty[128];
+    char client[128], by_host[128], wild[128], mismatched[128], malformed[128], empty[128];
 } certificates;
 
 static certificates files;
@@ -41,11 +41,13 @@ static inline void add_extension(X509 *x, X509 *issuer, int nid, const char *val
     X509_EXTENSION_free(extension);
 }
 
-/* `names` as openssl.cnf has them; NULL: an authority. Without an issuer it signs itself. */
-static inline identity make_identity(const char *names, const identity *issuer, long from, long to)
+/* For a key, which is taken. `names` as openssl.cnf has them; NULL: an authority. Without an issuer
+ * it signs itself. */
+static inline identity certify(EVP_PKEY *key, const char *names, const identity *issuer, long from,
+                               long to)
 {
     static long serial = 1;
-    identity i = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
+    identity i = {.key = key, .certificate = X509_new()};
     X509 *x = i.certificate;
     X509_NAME *subject = X509_NAME_new();
     char title[40];
@@ -68,6 +70,11 @@ static inline identity make_identity(const char *names, const identity *issuer, 
     cr_assert(X509_sign(x, issuer ? issuer->key : i.key, EVP_sha256()) > 0);
     X509_NAME_free(subject);
     return i;
+}
+
+static inline identity make_identity(const char *names, const identity *issuer, long from, long to)
+{
+    return certify(EVP_EC_gen("P-256"), names, issuer, from, to);
 }
 
 static inline void free_identity(identity *i)
@@ -118,6 +125,9 @@ static inline void make_files(void)
     save_and_free(files.self, "self", make_identity(host, NULL, -HOUR, HOUR));
     save_and_free(files.stranger, "stranger", make_identity(host, &elsewhere, -HOUR, HOUR));
     save_and_free(files.client, "client", make_identity("email:client@test", &ca, -HOUR, HOUR));
+    EVP_PKEY *of_another_kind = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    save_and_free(files.wild, "wild",
+                  certify(of_another_kind, "DNS:*.wild.test", &ca, -HOUR, HOUR));
     identity by_host = make_identity(host, &good, -HOUR, HOUR);
     save(files.by_host, "by_host", by_host.certificate, by_host.key);
     FILE *chain = fopen(files.by_host, "a");
