@@ -61,7 +61,7 @@ enum {
     HANK_TLS_WRONG_HOST = -4402,    /* it is valid, for another name; or a server has none for it */
     HANK_TLS_SELF_SIGNED = -4403,   /* nobody but itself vouches for it */
     HANK_TLS_UNTRUSTED = -4404,     /* somebody does, whom we do not trust */
-    HANK_TLS_REVOKED = -4405,       /* not given so far: nobody is asked for those */
+    HANK_TLS_REVOKED = -4405,       /* whoever made it out has taken it back */
     HANK_TLS_BAD_CERTIFICATE = -4406, /* it is malformed, too weak, or not meant for this */
     HANK_TLS_NO_CERTIFICATE = -4407,  /* there is none, and we insist */
     HANK_TLS_TOO_OLD = -4408,         /* no version of the protocol that both allow */
@@ -72,7 +72,8 @@ enum {
     HANK_TLS_REFUSED = -4413,   /* the other end refused us with an alert */
     HANK_TLS_TRUNCATED = -4414, /* the connection ended without a farewell: data may be missing */
     HANK_TLS_BAD_FILE = -4415,  /* a file holds no certificate, or no key, that can be read */
-    HANK_TLS_KEY_MISMATCH = -4416, /* the key is not the certificate's */
+    HANK_TLS_KEY_MISMATCH = -4416,       /* the key is not the certificate's */
+    HANK_TLS_REVOCATION_UNKNOWN = -4417, /* no list that is valid says whether it was revoked */
 };
 
 /* Words for a result of any hank call.

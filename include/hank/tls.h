@@ -12,6 +12,11 @@
  * <hank/base.h>. A connection that ends without the farewell TLS wants is HANK_TLS_TRUNCATED, not
  * an end: only a result of 0 says that everything has come.
  *
+ * With a `crl_file`, a certificate that is on its issuer's list, or one above it, is
+ * HANK_TLS_REVOKED; one whose issuer has no list there that is valid today is
+ * HANK_TLS_REVOCATION_UNKNOWN. Lists grow old: make a new hank_tls when there are new ones. Nobody
+ * is asked over the network.
+ *
  * Sessions are taken up again: a client keeps the last 64 it was given, each for one use; a server
  * keeps none, but seals them into tickets for its clients. The key for these changes with each
  * `ticket_period`, after which the one before still opens what it has sealed for a period more.
@@ -47,9 +52,11 @@ typedef struct hank_tls_identity {
 /* For hank_tls_new(). Zero is the default of each. Files are PEM. */
 typedef struct hank_tls_options {
     const char *ca_file;             /* whom to trust; NULL: whom the system trusts */
+    const char *crl_file;            /* what those who vouch for the other end have revoked; read
+                                        once; NULL: not asked */
     const char *certificate;         /* ours, followed by those that vouch for it; NULL: none */
     const char *key;                 /* its key; NULL: in the same file */
-    const hank_tls_identity *others; /* more certificates of a server: see below; one with NULL at
+    const hank_tls_identity *others; /* more certificates of a server: see above; one with NULL at
                                         the end; <= 1000, and not without `certificate` */
     const char *server_name;         /* to ask for and to verify; NULL: the host connected to */
     const char *const *alpn;         /* application protocols, best first, NULL at the end; <= 16 */

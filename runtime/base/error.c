@@ -45,9 +45,10 @@ static const char *const tls[] = {
     "TLS: connection ended without a farewell",
     "no certificate or key in the file",
     "key does not belong to the certificate",
+    "no valid list of what was revoked",
 };
 
-enum { TLS_FIRST = HANK_TLS_EXPIRED, TLS_LAST = HANK_TLS_KEY_MISMATCH };
+enum { TLS_FIRST = HANK_TLS_EXPIRED, TLS_LAST = HANK_TLS_REVOCATION_UNKNOWN };
 
 _Static_assert(sizeof tls / sizeof tls[0] == TLS_FIRST - TLS_LAST + 1, "each code has words");
 

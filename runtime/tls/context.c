@@ -122,6 +122,16 @@ int hk_tls_load_identity(SSL_CTX *context, const hank_tls_identity *i)
     return done ? 0 : hk_tls_failure(NULL);
 }
 
+/* Everybody in a chain must be on nobody's list, and whose list is missing is believed nothing. */
+static bool set_revoked(SSL_CTX *context, const char *path)
+{
+    X509_LOOKUP *lookup =
+        X509_STORE_add_lookup(SSL_CTX_get_cert_store(context), X509_LOOKUP_file());
+    return lookup && X509_load_crl_file(lookup, path, X509_FILETYPE_PEM) > 0 &&
+           X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context),
+                                       X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+}
+
 static int set_files(hank_tls *tls, const hank_tls_options *o)
 {
     SSL_CTX *context = tls->context;
@@ -131,6 +141,8 @@ static int set_files(hank_tls *tls, const hank_tls_options *o)
         ok = SSL_CTX_load_verify_file(context, o->ca_file);
     else
         ok = SSL_CTX_set_default_verify_paths(context);
+    if (ok == 1 && o->crl_file)
+        ok = set_revoked(context, o->crl_file);
     if (ok == 1 && o->ca_file && o->require_certificate) {
         STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(o->ca_file);
         SSL_CTX_set_client_CA_list(context, names); /* a hint for the client */

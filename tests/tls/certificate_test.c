@@ -119,6 +119,77 @@ PAIR(certificate, of_an_unknown_authority_is_refused)
     return is_refused(p, files.stranger, HANK_TLS_UNTRUSTED);
 }
 
+static int is_accepted(tls_pair *p, const char *certificate)
+{
+    p->server.options.certificate = certificate;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->client.result == 0 && p->server.result == 0);
+    return 0;
+}
+
+PAIR(list, is_not_asked_for_unless_it_is_given)
+{
+    return is_accepted(p, files.revoked);
+}
+
+PAIR(list, has_what_was_revoked)
+{
+    p->client.options.crl_file = files.crl;
+    return is_refused(p, files.revoked, HANK_TLS_REVOKED);
+}
+
+PAIR(list, does_not_have_what_is_good)
+{
+    p->client.options.crl_file = files.crl;
+    return is_accepted(p, files.good);
+}
+
+PAIR(list, of_yesterday_says_nothing)
+{
+    p->client.options.crl_file = files.old_crl;
+    return is_refused(p, files.good, HANK_TLS_REVOCATION_UNKNOWN);
+}
+
+PAIR(list, of_tomorrow_says_nothing)
+{
+    p->client.options.crl_file = files.early_crl;
+    return is_refused(p, files.good, HANK_TLS_REVOCATION_UNKNOWN);
+}
+
+PAIR(list, that_another_has_signed_says_nothing)
+{
+    p->client.options.crl_file = files.forged_crl;
+    return is_refused(p, files.good, HANK_TLS_REVOCATION_UNKNOWN);
+}
+
+PAIR(list, of_each_that_vouches_is_needed)
+{
+    p->client.options.crl_file = files.crl;
+    return is_refused(p, files.beneath, HANK_TLS_REVOCATION_UNKNOWN);
+}
+
+PAIR(list, of_each_that_vouches_may_stand_in_one_file)
+{
+    p->client.options.crl_file = files.whole_crl;
+    return is_accepted(p, files.beneath);
+}
+
+PAIR(list, that_has_an_authority_has_all_whom_it_vouches_for)
+{
+    p->client.options.crl_file = files.cut_crl;
+    return is_refused(p, files.beneath, HANK_TLS_REVOKED);
+}
+
+PAIR(list, has_clients_too)
+{
+    p->server.options =
+        (hank_tls_options){.require_certificate = true, .ca_file = files.ca, .crl_file = files.crl};
+    p->client.options.certificate = files.revoked;
+    MUST(tls_pair_open(p) == 0);
+    MUST(p->server.result == HANK_TLS_REVOKED);
+    return 0;
+}
+
 /* By a mere host, whose own certificate is good. */
 PAIR(certificate, of_one_who_may_not_vouch_is_refused)
 {
@@ -228,6 +299,9 @@ PAIR(options, that_are_bad_are_refused_each_with_its_code)
          -ENOENT);
     MUST(makes((hank_tls_options){.ca_file = files.malformed}) == HANK_TLS_BAD_FILE);
     MUST(makes((hank_tls_options){.ca_file = files.empty}) == HANK_TLS_BAD_FILE);
+    MUST(makes((hank_tls_options){.crl_file = "/nonexistent/crl.pem"}) == -ENOENT);
+    MUST(makes((hank_tls_options){.crl_file = files.empty}) == HANK_TLS_BAD_FILE);
+    MUST(makes((hank_tls_options){.crl_file = files.ca}) == HANK_TLS_BAD_FILE);
     MUST(makes((hank_tls_options){.certificate = files.malformed}) == HANK_TLS_BAD_FILE);
     MUST(makes((hank_tls_options){.certificate = files.ca}) == HANK_TLS_BAD_FILE); /* no key */
     MUST(makes((hank_tls_options){.certificate = files.mismatched}) == HANK_TLS_KEY_MISMATCH);

@@ -12,7 +12,7 @@ static bool is_documented(int rc, int injected)
 {
     return rc == injected || rc == -EPIPE || rc == -ECONNRESET || rc == -ENOMEM ||
            rc == -ECANCELED || rc == -ETIMEDOUT ||
-           (rc <= HANK_TLS_EXPIRED && rc >= HANK_TLS_KEY_MISMATCH);
+           (rc <= HANK_TLS_EXPIRED && rc >= HANK_TLS_REVOCATION_UNKNOWN);
 }
 
 typedef struct both {

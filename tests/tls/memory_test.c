@@ -92,7 +92,7 @@ __attribute__((constructor)) static void take_over(void)
 static bool is_documented(int rc)
 {
     return rc == -ENOMEM || rc == -EPIPE || rc == -ECONNRESET ||
-           (rc <= HANK_TLS_EXPIRED && rc >= HANK_TLS_KEY_MISMATCH);
+           (rc <= HANK_TLS_EXPIRED && rc >= HANK_TLS_REVOCATION_UNKNOWN);
 }
 
 /* One step, unless one before has failed. Whoever fails closes, so nobody waits for it. */

@@ -27,7 +27,9 @@ typedef struct identity {
 typedef struct certificates {
     char directory[64];
     char ca[128], good[128], expired[128], future[128], other[128], self[128], stranger[128];
-    char client[128], by_host[128], wild[128], mismatched[128], malformed[128], empty[128];
+    char client[128], by_host[128], wild[128], revoked[128], beneath[128], mismatched[128],
+        malformed[128], empty[128];
+    char crl[128], old_crl[128], early_crl[128], forged_crl[128], whole_crl[128], cut_crl[128];
 } certificates;
 
 static certificates files;
@@ -101,15 +103,83 @@ static inline void save(char path[128], const char *name, X509 *certificate, EVP
     (void)fclose(file);
 }
 
+/* With the certificate of who vouches for it; and free it. */
+static inline void save_under(char path[128], const char *name, identity *i, const identity *by)
+{
+    save(path, name, i->certificate, i->key);
+    FILE *file = fopen(path, "a");
+    cr_assert(file && PEM_write_X509(file, by->certificate) == 1 && fclose(file) == 0);
+    free_identity(i);
+}
+
 static inline void save_and_free(char path[128], const char *name, identity i)
 {
     save(path, name, i.certificate, i.key);
     free_identity(&i);
 }
 
+enum { HOUR = 3600 };
+
+/* What an authority has taken back: that certificate, NULL: none. */
+static inline void list_revoked(FILE *file, const identity *by, EVP_PKEY *key, X509 *taken_back,
+                                const long valid[2])
+{
+    X509_CRL *list = X509_CRL_new();
+    ASN1_TIME *from = X509_gmtime_adj(NULL, valid[0]), *to = X509_gmtime_adj(NULL, valid[1]);
+    cr_assert(list && from && to);
+    (void)X509_CRL_set_version(list, 1);
+    (void)X509_CRL_set_issuer_name(list, X509_get_subject_name(by->certificate));
+    (void)X509_CRL_set1_lastUpdate(list, from);
+    (void)X509_CRL_set1_nextUpdate(list, to);
+    if (taken_back) {
+        X509_REVOKED *entry = X509_REVOKED_new();
+        (void)X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(taken_back));
+        (void)X509_REVOKED_set_revocationDate(entry, from);
+        cr_assert(X509_CRL_add0_revoked(list, entry) == 1);
+    }
+    cr_assert(X509_CRL_sign(list, key, EVP_sha256()) > 0);
+    cr_assert(PEM_write_X509_CRL(file, list) == 1);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(to);
+    X509_CRL_free(list);
+}
+
+/* Lists, good and bad, of who has revoked one certificate; and a host that an authority beneath it
+ * vouches for. */
+static inline void make_lists(const identity *ca, const identity *elsewhere, const char *host)
+{
+    static const long today[2] = {-HOUR, HOUR}, before[2] = {-2 * HOUR, -HOUR},
+                      tomorrow[2] = {HOUR, 2 * HOUR};
+    identity revoked = make_identity(host, ca, -HOUR, HOUR);
+    identity under = make_identity(NULL, ca, -HOUR, HOUR);
+    identity beneath = make_identity(host, &under, -HOUR, HOUR);
+    const struct {
+        char *path;
+        const char *name;
+        EVP_PKEY *key;
+        const long *valid;
+        X509 *taken_back;
+        bool is_whole; /* with the list of the authority beneath, which is empty */
+    } lists[] = {{files.crl, "crl", ca->key, today, revoked.certificate, false},
+                 {files.old_crl, "old_crl", ca->key, before, revoked.certificate, false},
+                 {files.early_crl, "early_crl", ca->key, tomorrow, revoked.certificate, false},
+                 {files.forged_crl, "forged_crl", elsewhere->key, today, NULL, false},
+                 {files.whole_crl, "whole_crl", ca->key, today, revoked.certificate, true},
+                 {files.cut_crl, "cut_crl", ca->key, today, under.certificate, true}};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        FILE *file = create(lists[i].path, lists[i].name);
+        list_revoked(file, ca, lists[i].key, lists[i].taken_back, lists[i].valid);
+        if (lists[i].is_whole)
+            list_revoked(file, &under, under.key, NULL, today);
+        (void)fclose(file);
+    }
+    save_and_free(files.revoked, "revoked", revoked);
+    save_under(files.beneath, "beneath", &beneath, &under);
+    free_identity(&under);
+}
+
 static inline void make_files(void)
 {
-    enum { HOUR = 3600 };
     static const char *const host = "DNS:localhost,DNS:*.example.test,IP:127.0.0.1";
     (void)snprintf(files.directory, sizeof files.directory, "/tmp/hank-tls-XXXXXX");
     cr_assert(mkdtemp(files.directory) != NULL);
@@ -129,10 +199,8 @@ static inline void make_files(void)
     save_and_free(files.wild, "wild",
                   certify(of_another_kind, "DNS:*.wild.test", &ca, -HOUR, HOUR));
     identity by_host = make_identity(host, &good, -HOUR, HOUR);
-    save(files.by_host, "by_host", by_host.certificate, by_host.key);
-    FILE *chain = fopen(files.by_host, "a");
-    cr_assert(chain && PEM_write_X509(chain, good.certificate) == 1 && fclose(chain) == 0);
-    free_identity(&by_host);
+    save_under(files.by_host, "by_host", &by_host, &good);
+    make_lists(&ca, &elsewhere, host);
     (void)fclose(create(files.empty, "empty"));
     FILE *file = create(files.malformed, "malformed");
     (void)fputs("-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n"
