@@ -37,6 +37,7 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "base/waiter.h"
+#include "reactor/rings.h"
 #include "reactor/timers.h"
 
 typedef struct hk_reactor hk_reactor;
@@ -178,7 +179,7 @@ enum { HK_STAT_BYTES = 256 }; /* of memory for HK_REQUEST_STAT: what the kernel 
  * place          of its entry: the backend's, from then on constant
  * result         as of the system call; written by the poller before it has ended */
 typedef struct hk_request {
-    _Alignas(8) hk_ticket first; /* its address has low bits to spare, uring.h */
+    _Alignas(8) hk_ticket first; /* its address has low bits to spare, rings.h */
     hk_ticket second;
     const char *path;
     void *memory;
@@ -240,6 +241,7 @@ extern const hk_backend hk_backend_kqueue;
  *                      is busy; so events of one reactor are never handled by two threads at once
  * owner                the thread that waits here; set by it, compared with itself by others
  * events               a backend's room for what the kernel tells; whoever polls has it
+ * rings                of who has them: rings.h
  * pieces, uring        a completion backend's: flow.h, uring.c
  * timers               has its own lock */
 struct hk_reactor {
@@ -251,6 +253,7 @@ struct hk_reactor {
     hk_lock polling;
     HK_ATOMIC(uintptr_t) owner;
     void *events;
+    hk_rings rings;
     hk_pieces pieces;
     struct hk_uring *uring;
     hk_timers timers;

@@ -9,23 +9,11 @@
  *
  * What the kernel owns:
  *   buffers      only these are ever written to behind our back; from the ring to the completion
- *   a call's     what hk_request names, from the entry to the completion (uring_request.c)
+ *   a call's     what hk_request names, from the entry to the completion (rings_request.c)
  *   a request    names its source by index and generation. After a close a late completion meets
  *                another generation, and its buffer or connection is given back or closed
  *
- * Who may touch the rings:
- *   completions  whoever polls (hk_reactor.polling)
- *   submissions  under `submitting`, which is held from the entry to the system call that takes it,
- *                except for sends and calls, which wait for the next one. So an entry that the
- *                kernel refused can be taken back
- *
- * Requests belong to the thread that submits them, and are carried on by it, whenever it enters the
- * kernel (COOP_TASKRUN). The deferred mode of a single issuer would forbid helping and saves no
- * more.
- *
- * Written against the kernel's header and not liburing: of that hank would use the mapping of rings
- * and the system calls, which have to go through base/os.h in any case.
- * Source: Axboe, "Efficient IO with io_uring", 2019; io_uring_enter(2). */
+ * The ring itself, and who may touch it: rings.h. */
 #include "reactor/uring.h"
 
 #include <errno.h>
@@ -135,7 +123,7 @@ static void complete(hk_reactor *r, const struct io_uring_cqe *done, hk_ready *r
         return;
     }
     case HK_WHAT_REQUEST:
-        ready[(*n)++] = (hk_ready){hk_uring_request_done(name, done->res), 0};
+        ready[(*n)++] = (hk_ready){hk_rings_request_done(name, done->res), 0};
         return;
     case HK_WHAT_BYTES: bytes_came(r, done); break;
     case HK_WHAT_CONNECTIONS: connection_came(r, done); break;
@@ -154,12 +142,6 @@ static void complete(hk_reactor *r, const struct io_uring_cqe *done, hk_ready *r
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
-static bool have_completions(hk_uring *u)
-{
-    /* [uring:cq] acquire: the entries. Head is the poller's own. */
-    return hk_load_acquire(u->cq_tail) != hk_load_relaxed(u->cq_head);
-}
-
 /* What comes of this completion is in memory that nobody has looked at for a while. */
 static void expect(const struct io_uring_cqe *done)
 {
@@ -172,30 +154,26 @@ static void expect(const struct io_uring_cqe *done)
 
 static void reap(hk_reactor *r, hk_ready *ready, int max, int *n)
 {
-    hk_uring *u = r->uring;
-    uint32_t head = hk_load_relaxed(u->cq_head); /* the poller's own */
-    uint32_t tail = hk_load_acquire(u->cq_tail); /* [uring:cq] acquire: the entries */
-    uint32_t mask = u->cq_entries - 1;
-    (void)hk_load_acquire(u->sq_tail); /* [uring:sq] acquire, through the kernel: the hk_sends */
-    for (uint32_t i = 0; i < tail - head && i < HK_READY_MAX; i++)
-        expect(&u->completions[(head + i) & mask]);
-    while (head != tail && *n + 2 <= max) /* one makes two entries at most */
-        complete(r, &u->completions[head++ & mask], ready, n);
-    hk_store_release(u->cq_head, head); /* [uring:cq] release, to the kernel: they were read */
+    hk_rings *rings = &r->rings;
+    uint32_t there = hk_rings_completed(rings), i = 0;
+    for (; i < there && i < HK_READY_MAX; i++)
+        expect(hk_rings_completion(rings, i));
+    for (i = 0; i < there && *n + 2 <= max; i++) /* one makes two entries at most */
+        complete(r, hk_rings_completion(rings, i), ready, n);
+    hk_rings_advance(rings, i);
 }
 
 void hk_uring_let_go(hk_reactor *r)
 {
-    hk_uring *u = r->uring;
-    (void)hk_os_uring_enter(r->backend_fd, 0, 0, 0); /* have it tell what it has put off */
-    uint32_t head = hk_load_relaxed(u->cq_head);     /* nobody polls any more */
-    uint32_t tail = hk_load_acquire(u->cq_tail);     /* [uring:cq] acquire: the entries */
-    for (; head != tail; head++) {
-        const struct io_uring_cqe *done = &u->completions[head & (u->cq_entries - 1)];
+    hk_rings *rings = &r->rings;
+    (void)hk_os_uring_enter(rings->fd, 0, 0, 0); /* have it tell what it has put off */
+    uint32_t there = hk_rings_completed(rings);  /* nobody polls any more */
+    for (uint32_t i = 0; i < there; i++) {
+        const struct io_uring_cqe *done = hk_rings_completion(rings, i);
         if ((done->user_data & HK_WHAT_MASK) == HK_WHAT_CONNECTIONS)
             connection_came(r, done);
     }
-    hk_store_release(u->cq_head, head); /* [uring:cq] release, to the kernel: they were read */
+    hk_rings_advance(rings, there);
 }
 
 /* Only ever by the owner, whose thread the request then belongs to: a helper does not wait. What
@@ -209,21 +187,6 @@ static int watch_wake(hk_reactor *r)
     return rc;
 }
 
-/* Into the kernel, if there is a reason to. */
-static int enter(hk_reactor *r, int64_t timeout_ns)
-{
-    hk_uring *u = r->uring;
-    int rc = hk_uring_pending(u) > 0 ? hk_uring_submit(r) : 0; /* sends complete at once */
-    if (rc < 0 || have_completions(u))
-        return rc;
-    if (timeout_ns != 0)
-        return hk_os_uring_enter(r->backend_fd, 0, 1, timeout_ns);
-    /* relaxed: a hint; what we do not see yet we see next time */
-    if (hk_load_relaxed(u->sq_flags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
-        rc = hk_os_uring_enter(r->backend_fd, 0, 0, 0);
-    return rc;
-}
-
 static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
 {
     int rc = timeout_ns != 0 && !r->uring->wake_watched ? watch_wake(r) : 0, n = 0;
@@ -232,11 +195,26 @@ static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int ma
     if (n > 0 || hk_load_acquire(&r->wake_pending)) /* [reactor:wake] acquire: maybe read above */
         timeout_ns = 0;
     if (rc == 0)
-        rc = enter(r, timeout_ns);
+        rc = hk_rings_enter(&r->rings, timeout_ns);
     reap(r, ready, max, &n);
     if (n > 0 || rc >= 0 || rc == -ETIME || rc == -EBUSY) /* busy: too much has completed */
         return n;
     return rc;
+}
+
+static bool uring_request(hk_reactor *r, hk_request *q)
+{
+    return hk_rings_request(&r->rings, q);
+}
+
+static bool uring_recall(hk_reactor *r, hk_request *q)
+{
+    return hk_rings_recall(&r->rings, q);
+}
+
+static void uring_nudge(hk_reactor *r)
+{
+    hk_rings_nudge(&r->rings);
 }
 
 const hk_backend hk_backend_uring = {
@@ -248,7 +226,7 @@ const hk_backend hk_backend_uring = {
     .wait = uring_wait,
     .interrupt = hk_reactor_write_eventfd,
     .send = hk_uring_send,
-    .request = hk_uring_request,
-    .recall = hk_uring_recall,
-    .nudge = hk_uring_nudge,
+    .request = uring_request,
+    .recall = uring_recall,
+    .nudge = uring_nudge,
 };

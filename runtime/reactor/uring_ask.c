@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <linux/io_uring.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/os.h"
@@ -28,98 +27,13 @@ enum {
     DIRECTION_BITS = HK_WHAT_MASK,      /* of a word in `wanted`, in place of what is asked for */
 };
 
-/* --- entries: `submitting` is held --------------------------------------------------------- */
-
-/* A zeroed entry, to be filled before push. NULL: full. */
-static struct io_uring_sqe *next_entry(hk_uring *u)
-{
-    uint32_t tail = hk_load_relaxed(u->sq_tail);             /* written under our lock only */
-    if (tail - hk_load_acquire(u->sq_head) == u->sq_entries) /* [uring:sq] acquire: it was read */
-        return NULL;
-    struct io_uring_sqe *entry = &u->entries[tail & (u->sq_entries - 1)];
-    memset(entry, 0, sizeof *entry);
-    return entry;
-}
-
-void hk_uring_push(hk_uring *u)
-{
-    /* [uring:sq] release, to the kernel: the entry is complete. */
-    hk_store_release(u->sq_tail, hk_load_relaxed(u->sq_tail) + 1);
-}
-
-uint32_t hk_uring_pending(hk_uring *u)
-{
-    return hk_load_relaxed(u->sq_tail) - hk_load_acquire(u->sq_head); /* [uring:sq] acquire */
-}
-
-static int submit(hk_reactor *r)
-{
-    uint32_t n;
-    while ((n = hk_uring_pending(r->uring)) > 0) {
-        int rc = hk_os_uring_enter(r->backend_fd, n, 0, 0);
-        if (rc <= 0)
-            return rc < 0 ? rc : -EAGAIN;
-    }
-    return 0;
-}
-
-int hk_uring_entry(hk_reactor *r, struct io_uring_sqe **ret_entry)
-{
-    struct io_uring_sqe *entry = next_entry(r->uring);
-    if (!entry) {
-        int rc = submit(r);
-        if (rc < 0)
-            return rc;
-        entry = next_entry(r->uring); /* all of them were taken */
-    }
-    *ret_entry = entry;
-    return 0;
-}
-
-int hk_uring_ask(hk_reactor *r, const struct io_uring_sqe *wanted)
-{
-    hk_uring *u = r->uring;
-    struct io_uring_sqe *entry;
-    int rc = hk_uring_entry(r, &entry);
-    if (rc < 0)
-        return rc;
-    *entry = *wanted;
-    hk_uring_push(u);
-    do
-        rc = submit(r);
-    while (rc == -EINTR);
-    if (rc == 0 || hk_uring_pending(u) == 0)
-        return 0;
-    /* The kernel takes them in order: ours is the last. [uring:sq] release. */
-    hk_store_release(u->sq_tail, hk_load_relaxed(u->sq_tail) - 1);
-    return rc;
-}
-
-void hk_uring_lock(hk_uring *u)
-{
-    hk_lock_take(&u->submitting, HK_RANK_SUBMIT);
-}
-
-void hk_uring_unlock(hk_uring *u)
-{
-    hk_lock_drop(&u->submitting);
-}
-
-int hk_uring_submit(hk_reactor *r)
-{
-    hk_uring_lock(r->uring);
-    int rc = submit(r);
-    hk_uring_unlock(r->uring);
-    return rc;
-}
+/* --- to go on ------------------------------------------------------------------------------ */
 
 static uint64_t label(const hk_source *s, unsigned what)
 {
     uint64_t key = hk_source_key(s);
     return (key & ~(uint64_t)UINT32_MAX) | (uint64_t)(uint32_t)key << HK_WHAT_BITS | what;
 }
-
-/* --- to go on ------------------------------------------------------------------------------ */
 
 static unsigned what_to_ask(hk_uring *u, const hk_source *s, hk_direction d, bool briefly)
 {
@@ -166,7 +80,7 @@ static int ask_to_go_on(hk_reactor *r, hk_source *s, hk_direction d, bool briefl
     default: describe_poll(&entry, POLLOUT, false); break;
     }
     s->asked[d] = (uint8_t)what;
-    return hk_uring_ask(r, &entry);
+    return hk_rings_ask(&r->rings, &entry);
 }
 
 static bool is_owner(hk_reactor *r)
@@ -175,32 +89,32 @@ static bool is_owner(hk_reactor *r)
     return hk_load_relaxed(&r->owner) == (uintptr_t)hk_os_thread_self();
 }
 
-static bool leave_word(hk_uring *u, const hk_source *s, hk_direction d)
+static bool leave_word(hk_reactor *r, const hk_source *s, hk_direction d)
 {
-    hk_uring_lock(u);
+    hk_uring *u = r->uring;
+    hk_rings_lock(&r->rings);
     uint32_t n = hk_load_relaxed(&u->wanted_n); /* written under our lock */
     bool has_room = n < HK_URING_WANTED;
     if (has_room) {
         u->wanted[n] = label(s, d);
         hk_store_relaxed(&u->wanted_n, n + 1);
     }
-    hk_uring_unlock(u);
+    hk_rings_unlock(&r->rings);
     return has_room;
 }
 
 int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d)
 {
-    hk_uring *u = r->uring;
     int rc = hk_flow_arm(s, d, r);
     if (rc != 0)
         return rc == HK_FLOW_RUNS ? 0 : rc;
-    if (!is_owner(r) && leave_word(u, s, d)) {
+    if (!is_owner(r) && leave_word(r, s, d)) {
         hk_reactor_interrupt(r);
         return 0;
     }
-    hk_uring_lock(u);
+    hk_rings_lock(&r->rings);
     rc = ask_to_go_on(r, s, d, false);
-    hk_uring_unlock(u);
+    hk_rings_unlock(&r->rings);
     if (rc < 0)
         hk_flow_ended(hk_source_key(s), d, 0);
     return rc;
@@ -226,21 +140,21 @@ void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n)
     hk_uring *u = r->uring;
     if (hk_load_relaxed(&u->wanted_n) == 0) /* relaxed: an interrupt follows the word */
         return;
-    hk_uring_lock(u);
+    hk_rings_lock(&r->rings);
     uint32_t left = hk_load_relaxed(&u->wanted_n); /* written under our lock */
     while (left > 0 && *n < max)
         ask_as_wanted(r, u->wanted[--left], ready, n);
     hk_store_relaxed(&u->wanted_n, left);
-    hk_uring_unlock(u);
+    hk_rings_unlock(&r->rings);
 }
 
 int hk_uring_watch_wake(hk_reactor *r)
 {
     struct io_uring_sqe entry = {.fd = r->wake_fd, .user_data = HK_WHAT_WAKE};
     describe_poll(&entry, POLLIN, true);
-    hk_uring_lock(r->uring);
-    int rc = hk_uring_ask(r, &entry);
-    hk_uring_unlock(r->uring);
+    hk_rings_lock(&r->rings);
+    int rc = hk_rings_ask(&r->rings, &entry);
+    hk_rings_unlock(&r->rings);
     return rc;
 }
 
@@ -248,9 +162,8 @@ int hk_uring_watch_wake(hk_reactor *r)
 
 bool hk_uring_send(hk_reactor *r, hk_send *send)
 {
-    hk_uring *u = r->uring;
-    hk_uring_lock(u);
-    struct io_uring_sqe *entry = next_entry(u);
+    hk_rings_lock(&r->rings);
+    struct io_uring_sqe *entry = hk_rings_free_entry(&r->rings);
     if (entry) {
         entry->opcode = IORING_OP_SEND;
         entry->fd = send->fd;
@@ -258,30 +171,13 @@ bool hk_uring_send(hk_reactor *r, hk_send *send)
         entry->len = (uint32_t)send->n;
         entry->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
         entry->user_data = (uint64_t)(uintptr_t)send;
-        hk_uring_push(u);
+        hk_rings_push(&r->rings);
     }
-    hk_uring_unlock(u);
+    hk_rings_unlock(&r->rings);
     return entry != NULL;
 }
 
 /* --- to stop ------------------------------------------------------------------------------- */
-
-/* The owner's thread carries its requests on when it enters the kernel, as it does when another
- * CPU interrupts it: that is what the barrier does to all of ours. */
-void hk_uring_nudge(hk_reactor *r)
-{
-    if (hk_load_relaxed(r->uring->sq_flags) & IORING_SQ_TASKRUN) /* relaxed: a hint */
-        hk_os_interrupt_threads();
-}
-
-void hk_uring_ask_to_cancel(hk_reactor *r, uint64_t name)
-{
-    struct io_uring_sqe entry = {.opcode = IORING_OP_ASYNC_CANCEL,
-                                 .flags = IOSQE_CQE_SKIP_SUCCESS,
-                                 .addr = name,
-                                 .user_data = HK_WHAT_NOTHING};
-    (void)hk_uring_ask(r, &entry); /* refused: then it ends by itself */
-}
 
 /* Cancelled is what is found; what is not has ended, and its completion is on its way. Then the
  * owner's thread lets go of the file, the next time it enters the kernel. */
@@ -289,14 +185,14 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
 {
     struct io_uring_sync_cancel_reg what = {
         .addr = name, .fd = -1, .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-    int rc = hk_os_uring_register(r->backend_fd, IORING_REGISTER_SYNC_CANCEL, &what, 1);
+    int rc = hk_os_uring_register(r->rings.fd, IORING_REGISTER_SYNC_CANCEL, &what, 1);
     if (rc == 0 || rc == -ENOENT)
         return;
     /* Not to be had at the moment: the long way. If that fails too, the request lives until there
      * is something for it or its ring is closed, and its completion is thrown away. */
-    hk_uring_lock(r->uring);
-    hk_uring_ask_to_cancel(r, name);
-    hk_uring_unlock(r->uring);
+    hk_rings_lock(&r->rings);
+    hk_rings_ask_to_cancel(&r->rings, name);
+    hk_rings_unlock(&r->rings);
 }
 
 /* A request holds the file: until it ends a peer does not see us go, and the port of a listener
@@ -304,13 +200,13 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
 static void stop_direction(hk_source *s, hk_direction d)
 {
     hk_reactor *r = s->flow[d].at;
-    hk_uring_lock(r->uring); /* whoever was about to submit it has, or sees that it is over */
+    hk_rings_lock(&r->rings); /* whoever was about to submit it has, or sees that it is over */
     uint64_t name = label(s, s->asked[d]);
-    hk_uring_unlock(r->uring);
+    hk_rings_unlock(&r->rings);
     if (s->asked[d] == HK_WHAT_CONNECTIONS)
         (void)hk_os_shutdown(s->fd, SHUT_RDWR); /* at once; what it says changes nothing */
     hk_uring_cancel(r, name);
-    hk_uring_nudge(r);
+    hk_rings_nudge(&r->rings);
 }
 
 void hk_uring_forget(hk_reactor *unused, hk_source *s)

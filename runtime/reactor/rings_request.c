@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uring_request.c - system calls that the kernel makes: on files, where no readiness tells when one
+/* rings_request.c - system calls that the kernel makes: on files, where no readiness tells when one
  * would not wait.
  *
  * A request lies in the batch until the worker's next look, as a send does. What is in memory the
@@ -16,7 +16,8 @@
 
 #include "base/check.h"
 #include "base/os.h"
-#include "reactor/uring.h"
+#include "reactor/reactor.h"
+#include "reactor/rings.h"
 
 enum { INLINE_MAX_BYTES = 64 * 1024 }; /* some 8 us to copy: to hand it over costs as much */
 
@@ -32,7 +33,8 @@ static uint64_t name_of(const hk_request *q)
     return (uint64_t)(uintptr_t)q | HK_WHAT_REQUEST;
 }
 
-unsigned hk_uring_operation(hk_request_kind kind)
+/* The one that makes a call of this kind. */
+static unsigned operation_of(hk_request_kind kind)
 {
     static const uint8_t operations[HK_REQUESTS] = {
         [HK_REQUEST_OPEN] = IORING_OP_OPENAT, [HK_REQUEST_READ] = IORING_OP_READ,
@@ -45,7 +47,7 @@ unsigned hk_uring_operation(hk_request_kind kind)
 static void describe(struct io_uring_sqe *entry, const hk_request *q)
 {
     uint64_t memory = (uint64_t)(uintptr_t)q->memory;
-    entry->opcode = (uint8_t)hk_uring_operation(q->kind);
+    entry->opcode = (uint8_t)operation_of(q->kind);
     entry->fd = q->path ? AT_FDCWD : q->fd;
     entry->user_data = name_of(q);
     switch (q->kind) {
@@ -71,44 +73,44 @@ static void describe(struct io_uring_sqe *entry, const hk_request *q)
     }
 }
 
-bool hk_uring_request(hk_reactor *r, hk_request *q)
+bool hk_rings_request(hk_rings *rings, hk_request *q)
 {
-    hk_uring *u = r->uring;
-    int planned = hk_os_uring_planned(hk_uring_operation(q->kind), &q->n);
-    if (!(u->requests & 1u << q->kind) || planned > 0)
+    unsigned operation = operation_of(q->kind);
+    int planned = hk_os_uring_planned(operation, &q->n);
+    if (!hk_rings_knows(rings, operation) || planned > 0) /* it may be forbidden here */
         return false;
-    hk_uring_lock(u);
+    hk_rings_lock(rings);
     struct io_uring_sqe *entry;
-    bool taken = hk_uring_entry(r, &entry) == 0;
+    bool taken = hk_rings_entry(rings, &entry) == 0;
     if (taken) {
         q->planned = planned;
         describe(entry, q);
         if (planned < 0)
             entry->opcode = IORING_OP_NOP;
-        q->place = hk_load_relaxed(u->sq_tail); /* written under our lock only */
-        hk_uring_push(u);
+        q->place = hk_load_relaxed(rings->sq_tail); /* written under our lock only */
+        hk_rings_push(rings);
     }
-    hk_uring_unlock(u);
+    hk_rings_unlock(rings);
     return taken;
 }
 
 /* If the kernel has not taken its entry yet, that becomes one of nothing. */
-bool hk_uring_recall(hk_reactor *r, hk_request *q)
+bool hk_rings_recall(hk_rings *rings, hk_request *q)
 {
-    hk_uring *u = r->uring;
-    hk_uring_lock(u);
-    uint32_t taken = hk_load_acquire(u->sq_head); /* [uring:sq] acquire: up to there it was read */
+    hk_rings_lock(rings);
+    uint32_t taken =
+        hk_load_acquire(rings->sq_head); /* [rings:sq] acquire: up to there it was read */
     bool is_ours = (int32_t)(q->place - taken) >= 0;
     if (is_ours)
-        u->entries[q->place & (u->sq_entries - 1)] = (struct io_uring_sqe){
+        rings->entries[q->place & (rings->sq_entries - 1)] = (struct io_uring_sqe){
             .opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS, .user_data = HK_WHAT_NOTHING};
     else
-        hk_uring_ask_to_cancel(r, name_of(q));
-    hk_uring_unlock(u);
+        hk_rings_ask_to_cancel(rings, name_of(q));
+    hk_rings_unlock(rings);
     return is_ours;
 }
 
-hk_ticket hk_uring_request_done(uint64_t name, int result)
+hk_ticket hk_rings_request_done(uint64_t name, int result)
 {
     hk_request *q = (hk_request *)(uintptr_t)(name - HK_WHAT_REQUEST);
     if (q->planned < 0)
