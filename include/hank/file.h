@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* file.h - files and directories, and bytes that go from one descriptor to another.
  *
- * A disk may take its time, and no descriptor of a file ever says when it is ready: so each call
- * is made by a thread of the pool for calls that block, whose size is
- * hank_options.blocking_threads. A call that has begun is waited for whatever happens; one that
- * has not is taken back by a stop.
+ * A disk may take its time, and no descriptor of a file ever says when it is ready. Where io_uring
+ * is to be had the kernel opens, reads, writes, syncs and asks about files itself, with threads of
+ * its own if it needs any. Directories, what goes from one descriptor to another, what the kernel
+ * turns down, and under HANK_EPOLL every call, is for the threads of the pool for calls that block,
+ * as many as hank_options.blocking_threads says.
  *
- * Under HANK_URING the kernel opens, reads, writes, syncs and asks about files itself, with threads
- * of its own if it needs any: the pool is for directories, for what goes from one descriptor to
- * another, and for what the kernel turns down. It is waited for in the same way. A stop asks it to
- * end what has begun, which it can in a few cases: an open of a FIFO that nobody answers, or what
- * still waits for a thread.
+ * A call that has begun is waited for whatever happens; one that has not is taken back by a stop.
+ * The kernel is asked to end what has begun, which it can in a few cases: an open of a FIFO that
+ * nobody answers, or what still waits for a thread.
  *
  * Every position is an argument, none is kept: any number of tasks may use a file at the same time.
  * Beside the codes named below a call returns what the system said: -EIO, -ENOSPC, -EDQUOT. */

@@ -33,12 +33,16 @@ struct hank_hooks; /* <hank/inspect.h> */
  * 0 is: in hank_run() on the main thread, and nowhere else. */
 enum { HANK_SIGNALS_ALWAYS = 1, HANK_SIGNALS_NEVER = 2 };
 
-/* How workers learn that a descriptor has something for them. Programs behave the same with each.
- * AUTO is HANK_EPOLL (kqueue(2) where that is the system's) unless the environment variable
- * HANK_REACTOR says "epoll" or "uring". */
+/* How workers learn that a descriptor has something for them, and who makes calls on files
+ * (<hank/file.h>). Programs behave the same with each.
+ *
+ * AUTO is epoll(7) and, beside it, an io_uring(7) of each worker that has a call on a file made;
+ * where the kernel is older than 5.19, or refuses one, these calls are made by threads instead, and
+ * nobody is told. (It is kqueue(2) where that is the system's.) The environment variable
+ * HANK_REACTOR, "epoll" or "uring", chooses for who says AUTO. */
 typedef enum hank_reactor {
     HANK_AUTO = 0,
-    HANK_EPOLL, /* Linux */
+    HANK_EPOLL, /* Linux, without io_uring: threads make the calls on files */
     HANK_URING, /* Linux 6.0 and later, where io_uring(7) is allowed: less CPU with much I/O */
 } hank_reactor;
 

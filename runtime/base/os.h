@@ -52,7 +52,7 @@ int hk_os_thread_start(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_start_quietly(pthread_t *ret_thread, void *(*body)(void *), void *arg);
 int hk_os_thread_join(pthread_t thread);
 int hk_os_thread_detach(pthread_t thread);
-void hk_os_interrupt_threads_prepare(void); /* once, before the next */
+void hk_os_interrupt_threads_prepare(void); /* else the first of the next takes longer */
 void hk_os_interrupt_threads(void); /* each of ours on a CPU has been in the kernel, or soon is */
 int hk_os_thread_signal(pthread_t thread, int signo); /* a thread that has not been joined */
 pthread_t hk_os_thread_self(void); /* of a plain thread: a task may change threads */

@@ -114,7 +114,8 @@ void hk_os_uring_stat(const void *answer, struct stat *ret_stat)
     };
 }
 
-/* A private expedited barrier interrupts every CPU that runs one of our threads. */
+/* A private expedited barrier interrupts every CPU that runs one of our threads. To ask for the
+ * right to it may take milliseconds when there are threads already. */
 void hk_os_interrupt_threads_prepare(void)
 {
     /* Refused: then requests of a busy thread are carried on by its next tick. */
@@ -123,5 +124,8 @@ void hk_os_interrupt_threads_prepare(void)
 
 void hk_os_interrupt_threads(void)
 {
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0)
+        return;
+    hk_os_interrupt_threads_prepare(); /* the first time, of who has opened a ring late */
     (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }

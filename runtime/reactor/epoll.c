@@ -11,19 +11,26 @@
  * socket says OUT; HUP and ERR come unasked.
  *
  * The eventfd is watched like any other. */
+#include "reactor/epoll.h"
+
 #include <errno.h>
 #include <sys/epoll.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/os.h"
-#include "reactor/reactor.h"
 
 enum { EVENTS_MAX = HK_READY_MAX / 2 }; /* an event makes two entries at most */
 
 enum { EVENTS_BYTES = EVENTS_MAX * sizeof(struct epoll_event) };
 
-static int epoll_open(hk_reactor *r)
+int hk_epoll_end_waits(hk_reactor *r, int fd)
+{
+    struct epoll_event interest = {.events = EPOLLIN | EPOLLET, .data.u64 = HK_KEY_WAKE};
+    return hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_ADD, fd, &interest);
+}
+
+int hk_epoll_open(hk_reactor *r)
 {
     int epoll = hk_os_epoll_create();
     if (epoll < 0)
@@ -36,16 +43,16 @@ static int epoll_open(hk_reactor *r)
     rc = -ENOMEM;
     if (!r->events)
         goto close_wake;
-    struct epoll_event interest = {.events = EPOLLIN | EPOLLET, .data.u64 = HK_KEY_WAKE};
-    rc = hk_os_epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &interest);
-    if (rc < 0)
-        goto free_events;
     r->backend_fd = epoll;
     r->wake_fd = wake;
+    rc = hk_epoll_end_waits(r, wake);
+    if (rc < 0)
+        goto free_events;
     return 0;
 
 free_events:
     hk_free(r->events, EVENTS_BYTES);
+    r->backend_fd = r->wake_fd = -1;
 close_wake:
     (void)hk_os_close(wake); /* the first error is the one to report */
 close_epoll:
@@ -53,7 +60,7 @@ close_epoll:
     return rc;
 }
 
-static void epoll_close(hk_reactor *r)
+void hk_epoll_close(hk_reactor *r)
 {
     (void)hk_os_close(r->backend_fd); /* nothing was written: nothing can be lost */
     (void)hk_os_close(r->wake_fd);
@@ -62,7 +69,7 @@ static void epoll_close(hk_reactor *r)
     r->events = NULL;
 }
 
-static int epoll_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
+int hk_epoll_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wanted)
 {
     uint32_t in = wanted & HK_WATCH(HK_IN) ? EPOLLIN | EPOLLPRI | EPOLLRDHUP : 0u;
     uint32_t out = wanted & HK_WATCH(HK_OUT) ? EPOLLOUT : 0u;
@@ -71,14 +78,14 @@ static int epoll_watch(hk_reactor *r, hk_source *s, unsigned before, unsigned wa
     return hk_os_epoll_ctl(r->backend_fd, operation, s->fd, &interest);
 }
 
-static void epoll_forget(hk_reactor *r, hk_source *s)
+void hk_epoll_forget(hk_reactor *r, hk_source *s)
 {
     struct epoll_event ignored = {0}; /* kernels before 2.6.9 wanted one */
     /* Fails only if the descriptor was closed behind our back; then the generation has to do. */
     (void)hk_os_epoll_ctl(r->backend_fd, EPOLL_CTL_DEL, s->fd, &ignored);
 }
 
-static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
+int hk_epoll_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int max)
 {
     struct epoll_event *events = r->events;
     HK_DCHECK(max >= 2 && max / 2 <= EVENTS_MAX);
@@ -94,10 +101,10 @@ static int epoll_wait_ready(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, 
 
 const hk_backend hk_backend_epoll = {
     .name = "epoll",
-    .open = epoll_open,
-    .close = epoll_close,
-    .watch = epoll_watch,
-    .forget = epoll_forget,
-    .wait = epoll_wait_ready,
+    .open = hk_epoll_open,
+    .close = hk_epoll_close,
+    .watch = hk_epoll_watch,
+    .forget = hk_epoll_forget,
+    .wait = hk_epoll_wait,
     .interrupt = hk_reactor_write_eventfd,
 };

@@ -28,10 +28,11 @@
 /* Those of this system, the one to use when nobody cares first. */
 static const hk_backend *const backends[] = {
 #ifdef __linux__
-    &hk_backend_epoll,
 #if HK_URING
+    &hk_backend_beside,
     &hk_backend_uring,
 #endif
+    &hk_backend_epoll,
 #else
     &hk_backend_kqueue,
 #endif

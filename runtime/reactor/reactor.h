@@ -229,6 +229,7 @@ struct hk_backend {
     void (*nudge)(hk_reactor *r);
 };
 
+extern const hk_backend hk_backend_beside; /* epoll, and a ring for calls */
 extern const hk_backend hk_backend_epoll;
 extern const hk_backend hk_backend_uring;
 extern const hk_backend hk_backend_kqueue;
@@ -242,6 +243,7 @@ extern const hk_backend hk_backend_kqueue;
  * owner                the thread that waits here; set by it, compared with itself by others
  * events               a backend's room for what the kernel tells; whoever polls has it
  * rings                of who has them: rings.h
+ * beside               beside.c: what has become of the ring there; owner writes, helpers read
  * pieces, uring        a completion backend's: flow.h, uring.c
  * timers               has its own lock */
 struct hk_reactor {
@@ -254,6 +256,7 @@ struct hk_reactor {
     HK_ATOMIC(uintptr_t) owner;
     void *events;
     hk_rings rings;
+    HK_ATOMIC(uint32_t) beside;
     hk_pieces pieces;
     struct hk_uring *uring;
     hk_timers timers;

@@ -127,8 +127,8 @@ void hk_rings_nudge(hk_rings *rings)
 
 uint32_t hk_rings_completed(hk_rings *rings)
 {
-    (void)hk_load_acquire(
-        rings->sq_tail); /* [rings:sq] acquire, through the kernel: the callers' */
+    /* [rings:sq] acquire, through the kernel: what the callers wrote. */
+    (void)hk_load_acquire(rings->sq_tail);
     /* [rings:cq] acquire: the completions. Head is the poller's own. */
     return hk_load_acquire(rings->cq_tail) - hk_load_relaxed(rings->cq_head);
 }

@@ -3,62 +3,13 @@
  * can have them made, or threads of the pool. A stop takes back what has not begun and lets go of
  * no memory that is in use.
  *
- * Each test runs with every reactor that is to be had here, by the option, whatever HANK_REACTOR
- * says. */
-#include "io_support.h"
+ * Each test runs with every reactor that is to be had here, by the option, and with none asked for,
+ * whatever HANK_REACTOR says. */
+#include "request_support.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/atomic.h"
-#include "base/fault.h"
-#include "each_reactor.h"
 #include "io/file.h"
-
-/* How many threads of this process have a name that begins so. */
-static int threads_named(const char *name)
-{
-    DIR *dir = opendir("/proc/self/task");
-    int n = 0;
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir)) != NULL) {
-        char path[300], text[32] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        (void)!read(fd, text, sizeof text - 1);
-        close(fd);
-        n += strncmp(text, name, strlen(name)) == 0;
-    }
-    if (dir)
-        closedir(dir);
-    return n;
-}
-
-static bool has_pool(void)
-{
-    return threads_named("hank-blocking") > 0;
-}
-
-static const char *path_of(char *ret, const char *name)
-{
-    snprintf(ret, 100, "/tmp/hank-request-%d-%s", (int)getpid(), name);
-    return ret;
-}
-
-/* An empty file without a name. */
-static int make_file(int flags, hank_file **ret)
-{
-    static HK_ATOMIC(int) made;
-    char name[16], path[100];
-    snprintf(name, sizeof name, "f%d", hk_add_relaxed(&made, 1)); /* relaxed: only a number */
-    int rc = hank_file_open(path_of(path, name), O_RDWR | O_CREAT | O_EXCL | flags, 0600, ret);
-    (void)unlink(path);
-    return rc;
-}
 
 static char letter(size_t i)
 {
@@ -67,21 +18,6 @@ static char letter(size_t i)
 
 /* --- who makes the calls --------------------------------------------------------------------- */
 
-static int use_each_call(const char *path)
-{
-    hank_file *f;
-    struct stat about;
-    char buf[16];
-    MUST_OK(hank_file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0600, &f));
-    MUST(hank_pwrite(f, "hello", 5, 0) == 0);
-    MUST(hank_pread(f, buf, sizeof buf, 0) == 5 && memcmp(buf, "hello", 5) == 0);
-    MUST(hank_fsync(f, true) == 0 && hank_fsync(f, false) == 0);
-    MUST(hank_file_stat(f, &about) == 0 && about.st_size == 5);
-    MUST(hank_stat(path, &about) == 0 && about.st_size == 5);
-    hank_file_close(f);
-    return 0;
-}
-
 WITH_EACH_REACTOR(the_pool_is_for_what_the_reactor_cannot)
 {
     char path[100];
@@ -89,7 +25,8 @@ WITH_EACH_REACTOR(the_pool_is_for_what_the_reactor_cannot)
     (void)arg;
     MUST_OK(use_each_call(path_of(path, "each")));
     MUST(unlink(path) == 0);
-    MUST(has_pool() == (reactor_now != HANK_URING));
+    MUST(has_pool() == !ring_now);
+    MUST((open_rings() > 0) == ring_now);
     MUST_OK(hank_dir_open("/tmp", &d));
     hank_dir_close(d);
     MUST(has_pool());
@@ -128,7 +65,7 @@ WITH_EACH_REACTOR(more_tasks_may_read_at_once_than_a_ring_has_room_for)
     }
     MUST_OK(hank_gather_n(tasks, CROWD, NULL));
     hank_file_close(f);
-    MUST(has_pool() == (reactor_now != HANK_URING));
+    MUST(has_pool() == !ring_now);
     return 0;
 }
 
@@ -283,7 +220,7 @@ WITH_EACH_REACTOR(what_was_stopped_has_happened_or_has_not)
         taken_back += about.st_size == 0;
         hank_file_close(f);
     }
-    MUST(taken_back > 0 || workers_now > 1 || reactor_now != HANK_URING);
+    MUST(taken_back > 0 || workers_now > 1 || !ring_now);
     return 0;
 }
 
@@ -340,7 +277,7 @@ WITH_EACH_REACTOR(an_open_that_nobody_answers_is_ended_by_a_stop_or_waited_for)
     hank_task t = hank_spawn(open_for_ever, path);
     (void)hank_sleep(HANK_MS(5));
     hank_cancel(t);
-    if (reactor_now != HANK_URING) { /* no thread of ours can be called back */
+    if (!ring_now) {                 /* no thread of ours can be called back */
         int fd = open(path, O_RDWR); /* waits for nobody, whether it has begun or not */
         int rc = hank_await(t);
         MUST(rc == 0 || rc == -ECANCELED);
@@ -360,133 +297,14 @@ static int leave_one_inside(void *arg)
     return hank_sleep(HANK_MS(5));
 }
 
-Test(uring, the_end_of_a_runtime_stops_what_is_under_way, .timeout = 60)
+WITH_EACH_RING(the_end_of_a_runtime_stops_what_is_under_way)
 {
     char path[100];
-    skip_without(HANK_URING);
     cr_assert_eq(mkfifo(path_of(path, "e"), 0600), 0);
     int before = lasting_fds();
     for (unsigned workers = 1; workers <= 8; workers *= 2)
-        cr_expect_eq(
-            hank_run_with(leave_one_inside, path, .workers = workers, .reactor = HANK_URING), 0);
+        cr_expect_eq(hank_run_with(leave_one_inside, path, .workers = workers, .reactor = reactor),
+                     0);
     cr_expect_leq(lasting_fds(), before);
     cr_expect_eq(unlink(path), 0);
 }
-
-/* --- faults ---------------------------------------------------------------------------------- */
-
-#if HK_FAULTS
-/* Everything once; the first failure, but for the length: what a short call leaves is made up. */
-static int use_a_file(void *arg)
-{
-    hank_file *f;
-    struct stat about;
-    char buf[16];
-    (void)arg;
-    int rc = make_file(0, &f);
-    if (rc < 0)
-        return rc;
-    rc = hank_pwrite(f, "0123456789", 10, 0);
-    ssize_t n = rc < 0 ? rc : hank_pread(f, buf, sizeof buf, 0);
-    if (n >= 0 && (n != 10 || memcmp(buf, "0123456789", 10) != 0))
-        n = -EPROTO;
-    if (n >= 0)
-        n = hank_fsync(f, true);
-    if (n >= 0)
-        n = hank_file_stat(f, &about);
-    if (n >= 0)
-        n = hank_stat("/dev/null", &about);
-    hank_file_close(f);
-    return (int)n;
-}
-
-static void expect_the_same(hk_fault kind, uint64_t nth, int error)
-{
-    static const hank_reactor by[] = {HANK_EPOLL, HANK_URING};
-    int rc[2];
-    for (int i = 0; i < 2; i++) {
-        hk_fault_plan(kind, nth, error);
-        rc[i] = hank_run_with(use_a_file, NULL, .workers = 1, .reactor = by[i]);
-    }
-    cr_expect_eq(rc[0], rc[1], "kind %d, call %d, error %d: %d by the pool, %d by the kernel",
-                 (int)kind, (int)nth, error, rc[0], rc[1]);
-}
-
-Test(faults, are_told_the_same_by_both, .timeout = 120)
-{
-    static const hk_fault kinds[] = {HK_FAULT_OPEN, HK_FAULT_FILE_READ, HK_FAULT_FILE_WRITE,
-                                     HK_FAULT_SYNC, HK_FAULT_STAT};
-    static const int errors[] = {-EIO, -EAGAIN, -ECANCELED, -ENOSPC, 1, 9};
-    skip_without(HANK_URING);
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-        for (size_t e = 0; e < sizeof errors / sizeof *errors; e++)
-            for (uint64_t nth = 1; nth <= 3; nth++)
-                expect_the_same(kinds[k], nth, errors[e]);
-    hk_fault_clear();
-}
-
-Test(faults, that_are_interruptions_are_made_again, .timeout = 60)
-{
-    static const hk_fault kinds[] = {HK_FAULT_OPEN, HK_FAULT_FILE_READ, HK_FAULT_FILE_WRITE,
-                                     HK_FAULT_SYNC};
-    skip_without(HANK_URING);
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        hk_fault_plan(kinds[k], 1, -EINTR);
-        cr_expect_eq(hank_run_with(use_a_file, NULL, .workers = 1, .reactor = HANK_URING), 0);
-        cr_expect(hk_fault_hit());
-    }
-    hk_fault_clear();
-}
-
-/* Also the second half of a read that reaches the end of the file. */
-Test(faults, of_the_ring_leave_it_to_the_pool, .timeout = 60)
-{
-    bool more = true;
-    skip_without(HANK_URING);
-    for (uint64_t nth = 1; more; nth++) {
-        cr_assert_leq(nth, 20);
-        hk_fault_plan(HK_FAULT_URING_REQUEST, nth, -EAGAIN);
-        cr_expect_eq(hank_run_with(use_a_file, NULL, .workers = 1, .reactor = HANK_URING), 0);
-        more = hk_fault_hit();
-    }
-    hk_fault_clear();
-}
-
-static int use_files_at_once(void *arg)
-{
-    hank_task tasks[TASKS];
-    (void)arg;
-    for (int i = 0; i < TASKS; i++)
-        tasks[i] = hank_spawn(use_a_file, NULL);
-    return hank_gather_n(tasks, TASKS, NULL);
-}
-
-Test(faults, of_the_way_into_the_kernel_are_survived, .timeout = 120)
-{
-    static const int errors[] = {-EINTR, -EAGAIN, -EBUSY, -ENOMEM};
-    skip_without(HANK_URING);
-    for (size_t e = 0; e < sizeof errors / sizeof *errors; e++)
-        for (uint64_t nth = 1; nth <= 12; nth++) {
-            hk_fault_plan(HK_FAULT_URING_ENTER, nth, errors[e]);
-            cr_expect_eq(
-                hank_run_with(use_files_at_once, NULL, .workers = 2, .reactor = HANK_URING), 0);
-        }
-    hk_fault_clear();
-}
-
-Test(faults, of_memory_are_told_and_nothing_is_left, .timeout = 120)
-{
-    bool more = true;
-    skip_without(HANK_URING);
-    cr_assert_eq(hank_run_with(use_files_at_once, NULL, .workers = 2, .reactor = HANK_URING), 0);
-    int before = lasting_fds();
-    for (uint64_t nth = 1; more && nth < 200; nth++) {
-        hk_fault_plan(HK_FAULT_ALLOC, nth, -ENOMEM);
-        int rc = hank_run_with(use_files_at_once, NULL, .workers = 2, .reactor = HANK_URING);
-        more = hk_fault_hit();
-        cr_expect(rc == 0 || rc == -ENOMEM, "%d", rc);
-    }
-    hk_fault_clear();
-    cr_expect_leq(lasting_fds(), before);
-}
-#endif

@@ -34,6 +34,10 @@ static inline const hk_backend *uring_or_skip(void)
 /* A test for each backend, with `backend` as its parameter. */
 #define ON_EACH_BACKEND(name)                                                                      \
     static void name(const hk_backend *backend);                                                   \
+    Test(unasked, name, .timeout = 60)                                                             \
+    {                                                                                              \
+        name(hk_reactor_backend(""));                                                              \
+    }                                                                                              \
     Test(epoll, name, .timeout = 60)                                                               \
     {                                                                                              \
         name(&hk_backend_epoll);                                                                   \
@@ -55,6 +59,12 @@ static inline hk_reactor *open_reactor(const hk_backend *backend)
     return &reactor;
 }
 
+/* Do descriptors come from epoll, whatever is beside it? */
+static inline bool is_epoll(const hk_backend *backend)
+{
+    return backend->watch == hk_backend_epoll.watch;
+}
+
 /* Which call waits, pokes, and tells of a descriptor: for plans that make it fail. */
 typedef struct calls {
     hk_fault wait, poke, attach, forget;
@@ -62,7 +72,7 @@ typedef struct calls {
 
 static inline calls calls_of(const hk_backend *backend)
 {
-    if (backend == &hk_backend_epoll)
+    if (is_epoll(backend))
         return (calls){HK_FAULT_EPOLL_WAIT, HK_FAULT_WRITE, HK_FAULT_EPOLL_CTL, HK_FAULT_EPOLL_CTL};
     if (backend == &hk_backend_kqueue)
         return (calls){HK_FAULT_KEVENT, HK_FAULT_KEVENT, HK_FAULT_KEVENT, HK_FAULT_KEVENT};
@@ -173,12 +183,31 @@ static inline void wait_until_readable(hk_reactor *r, hk_source *s)
     cr_assert_eq(got.ticket.sleeper, &sleeper);
 }
 
-/* The calling thread is the owner: it has waited before. */
-static inline hk_reactor *open_uring(void)
+/* Have the kernel make this call, waiting for it as `who`. False: it is not taken. */
+static inline bool ask(hk_reactor *r, hk_request *q, hk_sleeper *who)
 {
-    hk_reactor *r = open_reactor(uring_or_skip());
+    hk_request_begin(q, hk_sleeper_begin(who, HK_WAITING));
+    return r->backend->request(r, q);
+}
+
+/* The calling thread is the owner: it has waited before. */
+static inline hk_reactor *open_settled(const hk_backend *backend)
+{
+    hk_reactor *r = open_reactor(backend);
     settle(r);
     return r;
+}
+
+static inline hk_reactor *open_uring(void)
+{
+    return open_settled(uring_or_skip());
+}
+
+/* Epoll with a ring beside it. */
+static inline hk_reactor *open_beside(void)
+{
+    (void)uring_or_skip();
+    return open_settled(&hk_backend_beside);
 }
 
 #define ON_URING(name)                                                                             \
@@ -186,6 +215,26 @@ static inline hk_reactor *open_uring(void)
     Test(uring_only, name, .timeout = 60)                                                          \
     {                                                                                              \
         name(open_uring());                                                                        \
+    }                                                                                              \
+    static void name(hk_reactor *r)
+
+#define ON_BESIDE(name)                                                                            \
+    static void name(hk_reactor *r);                                                               \
+    Test(beside_only, name, .timeout = 60)                                                         \
+    {                                                                                              \
+        name(open_beside());                                                                       \
+    }                                                                                              \
+    static void name(hk_reactor *r)
+
+#define ON_EACH_RING(name)                                                                         \
+    static void name(hk_reactor *r);                                                               \
+    Test(uring_only, name, .timeout = 60)                                                          \
+    {                                                                                              \
+        name(open_uring());                                                                        \
+    }                                                                                              \
+    Test(beside_only, name, .timeout = 60)                                                         \
+    {                                                                                              \
+        name(open_beside());                                                                       \
     }                                                                                              \
     static void name(hk_reactor *r)
 

@@ -11,13 +11,6 @@
 
 static hk_sleeper sleeper, other;
 
-/* Ask for it, waiting as `who`. */
-static bool ask(hk_reactor *r, hk_request *q, hk_sleeper *who)
-{
-    hk_request_begin(q, hk_sleeper_begin(who, HK_WAITING));
-    return r->backend->request(r, q);
-}
-
 /* The one ticket that is handed out next. */
 static hk_ticket next_ticket(hk_reactor *r)
 {
@@ -48,9 +41,11 @@ Test(request, only_a_ring_makes_calls)
 {
     cr_expect_null(hk_backend_epoll.request);
     cr_expect_null(hk_backend_epoll.recall);
+    cr_expect_eq(hk_reactor_backend("epoll"), &hk_backend_epoll);
+    cr_expect_eq(hk_reactor_backend(""), &hk_backend_beside);
 }
 
-ON_URING(each_kind_of_call_is_made)
+ON_EACH_RING(each_kind_of_call_is_made)
 {
     char path[100], read[8] = "";
     _Alignas(8) char answer[HK_STAT_BYTES];
@@ -81,7 +76,7 @@ ON_URING(each_kind_of_call_is_made)
     (void)unlink(path);
 }
 
-ON_URING(one_that_has_not_begun_is_taken_back)
+ON_EACH_RING(one_that_has_not_begun_is_taken_back)
 {
     hk_ready ready[HK_READY_MAX];
     char path[100];
@@ -105,7 +100,7 @@ ON_URING(one_that_has_not_begun_is_taken_back)
     (void)unlink(path);
 }
 
-ON_URING(one_that_has_begun_is_ended_and_told_to_who_waits_by_then)
+ON_EACH_RING(one_that_has_begun_is_ended_and_told_to_who_waits_by_then)
 {
     char path[100];
     hk_ready ready[HK_READY_MAX];
@@ -122,7 +117,7 @@ ON_URING(one_that_has_begun_is_ended_and_told_to_who_waits_by_then)
     (void)unlink(path);
 }
 
-ON_URING(one_that_has_ended_is_not_waited_for_again)
+ON_EACH_RING(one_that_has_ended_is_not_waited_for_again)
 {
     char path[100], byte;
     int fd = open_file(path);
@@ -133,9 +128,9 @@ ON_URING(one_that_has_ended_is_not_waited_for_again)
     (void)unlink(path);
 }
 
-ON_URING(a_full_batch_goes_to_the_kernel_and_one_that_it_refuses_is_said_so)
+ON_EACH_RING(a_full_batch_goes_to_the_kernel_and_one_that_it_refuses_is_said_so)
 {
-    enum { READS = HK_URING_ENTRIES + 10 };
+    enum { READS = HK_URING_ENTRIES + 10 }; /* of the larger ring */
     static hk_request q[READS];
     static hk_sleeper sleepers[READS];
     static hk_ready ready[HK_READY_MAX];
@@ -145,7 +140,7 @@ ON_URING(a_full_batch_goes_to_the_kernel_and_one_that_it_refuses_is_said_so)
     for (int i = 0; i < READS; i++) {
         q[i] = one;
         cr_assert(ask(r, &q[i], &sleepers[i]));
-        if (i != HK_URING_ENTRIES - 1)
+        if (i != (int)r->rings.sq_entries - 1)
             continue;
         hk_fault_plan(HK_FAULT_URING_ENTER, 1, -EAGAIN);
         cr_expect_not(ask(r, &one, &other));
