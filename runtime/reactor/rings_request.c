@@ -19,6 +19,12 @@
 #include "reactor/reactor.h"
 #include "reactor/rings.h"
 
+#if defined(__has_include)
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#endif
+#endif
+
 enum { INLINE_MAX_BYTES = 64 * 1024 }; /* some 8 us to copy: to hand it over costs as much */
 
 /* What the kernel has for a call that is to be made again, and shows to nobody else. */
@@ -110,6 +116,16 @@ bool hk_rings_recall(hk_rings *rings, hk_request *q)
     return is_ours;
 }
 
+/* The kernel has, without a system call that would have told a tool which watches memory. */
+static void note_written(void *memory, size_t n)
+{
+#ifdef VALGRIND_MAKE_MEM_DEFINED
+    (void)VALGRIND_MAKE_MEM_DEFINED(memory, n);
+#else
+    (void)memory, (void)n;
+#endif
+}
+
 hk_ticket hk_rings_request_done(uint64_t name, int result)
 {
     hk_request *q = (hk_request *)(uintptr_t)(name - HK_WHAT_REQUEST);
@@ -117,7 +133,11 @@ hk_ticket hk_rings_request_done(uint64_t name, int result)
         result = q->planned;
     else if (result >= -RESTART_LAST && result <= -RESTART_FIRST)
         result = -EINTR;
-    if (q->kind == HK_REQUEST_STAT && result == 0)
+    if (q->kind == HK_REQUEST_READ && result > 0)
+        note_written(q->memory, (size_t)result);
+    if (q->kind == HK_REQUEST_STAT && result == 0) {
+        note_written(q->memory, HK_STAT_BYTES);
         hk_os_uring_stat(q->memory, q->ret_stat);
+    }
     return hk_request_end(q, result);
 }
