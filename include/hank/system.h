@@ -36,7 +36,7 @@ enum { HANK_READABLE = 1, HANK_WRITABLE = 2 };
 HANK_API int hank_fd_wait(int fd, int events);
 
 /* Close a descriptor that others may be waiting for: their calls of hank_fd_wait() end with -EBADF,
- * all of them, before its number can be used again. The connection behind it ends when they have.
+ * all of them, before its number can be used again. The connection behind it ends soon after them.
  *
  * Not for descriptors that belong to a stream, file, listener or process of hank.
  *
