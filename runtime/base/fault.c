@@ -4,6 +4,8 @@
 
 #if HK_FAULTS
 
+#include <errno.h>
+
 #include "base/atomic.h"
 #include "base/compiler.h"
 
@@ -15,6 +17,7 @@ static HK_ATOMIC(int) planned_kind;
 static HK_ATOMIC(int) planned_error;
 static HK_ATOMIC(const char *) planned_thread; /* NULL: whoever comes */
 static HK_ATOMIC(bool) hit;
+static HK_ATOMIC(int) owed[2]; /* for input and output: the descriptor + 1, 0: nothing */
 
 /* A thread is told by the address of its own; to the simulator, all are one. */
 static HK_THREAD_LOCAL char here;
@@ -42,6 +45,8 @@ void hk_fault_clear(void)
 {
     hk_store_relaxed(&planned_kind, (int)HK_FAULT_NONE);
     hk_store_relaxed(&hit, false);
+    for (int i = 0; i < 2; i++)
+        hk_store_relaxed(&owed[i], 0);
     for (int i = 0; i < HK_FAULT_KINDS; i++)
         hk_store_relaxed(&calls[i], (uint64_t)0);
 }
@@ -69,6 +74,25 @@ int hk_fault_check(hk_fault kind)
         return 0;
     hk_store_relaxed(&hit, true);
     return hk_load_relaxed(&planned_error);
+}
+
+void hk_fault_said(hk_fault kind, int fd, int fault)
+{
+    bool output = kind == HK_FAULT_SEND || kind == HK_FAULT_FILE_WRITE;
+    if (fd >= 0 && (fault > 0 || fault == -EAGAIN))
+        hk_store_relaxed(&owed[output], fd + 1); /* relaxed: whoever waits has made the call */
+}
+
+bool hk_fault_owes(int fd, bool output)
+{
+    int expected = fd + 1;
+    return hk_load_relaxed(&owed[output]) == expected && /* relaxed: as above */
+           hk_cas_acqrel(&owed[output], &expected, 0);
+}
+
+bool hk_fault_is_planned(hk_fault kind)
+{
+    return hk_load_relaxed(&planned_kind) == (int)kind;
 }
 
 #else

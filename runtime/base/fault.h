@@ -9,7 +9,11 @@
  *         scenario();
  *         more = hk_fault_hit();
  *     }
- */
+ *
+ * "Not now" and a short count of what can be waited for say more than that the call failed: the
+ * kernel will tell when there is more, or room again. A planned one that is false would be waited
+ * out for ever, so it is made good: whoever next waits for that direction of the descriptor is told
+ * at once. */
 #ifndef HK_BASE_FAULT_H
 #define HK_BASE_FAULT_H
 
@@ -80,8 +84,20 @@ uint64_t hk_fault_count(hk_fault kind); /* calls of this kind since the plan was
 
 /* For the seams themselves: 0, or the error this call is to fail with. */
 int hk_fault_check(hk_fault kind);
+/* `fault` was said at the descriptor: news is owed if it was "not now" or a short count. */
+void hk_fault_said(hk_fault kind, int fd, int fault);
+/* For the reactor, when somebody is about to wait: is news owed? Once. */
+bool hk_fault_owes(int fd, bool output);
+/* For who has another way to make calls of a kind: is one of them to fail? Then it is in ours. */
+bool hk_fault_is_planned(hk_fault kind);
 #else
-#define hk_fault_check(kind) (0)
+#define hk_fault_check(kind)           (0)
+#define hk_fault_said(kind, fd, fault) ((void)(fd), (void)(fault))
+#endif
+
+#if !HK_FAULTS || defined HK_MODEL /* models have no descriptors */
+#define hk_fault_owes(fd, output) (false)
+#define hk_fault_is_planned(kind) (false)
 #endif
 
 #endif

@@ -330,8 +330,8 @@ int hk_os_listen(int fd, int backlog)
 
 int hk_os_accept(int fd, struct sockaddr *ret_address, socklen_t *length)
 {
-    return (int)HK_SYS_RETRY(HK_FAULT_ACCEPT,
-                             accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    return (int)HK_SYS_RETRY_AT(HK_FAULT_ACCEPT, fd,
+                                accept4(fd, ret_address, length, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 /* ThreadSanitizer takes every connect for the birth of its descriptor. One to nowhere breaks a
@@ -357,8 +357,7 @@ int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
 #if defined __linux__ && defined SYS_recvfrom && defined SYS_sendto && !HK_ASAN && !HK_TSAN
 #define RECEIVE(fd, buffer, n, flags)                                                              \
     hk_kernel_move(SYS_recvfrom, fd, (long)(buffer), (long)(n), flags)
-#define SEND(fd, buffer, n, flags)                                                                 \
-    hk_kernel_move(SYS_sendto, fd, (long)(buffer), (long)(n), flags)
+#define SEND(fd, buffer, n, flags) hk_kernel_move(SYS_sendto, fd, (long)(buffer), (long)(n), flags)
 #else
 #define RECEIVE(fd, buffer, n, flags) HK_SYS_VALUE(recv(fd, buffer, n, flags))
 #define SEND(fd, buffer, n, flags)    HK_SYS_VALUE(send(fd, buffer, n, flags))
@@ -366,18 +365,12 @@ int hk_os_connect(int fd, const struct sockaddr *address, socklen_t length)
 
 ssize_t hk_os_recv(int fd, void *buffer, size_t n, int flags)
 {
-    return HK_SYS_MOVE(HK_FAULT_RECV, n, RECEIVE(fd, buffer, n, flags));
+    return HK_SYS_MOVE(HK_FAULT_RECV, fd, n, RECEIVE(fd, buffer, n, flags));
 }
 
 ssize_t hk_os_send(int fd, const void *buffer, size_t n)
 {
-    return HK_SYS_MOVE(HK_FAULT_SEND, n, SEND(fd, buffer, n, MSG_NOSIGNAL));
-}
-
-ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
-{
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)n};
-    return HK_SYS_RETRY(HK_FAULT_SEND, sendmsg(fd, &message, MSG_NOSIGNAL));
+    return HK_SYS_MOVE(HK_FAULT_SEND, fd, n, SEND(fd, buffer, n, MSG_NOSIGNAL));
 }
 
 int hk_os_shutdown(int fd, int how)

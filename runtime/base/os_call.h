@@ -13,6 +13,8 @@
 
 #include "base/fault.h"
 
+enum { NO_FD = -1 };
+
 /* What the C library says of `call`, its failure as a value. */
 #define HK_SYS_VALUE(call)                                                                         \
     __extension__({                                                                                \
@@ -21,36 +23,43 @@
     })
 
 /* The same, or the error planned for it. */
-#define HK_SYS(kind, call)                                                                         \
+#define HK_SYS(kind, call) HK_SYS_AT(kind, NO_FD, call)
+
+/* The same of a call that may say "not now" of what is waited for. */
+#define HK_SYS_AT(kind, fd, call)                                                                  \
     __extension__({                                                                                \
         int fault_ = hk_fault_check(kind);                                                         \
+        hk_fault_said(kind, fd, fault_);                                                           \
         fault_ < 0 ? (ssize_t)fault_ : HK_SYS_VALUE(call);                                         \
     })
 
 /* The same, made again while a signal interrupts it. */
-#define HK_SYS_RETRY(kind, call)                                                                   \
+#define HK_SYS_RETRY(kind, call) HK_SYS_RETRY_AT(kind, NO_FD, call)
+#define HK_SYS_RETRY_AT(kind, fd, call)                                                            \
     __extension__({                                                                                \
         ssize_t again_;                                                                            \
         do                                                                                         \
-            again_ = HK_SYS(kind, call);                                                           \
+            again_ = HK_SYS_AT(kind, fd, call);                                                    \
         while (again_ == -EINTR);                                                                  \
         again_;                                                                                    \
     })
 
-/* Of a call whose failure is a value and that moves at most `n` bytes, a variable: a planned
- * "error" above 0 has it move no more than so many. Made again while a signal interrupts it. */
-#define HK_SYS_MOVE(kind, n, call)                                                                 \
+/* Of a call whose failure is a value and that moves at most `n` bytes, a variable; with NO_FD,
+ * of what is not waited for: a planned "error" above 0 has it move no more than so many. Made
+ * again while a signal interrupts it. */
+#define HK_SYS_MOVE(kind, fd, n, call)                                                             \
     __extension__({                                                                                \
         ssize_t again_;                                                                            \
         do {                                                                                       \
             int fault_ = hk_fault_check(kind);                                                     \
             if (fault_ > 0 && (size_t)fault_ < (n))                                                \
                 (n) = (__typeof__(n))fault_;                                                       \
+            hk_fault_said(kind, fd, fault_);                                                       \
             again_ = fault_ < 0 ? (ssize_t)fault_ : (ssize_t)(call);                               \
         } while (again_ == -EINTR);                                                                \
         again_;                                                                                    \
     })
-#define HK_SYS_SHORT(kind, n, call) HK_SYS_MOVE(kind, n, HK_SYS_VALUE(call))
+#define HK_SYS_SHORT(kind, n, call) HK_SYS_MOVE(kind, NO_FD, n, HK_SYS_VALUE(call))
 
 #ifdef __linux__
 /* recvfrom or sendto straight into the kernel, whose failures are values; with no address. To the C

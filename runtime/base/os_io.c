@@ -83,16 +83,24 @@ static ssize_t write_unsignalled(int fd, const struct iovec *parts, int n)
 }
 #endif
 
+/* What a planned short count leaves of the parts: some of the first, of which there is a copy. */
+static const struct iovec *shorten(int fault, struct iovec *first, const struct iovec *parts,
+                                   int *n)
+{
+    if (fault <= 0 || (size_t)fault >= first->iov_len)
+        return parts;
+    first->iov_len = (size_t)fault;
+    *n = 1;
+    return first;
+}
+
 ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
 {
     struct iovec first = parts[0];
     for (;;) {
         int fault = hk_fault_check(HK_FAULT_FILE_WRITE);
-        if (fault > 0 && (size_t)fault < first.iov_len) { /* a short one */
-            first.iov_len = (size_t)fault;
-            parts = &first;
-            n = 1;
-        }
+        parts = shorten(fault, &first, parts, &n);
+        hk_fault_said(HK_FAULT_FILE_WRITE, fd, fault);
         ssize_t put = fault < 0 ? fault : write_unsignalled(fd, parts, n);
         if (put == -EOPNOTSUPP) {
             hush h;
@@ -109,30 +117,47 @@ ssize_t hk_os_write_quietly(int fd, const struct iovec *parts, int n)
 
 ssize_t hk_os_read_stream(int fd, void *buffer, size_t n)
 {
-    return HK_SYS_SHORT(HK_FAULT_FILE_READ, n, read(fd, buffer, n));
+    return HK_SYS_MOVE(HK_FAULT_FILE_READ, fd, n, HK_SYS_VALUE(read(fd, buffer, n)));
 }
 
 /* --- messages -------------------------------------------------------------------------------- */
 
+ssize_t hk_os_sendv(int fd, const struct iovec *parts, int n)
+{
+    struct iovec first = parts[0];
+    ssize_t put;
+    do {
+        int fault = hk_fault_check(HK_FAULT_SEND);
+        parts = shorten(fault, &first, parts, &n);
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                                 .msg_iovlen = (size_t)n};
+        hk_fault_said(HK_FAULT_SEND, fd, fault);
+        put = fault < 0 ? fault : HK_SYS_VALUE(sendmsg(fd, &message, MSG_NOSIGNAL));
+    } while (put == -EINTR);
+    return put;
+}
+
 ssize_t hk_os_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    return HK_SYS_RETRY(HK_FAULT_RECV, recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+    return HK_SYS_RETRY_AT(HK_FAULT_RECV, fd, recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
 }
 
 ssize_t hk_os_sendmsg(int fd, const struct msghdr *message)
 {
-    return HK_SYS_RETRY(HK_FAULT_SEND, sendmsg(fd, message, MSG_NOSIGNAL));
+    return HK_SYS_RETRY_AT(HK_FAULT_SEND, fd, sendmsg(fd, message, MSG_NOSIGNAL));
 }
 
 #ifdef __linux__
 int hk_os_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
-    return (int)HK_SYS_SHORT(HK_FAULT_RECV, n, recvmmsg(fd, messages, n, flags, NULL));
+    return (int)HK_SYS_MOVE(HK_FAULT_RECV, fd, n,
+                            HK_SYS_VALUE(recvmmsg(fd, messages, n, flags, NULL)));
 }
 
 int hk_os_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 {
-    return (int)HK_SYS_SHORT(HK_FAULT_SEND, n, sendmmsg(fd, messages, n, MSG_NOSIGNAL));
+    return (int)HK_SYS_MOVE(HK_FAULT_SEND, fd, n,
+                            HK_SYS_VALUE(sendmmsg(fd, messages, n, MSG_NOSIGNAL)));
 }
 #endif
 

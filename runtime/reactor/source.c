@@ -22,6 +22,7 @@
  * models?", 2012, for the ticket that is read before it is known to be valid. */
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "reactor/flow.h"
 #include "reactor/reactor.h"
 
@@ -209,6 +210,8 @@ static int arm_again(hk_source *s, hk_direction d, hk_reactor *r)
 
 int hk_source_start(hk_source *s, hk_direction d, hk_ticket t, hk_reactor *home)
 {
+    if (hk_fault_owes(s->fd, d == HK_OUT))
+        return HK_RETRY;
     hk_reactor *r = hk_load_acquire(&s->reactor); /* [source:attach] acquire */
     if (!r)
         r = home;

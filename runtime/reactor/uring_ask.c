@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "base/fault.h"
 #include "base/os.h"
 #include "reactor/flow.h"
 #include "reactor/uring.h"
@@ -162,6 +163,8 @@ int hk_uring_watch_wake(hk_reactor *r)
 
 bool hk_uring_send(hk_reactor *r, hk_send *send)
 {
+    if (hk_fault_is_planned(HK_FAULT_SEND))
+        return false;
     hk_rings_lock(&r->rings);
     struct io_uring_sqe *entry = hk_rings_free_entry(&r->rings);
     if (entry) {

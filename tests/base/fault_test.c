@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/alloc.h"
 #include "base/os.h"
@@ -57,6 +59,37 @@ Test(fault, another_thread_is_left_alone_if_the_plan_is_for_this_one)
     cr_assert_eq(pthread_join(thread, NULL), 0);
     cr_expect_eq(theirs, -EMFILE, "forgotten with its plan");
     hk_fault_clear();
+}
+
+/* Of a socket that has a byte: what a plan says of it, and what is owed then. */
+Test(fault, what_is_not_so_now_is_told_to_who_waits_for_it)
+{
+    static const int lies[] = {-EAGAIN, 1};
+    int fds[2];
+    char two[2];
+    cr_assert_eq(hk_os_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(hk_os_send(fds[1], "ab", 2), 2);
+        hk_fault_plan(HK_FAULT_RECV, 1, lies[i]);
+        cr_expect_eq(hk_os_recv(fds[0], two, 2, 0), lies[i]);
+        cr_expect_not(hk_fault_owes(fds[0], true), "for output");
+        cr_expect_not(hk_fault_owes(fds[1], false), "for another");
+        cr_expect(hk_fault_owes(fds[0], false));
+        cr_expect_not(hk_fault_owes(fds[0], false), "twice");
+        cr_expect_eq(hk_os_recv(fds[0], two, 2, 0), 2 - i);
+    }
+    hk_fault_plan(HK_FAULT_SEND, 1, 1);
+    cr_expect_eq(hk_os_sendv(fds[0], (struct iovec[]){{two, 2}, {two, 2}}, 2), 1);
+    cr_expect(hk_fault_owes(fds[0], true));
+    hk_fault_plan(HK_FAULT_SEND, 1, -ECONNRESET);
+    cr_expect_eq(hk_os_send(fds[0], two, 2), -ECONNRESET);
+    cr_expect_not(hk_fault_owes(fds[0], true), "it is no promise");
+    hk_fault_plan(HK_FAULT_RECV, 1, -EAGAIN);
+    cr_expect_eq(hk_os_recv(fds[1], two, 2, 0), -EAGAIN);
+    hk_fault_clear();
+    cr_expect_not(hk_fault_owes(fds[1], false), "forgotten with its plan");
+    cr_expect_eq(hk_os_close(fds[0]), 0);
+    cr_expect_eq(hk_os_close(fds[1]), 0);
 }
 
 Test(fault, another_kind_is_left_alone)

@@ -21,6 +21,8 @@ static bool is_documented(int rc, int injected)
            rc == -ETIMEDOUT;
 }
 
+enum { BULK_BYTES = 160000 };
+
 /* --- the scenarios --------------------------------------------------------------------------- */
 
 static int talk_over(const struct kind *kind)
@@ -38,12 +40,14 @@ static int talk_over(const struct kind *kind)
     if (rc == 0)
         rc = hank_uncork(e.a);
     ssize_t n = rc < 0 ? rc : hank_read_line(e.b, buf, sizeof buf);
-    if (n == 5)
+    if (n == 5 && memcmp(buf, "line\n", 5) == 0)
         n = hank_read_until(e.b, buf, sizeof buf, ";");
-    if (n == 8)
+    if (n == 8 && memcmp(buf, "message;", 8) == 0)
         n = hank_peek(e.b, buf, 4);
-    if (n == 4)
+    if (n > 0)
         n = hank_read_exact(e.b, buf, 4);
+    if (n == 0 && memcmp(buf, "rest", 4) != 0)
+        n = -EPROTO;
     if (n == 0 && kind->has & IS_SOCKET)
         n = hank_stream_set_options(e.a, NULL);
     if (n == 0 && kind->has & IS_SOCKET)
@@ -60,6 +64,55 @@ static int talk(void *arg)
     (void)arg;
     for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof kinds[0] - 1; i++)
         rc = talk_over(&kinds[i]); /* all but the terminal, whose opening is not hank's */
+    return rc;
+}
+
+/* In parts, held back, and as a whole: more than fits between the two. */
+static int write_bulk(void *arg)
+{
+    static char bytes[BULK_BYTES];
+    enum { SOME = BULK_BYTES / 4 };
+    hank_stream *s = arg;
+    struct iovec parts[] = {{bytes, 1}, {bytes + 1, SOME - 1}, {bytes + SOME, SOME}};
+    for (size_t i = 0; i < BULK_BYTES; i++)
+        bytes[i] = (char)big_byte(i);
+    int rc = hank_writev(s, parts, 3);
+    if (rc == 0)
+        rc = hank_cork(s, SOME / 3, 100);
+    for (size_t at = 2 * SOME; rc == 0 && at < 3 * SOME; at += SOME / 10)
+        rc = hank_write(s, bytes + at, SOME / 10);
+    if (rc == 0)
+        rc = hank_uncork(s);
+    if (rc == 0)
+        rc = hank_write(s, bytes + 3 * SOME, SOME);
+    return rc == 0 ? hank_write_end(s) : rc;
+}
+
+static int read_bulk(void *arg)
+{
+    unsigned char buf[7001];
+    size_t done = 0;
+    ssize_t n;
+    while ((n = hank_read(arg, buf, sizeof buf)) > 0)
+        for (ssize_t i = 0; i < n; i++, done++)
+            if (buf[i] != big_byte(done))
+                return -EPROTO;
+    return n < 0 ? (int)n : done == BULK_BYTES ? 0 : -EPROTO;
+}
+
+/* Whoever fails first has the other one stopped. */
+static int bulk(void *arg)
+{
+    ends e = {.other = -1};
+    (void)arg;
+    int rc = open_tcp(&e);
+    if (rc == 0)
+        rc = hank_stream_set_options(e.a, &(hank_socket_options){.send_buffer = 5000});
+    if (rc == 0)
+        rc = hank_gather(hank_spawn(write_bulk, e.a), hank_spawn(read_bulk, e.b));
+    hank_close(e.a);
+    hank_close(e.b);
+    hank_listener_close(e.l);
     return rc;
 }
 
@@ -278,6 +331,7 @@ static int server(void *arg)
     }
 
 WALK(talk)
+WALK(bulk)
 WALK(datagrams)
 WALK(files)
 WALK(pass_descriptors)

@@ -194,4 +194,13 @@ Test(io_fault, of_reading_and_writing_is_survived)
     walk(HK_FAULT_SEND, -ENOBUFS);
 }
 
+Test(io_fault, that_passes_is_waited_out)
+{
+    walk(HK_FAULT_RECV, -EAGAIN);
+    walk(HK_FAULT_RECV, 1);
+    walk(HK_FAULT_SEND, -EAGAIN);
+    walk(HK_FAULT_SEND, 1);
+    walk(HK_FAULT_ACCEPT, -EAGAIN);
+}
+
 #endif

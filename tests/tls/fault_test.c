@@ -87,7 +87,7 @@ static int run(unsigned workers)
 
 Test(tls_fault, of_any_call_is_survived, .init = make_files, .fini = remove_files, .timeout = 300)
 {
-    walk_io(&(victim){.run = run, .is_clear = is_documented, .workers = 2, .is_told = true});
+    walk_io(&(victim){.run = run, .is_clear = is_documented, .workers = 2});
 }
 
 #endif
