@@ -82,7 +82,8 @@ typedef struct hank_wrapper {
  *
  *   wrapper     kept until the listener is gone: a constant
  *   arg         kept until wrapper->release(arg)
- *   result      0; -EINVAL; -EALREADY; -EBUSY somebody is accepting
+ *   result      0; -EINVAL; -EALREADY; -EBUSY somebody is accepting; -EBADF it was closed
+ *               meanwhile
  *   waits       never
  *   threads     any task or thread
  *   since       0.1 */

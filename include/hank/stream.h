@@ -347,8 +347,7 @@ HANK_API int hank_write_end(hank_stream *s);
  * Those that only TCP has are passed over for a Unix socket.
  *
  *   options     NULL: all defaults. A buffer size of 0 leaves it as it is
- *   result      0; -EINVAL, -EDOM a value the system refuses; -ENOTSOCK; -EBADF it was closed
- *               meanwhile
+ *   result      0; -EINVAL a value the system refuses; -ENOTSOCK; -EBADF it was closed meanwhile
  *   waits       never
  *   threads     any task or thread, at the same time
  *   since       0.1 */

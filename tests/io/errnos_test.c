@@ -5,30 +5,15 @@
 #include "io/process_support.h"
 
 #include <hank/file.h>
+#include <hank/layer.h>
+#include <hank/lines.h>
 #include <hank/unix.h>
 
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* Not the same one in two processes: what is on its way is counted by user. */
-static uid_t somebody_else(void)
-{
-    return (uid_t)(60000 + getpid() % 5000);
-}
-
-static void need_root(void)
-{
-    if (geteuid() != 0)
-        cr_skip_test("only root can become somebody else");
-}
-
-/* All threads of the process at once. */
-static int become(uid_t user)
-{
-    int rc = setresuid(user, user, 0);
-    (void)prctl(PR_SET_DUMPABLE, 1); /* or a sanitizer could not look for leaks */
-    return rc;
-}
+#include "become.h"
+#include "io/listener.h"
+#include "is_parked.h"
 
 /* What the limit was. */
 static struct rlimit limit_descriptors(rlim_t now)
@@ -126,6 +111,116 @@ Test(errnos, what_is_somebody_elses_cannot_be_had, .timeout = 60)
     need_root();
     warm_up();
     with_each_size(doors_of_others, NULL);
+}
+
+/* The first port that anybody may listen at. */
+static int first_free_port(void)
+{
+    int port = 1024;
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "r");
+    if (file) {
+        (void)!fscanf(file, "%d", &port);
+        (void)fclose(file);
+    }
+    return port;
+}
+
+static int low_ports(void *arg)
+{
+    hank_listener *l;
+    hank_endpoint *e;
+    (void)arg;
+    MUST(become(somebody_else()) == 0);
+    int listened = hank_listen("tcp://127.0.0.1:1", &l);
+    int opened = hank_endpoint_open("udp://127.0.0.1:1", NULL, NULL, &e);
+    MUST(become(0) == 0);
+    MUST(listened == -EACCES && opened == -EACCES);
+    return 0;
+}
+
+Test(errnos, a_low_port_is_for_root, .timeout = 60)
+{
+    need_root();
+    if (first_free_port() <= 1)
+        cr_skip_test("here it is for anybody");
+    warm_up();
+    with_each_size(low_ports, NULL);
+}
+
+/* --- EBADF, EBUSY: what does not wait ----------------------------------------------------------
+ */
+
+static ssize_t read_nothing(void *self, void *ret_buf, size_t n)
+{
+    (void)self, (void)ret_buf, (void)n;
+    return 0;
+}
+
+static ssize_t write_nowhere(void *self, const void *buf, size_t n)
+{
+    (void)self, (void)buf;
+    return (ssize_t)n;
+}
+
+/* While somebody is still inside. */
+OVER(errnos, IS_UNIX, of_calls_on_a_stream_that_was_closed_meanwhile)
+{
+    static const hank_layer layer = {.read = read_nothing, .write = write_nowhere};
+    hank_stream *s = e->a, *over;
+    hank_credentials who;
+    char byte, *buf = &byte;
+    int got[1];
+    size_t count = 1;
+    MUST(hk_fd_hold(&s->fd) == 0);
+    hank_close(s);
+    e->a = NULL;
+    MUST(hank_read(s, buf, 1) == -EBADF && hank_peek(s, buf, 1) == -EBADF);
+    MUST(hank_write(s, "x", 1) == -EBADF && hank_write_some(s, "x", 1) == -EBADF);
+    MUST(hank_trywrite(s, "x", 1) == -EBADF && hank_write_end(s) == -EBADF);
+    MUST(hank_cork(s, 0, 0) == -EBADF && hank_stream_held(s) == -EBADF);
+    MUST(hank_flush(s) == -EBADF && hank_uncork(s) == -EBADF);
+    MUST(hank_stream_set_limit(s, 10) == -EBADF && hank_stream_unread(s) == -EBADF);
+    MUST(hank_stream_set_options(s, NULL) == -EBADF && hank_stream_fd(s) == -EBADF);
+    MUST(hank_send_fds(s, "x", 1, (int[1]){0}, 1) == -EBADF);
+    MUST(hank_recv_fds(s, buf, 1, got, &count) == -EBADF);
+    MUST(hank_peer_credentials(s, &who) == -EBADF);
+    MUST(hank_layer_open(&layer, NULL, s, &over) == -EBADF);
+    hk_fd_release(&s->fd);
+    return 0;
+}
+
+static int accept_one(void *l)
+{
+    hank_stream *s;
+    return hank_accept(l, &s);
+}
+
+static int wrap_nothing(void *arg, hank_stream *under, hank_stream **ret)
+{
+    (void)arg;
+    *ret = under;
+    return 0;
+}
+
+ALONE(errnos, of_calls_on_a_listener_that_is_in_use_or_was_closed_meanwhile)
+{
+    static const hank_wrapper wrapper = {.scheme = "x", .wrap = wrap_nothing};
+    hank_listener *l;
+    hank_stream *s;
+    (void)arg;
+    MUST(hank_listen("tcp://127.0.0.1:0", &l) == 0);
+    hank_task t = hank_spawn(accept_one, l);
+    YIELD_UNTIL(is_parked(t));
+    MUST(hank_listener_wrap(l, &wrapper, NULL) == -EBUSY && hank_accept(l, &s) == -EBUSY);
+    MUST(hank_cancel(t) == 0 && hank_await(t) == -ECANCELED);
+    MUST(hank_listener_wrap(l, &wrapper, NULL) == 0);
+    MUST(hank_listener_wrap(l, &wrapper, NULL) == -EALREADY);
+    MUST(hk_fd_hold(&l->fd) == 0);
+    hank_listener_close(l);
+    MUST(hank_listener_wrap(l, &wrapper, NULL) == -EBADF && hank_accept(l, &s) == -EBADF);
+    MUST(hank_listener_fd(l) == -EBADF);
+    hk_fd_release(&l->fd);
+    return 0;
 }
 
 /* --- ENOEXEC --------------------------------------------------------------------------------- */

@@ -16,12 +16,12 @@
 
 #define TCP "tcp://127.0.0.1:0"
 
-#define APP_TEST(name)                                                                    \
-    static int name##_app(void *arg);                                                     \
-    Test(socket, name, .timeout = 60)                                                     \
-    {                                                                                     \
-        run_with_each_size(name##_app, NULL);                                             \
-    }                                                                                     \
+#define APP_TEST(name)                                                                             \
+    static int name##_app(void *arg);                                                              \
+    Test(socket, name, .timeout = 60)                                                              \
+    {                                                                                              \
+        run_with_each_size(name##_app, NULL);                                                      \
+    }                                                                                              \
     static int name##_app(void *arg)
 
 /* A fresh path for a Unix socket, as a where string. */
@@ -120,6 +120,7 @@ APP_TEST(both_ends_agree_on_their_names)
     MUST_OK(hank_stream_peer(p.server, peer, sizeof peer));
     MUST(strcmp(peer, local) == 0);
     MUST(hank_stream_peer(p.server, peer, 10) == -ENOSPC);
+    MUST(hank_stream_local(p.server, peer, 10) == -ENOSPC);
     MUST(strcmp(peer, local) == 0); /* untouched */
     pair_close(&p);
     return 0;
@@ -416,8 +417,7 @@ static int whole_life(void *arg)
         return rc;
     rc = hank_listener_name(l, name, sizeof name);
     snprintf(by_name, sizeof by_name, "tcp://localhost%s", strrchr(name, ':'));
-    hank_task tasks[2] = {hank_spawn(answer, l),
-                          hank_spawn(ask, name[0] == 't' ? by_name : name)};
+    hank_task tasks[2] = {hank_spawn(answer, l), hank_spawn(ask, name[0] == 't' ? by_name : name)};
     rc = hank_within(HANK_SEC(10), hank_gather_n(tasks, 2, NULL));
     hank_listener_close(l);
     return rc;
@@ -447,13 +447,15 @@ static const struct {
     hk_fault kind;
     int error;
 } failures[] = {
-    {HK_FAULT_SOCKET, -EMFILE},    {HK_FAULT_BIND, -EACCES},     {HK_FAULT_LISTEN, -EADDRINUSE},
-    {HK_FAULT_ACCEPT, -EMFILE},    {HK_FAULT_ACCEPT, -ECONNABORTED},
-    {HK_FAULT_CONNECT, -ENETUNREACH}, {HK_FAULT_RECV, -ECONNRESET}, {HK_FAULT_SEND, -EPIPE},
-    {HK_FAULT_SHUTDOWN, -ENOTCONN}, {HK_FAULT_SOCKOPT, -ENOPROTOOPT}, {HK_FAULT_CLOSE, -EIO},
-    {HK_FAULT_EPOLL_CTL, -ENOSPC}, {HK_FAULT_RESOLVE, -4098},    {HK_FAULT_OPEN, -ENOENT},
-    {HK_FAULT_URING_ENTER, -EAGAIN}, {HK_FAULT_URING_REGISTER, -ENOMEM},
-    {HK_FAULT_ALLOC, -ENOMEM},     {HK_FAULT_THREAD, -EAGAIN},
+    {HK_FAULT_SOCKET, -EMFILE},       {HK_FAULT_BIND, -EACCES},
+    {HK_FAULT_LISTEN, -EADDRINUSE},   {HK_FAULT_ACCEPT, -EMFILE},
+    {HK_FAULT_ACCEPT, -ECONNABORTED}, {HK_FAULT_CONNECT, -ENETUNREACH},
+    {HK_FAULT_RECV, -ECONNRESET},     {HK_FAULT_SEND, -EPIPE},
+    {HK_FAULT_SHUTDOWN, -ENOTCONN},   {HK_FAULT_SOCKOPT, -ENOPROTOOPT},
+    {HK_FAULT_CLOSE, -EIO},           {HK_FAULT_EPOLL_CTL, -ENOSPC},
+    {HK_FAULT_RESOLVE, -4098},        {HK_FAULT_OPEN, -ENOENT},
+    {HK_FAULT_URING_ENTER, -EAGAIN},  {HK_FAULT_URING_REGISTER, -ENOMEM},
+    {HK_FAULT_ALLOC, -ENOMEM},        {HK_FAULT_THREAD, -EAGAIN},
 };
 
 Test(socket, every_failing_call_in_a_life_over_tcp_is_reported_and_leaks_nothing, .timeout = 120)

@@ -2,6 +2,8 @@
 /* certificate_test.c - whom TLS believes and whom not, and options that cannot be. */
 #include "tls/tls_support.h"
 
+#include "become.h"
+
 /* --- certificates ---------------------------------------------------------------------------- */
 
 PAIR(certificate, that_is_good_is_believed)
@@ -314,6 +316,27 @@ PAIR(options, that_are_bad_are_refused_each_with_its_code)
     MUST(makes((hank_tls_options){.alpn = too_long}) == -EINVAL);
     MUST(makes((hank_tls_options){.certificate = files.good}) == 0);
     return 0;
+}
+
+/* Files of root's alone. */
+static int keys_of_others(void *arg)
+{
+    (void)arg;
+    MUST(chmod(files.good, 0600) == 0 && chmod(files.directory, 0755) == 0);
+    MUST(become(somebody_else()) == 0);
+    int own = makes((hank_tls_options){.certificate = files.good});
+    int key = makes((hank_tls_options){.certificate = files.other, .key = files.good});
+    int trusted = makes((hank_tls_options){.ca_file = files.good});
+    int revoked = makes((hank_tls_options){.crl_file = files.good});
+    MUST(become(0) == 0);
+    MUST(own == -EACCES && key == -EACCES && trusted == -EACCES && revoked == -EACCES);
+    return 0;
+}
+
+Test(options, whose_files_are_somebody_elses_are_refused, .init = make_files, .fini = remove_files)
+{
+    need_root();
+    with_workers(2, keys_of_others, NULL);
 }
 
 PAIR(options, of_a_client_without_a_name_to_verify_are_not_enough)
