@@ -3,10 +3,6 @@
  * are taken up again. */
 #include "tls/tls_support.h"
 
-#include <hank/process.h>
-
-#include <stdlib.h>
-
 #include "tls/tls.h"
 
 /* For "localhost" and "*.example.test" without more, for "other.test", and for "*.wild.test". */
@@ -223,60 +219,4 @@ PAIR(others, that_are_bad_are_refused_each_with_its_code)
     hank_tls_options o = {.certificate = files.good, .others = crowd};
     MUST(hank_tls_new(&o, &tls) == -EINVAL);
     return 0;
-}
-
-/* --- the openssl program --------------------------------------------------------------------- */
-
-/* What its client says of the server that it reached by that name. */
-static int meet_s_client(hank_tls *tls, const char *name, hank_process_talk *ret_talk)
-{
-    char where[64];
-    hank_listener *l;
-    hank_process *client;
-    hank_stream *s;
-    MUST(hank_listen("tcp://127.0.0.1:0", &l) == 0);
-    MUST(hank_listener_name(l, where, sizeof where) == 0);
-    const char *const arguments[] = {
-        "openssl",     "s_client", "-connect", where + strlen("tcp://"), "-CAfile", files.ca,
-        "-servername", name,       "-ign_eof", "-verify_return_error",   NULL};
-    hank_process_options o = {
-        .in = HANK_STDIO_NULL, .out = HANK_STDIO_PIPE, .err = HANK_STDIO_PIPE};
-    MUST(hank_process_spawn(arguments, &o, &client) == 0);
-    MUST(hank_accept(l, &s) == 0);
-    hank_listener_close(l);
-    int rc = hank_tls_server(tls, s, &s);
-    if (rc == 0)
-        hank_close(s);
-    MUST(hank_process_communicate(client, ret_talk) == 0);
-    hank_process_close(client);
-    return rc;
-}
-
-static int is_seen_by_s_client(void *arg)
-{
-    tls_pair p = {0};
-    hank_process_talk talk = {0};
-    (void)arg;
-    describe_server(&p);
-    tls_pair_default(&p);
-    p.server.options.refuse_unknown_names = true;
-    MUST(hank_tls_new(&p.server.options, &p.server.tls) == 0);
-    MUST(meet_s_client(p.server.tls, "other.test", &talk) == 0);
-    MUST(talk.status == 0 && strstr(talk.out, "id-ecPublicKey"));
-    hank_process_talk_done(&talk);
-    MUST(meet_s_client(p.server.tls, "b.wild.test", &talk) == 0);
-    MUST(talk.status == 0 && strstr(talk.out, "ED25519"));
-    hank_process_talk_done(&talk);
-    MUST(meet_s_client(p.server.tls, "nobody.test", &talk) == HANK_TLS_WRONG_HOST);
-    MUST(talk.status != 0 && strstr(talk.err, "unrecognized name"));
-    hank_process_talk_done(&talk);
-    hank_tls_free(p.server.tls);
-    return 0;
-}
-
-Test(names, are_known_to_the_openssl_program, .init = make_files, .fini = remove_files)
-{
-    if (system("openssl version >/dev/null 2>&1") != 0)
-        cr_skip_test("there is no openssl program");
-    with_workers(2, is_seen_by_s_client, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* openssl_test.c - the openssl program at the other end: its server, through somebody who cuts the
- * handshake off at every byte, and its client, which upgrades and takes sessions up again. */
+ * handshake off at every byte, and its client, which upgrades, takes sessions up again, asks for
+ * names, and is cut off and garbled in its turn. */
 #include "tls/tls_support.h"
 
 #include <hank/lines.h>
@@ -174,10 +175,14 @@ typedef struct site {
     char port[64];
 } site;
 
+/* Of several names. */
 static int open_site(site *w)
 {
     char name[64];
-    MUST(hank_tls_new(&(hank_tls_options){.certificate = files.good}, &w->tls) == 0);
+    const hank_tls_identity others[] = {{files.other, NULL}, {files.wild, NULL}, {NULL, NULL}};
+    hank_tls_options o = {
+        .certificate = files.good, .others = others, .refuse_unknown_names = true};
+    MUST(hank_tls_new(&o, &w->tls) == 0);
     MUST(hank_listen("tcp://127.0.0.1:0", &w->l) == 0);
     MUST(hank_listener_name(w->l, name, sizeof name) == 0);
     (void)snprintf(w->port, sizeof w->port, "%s", name + strlen("tcp://"));
@@ -283,20 +288,172 @@ OPENSSL_TEST(client_takes_a_session_up_again)
     return 0;
 }
 
-OPENSSL_TEST(client_without_a_cipher_of_ours_is_refused)
+/* A client that the server refuses so; it notices. */
+static int refuse(const char *const more[4], int wanted)
 {
-    static const char *const more[4] = {"-tls1_2", "-cipher", "AES128-SHA"}; /* for keys of RSA */
     site w;
     hank_process *p;
     hank_stream *s;
     int status;
-    (void)arg;
     MUST(open_site(&w) == 0);
     MUST(start_client(&w, more, &p) == 0);
     MUST(hank_accept(w.l, &s) == 0);
-    MUST(hank_tls_server(w.tls, s, &s) == HANK_TLS_NOTHING_SHARED);
+    MUST(hank_tls_server(w.tls, s, &s) == wanted);
     MUST(hank_process_wait(p, &status) == 0 && status > 0);
     hank_process_close(p);
+    close_site(&w);
+    return 0;
+}
+
+OPENSSL_TEST(client_without_a_cipher_of_ours_is_refused)
+{
+    static const char *const more[4] = {"-tls1_2", "-cipher", "AES128-SHA"}; /* for keys of RSA */
+    (void)arg;
+    return refuse(more, HANK_TLS_NOTHING_SHARED);
+}
+
+OPENSSL_TEST(client_that_asks_for_nobodys_name_is_refused)
+{
+    static const char *const more[4] = {"-servername", "nobody.test"};
+    (void)arg;
+    return refuse(more, HANK_TLS_WRONG_HOST);
+}
+
+OPENSSL_TEST(client_sees_the_certificate_of_the_name_it_asks_for)
+{
+    static const char *const names[][2] = {{"localhost", "id-ecPublicKey"},
+                                           {"other.test", "id-ecPublicKey"},
+                                           {"a.wild.test", "ED25519"}};
+    site w;
+    (void)arg;
+    MUST(open_site(&w) == 0);
+    for (int i = 0; i < 3; i++) {
+        const char *const more[4] = {"-servername", names[i][0], "-verify_hostname", names[i][0]};
+        hank_process *p;
+        hank_stream *s;
+        MUST(start_client(&w, more, &p) == 0);
+        MUST(hank_accept(w.l, &s) == 0);
+        MUST(hank_tls_server(w.tls, s, &s) == 0);
+        hank_close(s);
+        MUST(end_client(p, names[i][1]) == 0);
+    }
+    close_site(&w);
+    return 0;
+}
+
+/* --- its client, cut off and garbled ---------------------------------------------------------- */
+
+enum { GREETING_MAX = 2048, RECORD_HEAD = 5 };
+
+/* What it says first, whatever it is answered. */
+static int record_greeting(const site *w, const char *const more[4],
+                           unsigned char ret_bytes[GREETING_MAX], size_t *ret_n)
+{
+    hank_process *p;
+    hank_stream *s;
+    MUST(start_client(w, more, &p) == 0);
+    MUST(hank_accept(w->l, &s) == 0);
+    MUST(hank_read_exact(s, ret_bytes, RECORD_HEAD) == 0);
+    size_t n = (size_t)ret_bytes[3] << 8 | ret_bytes[4];
+    MUST(RECORD_HEAD + n <= GREETING_MAX);
+    MUST(hank_read_exact(s, ret_bytes + RECORD_HEAD, n) == 0);
+    *ret_n = RECORD_HEAD + n;
+    hank_close(s);
+    hank_process_close(p);
+    return 0;
+}
+
+/* What the server says to a client that says this, and then ends. */
+static int greet(hank_tls *tls, const unsigned char *bytes, size_t n)
+{
+    hank_stream *under, *client, *s;
+    MUST(hank_stream_pair(&under, &client) == 0);
+    MUST(hank_write(client, bytes, n) == 0 && hank_write_end(client) == 0);
+    int rc = hank_tls_server(tls, under, &s);
+    MUST(rc != 0);
+    hank_close(client);
+    return rc;
+}
+
+static bool is_of_tls(int rc)
+{
+    return rc <= HANK_TLS_EXPIRED && rc >= HANK_TLS_REVOCATION_UNKNOWN;
+}
+
+/* A client whose bytes go through as far as that. Whether hands were shaken before. */
+static int serve_until(const site *w, const char *const more[4], size_t cut, bool *ret_shaken)
+{
+    middleman m = {.left = cut};
+    hank_process *p;
+    hank_stream *under, *s;
+    char byte;
+    MUST(start_client(w, more, &p) == 0);
+    MUST(hank_accept(w->l, &m.far) == 0);
+    MUST(hank_stream_pair(&under, &m.near) == 0);
+    hank_task there = hank_spawn(relay_there, &m), back = hank_spawn(relay_back, &m);
+    int rc = hank_tls_server(w->tls, under, &s);
+    *ret_shaken = rc == 0;
+    stop(back);
+    if (rc == 0) {
+        (void)hank_write_end(m.near); /* as above */
+        rc = (int)hank_read(s, &byte, 1);
+        hank_close(s);
+    }
+    stop(there);
+    hank_close(m.near);
+    hank_close(m.far);
+    hank_process_close(p);
+    MUST(rc == HANK_TLS_TRUNCATED);
+    return 0;
+}
+
+/* What it says first is the same for any server: those are its bytes without it. */
+static int cut_client_everywhere(const char *version)
+{
+    const char *const more[4] = {version, "-servername", "other.test"};
+    unsigned char greeting[GREETING_MAX];
+    size_t n = 0, cut = 0;
+    bool shaken = false;
+    site w;
+    MUST(open_site(&w) == 0);
+    MUST(record_greeting(&w, more, greeting, &n) == 0);
+    for (; cut < n; cut++)
+        MUST(greet(w.tls, greeting, cut) == HANK_TLS_TRUNCATED);
+    for (; !shaken; cut++)
+        MUST(serve_until(&w, more, cut, &shaken) == 0);
+    cr_log_info("%s: %zu and %zu bytes", version, n, cut - 1 - n);
+    CHECK(cut > n + 50); /* with what it says of the server's answer */
+    close_site(&w);
+    return 0;
+}
+
+OPENSSL_TEST(client_that_is_cut_off_at_any_byte_of_a_handshake_is_none)
+{
+    (void)arg;
+    return cut_client_everywhere("-tls1_3");
+}
+
+OPENSSL_TEST(client_that_is_cut_off_at_any_byte_of_an_older_handshake_is_none)
+{
+    (void)arg;
+    return cut_client_everywhere("-tls1_2");
+}
+
+OPENSSL_TEST(client_with_any_byte_of_its_greeting_garbled_is_none)
+{
+    static const char *const more[4] = {"-servername", "other.test"};
+    static const unsigned char garbles[] = {0xff, 0x80, 0x01};
+    unsigned char greeting[GREETING_MAX];
+    size_t n = 0;
+    site w;
+    (void)arg;
+    MUST(open_site(&w) == 0);
+    MUST(record_greeting(&w, more, greeting, &n) == 0);
+    for (size_t i = 0; i < 3 * n; i++) {
+        greeting[i / 3] ^= garbles[i % 3];
+        MUST(is_of_tls(greet(w.tls, greeting, n)));
+        greeting[i / 3] ^= garbles[i % 3];
+    }
     close_site(&w);
     return 0;
 }
