@@ -37,6 +37,7 @@ PROGRAMS = {
     "fd": ["io/fd.c"],
     "on_stack": [],
     "request": ["reactor/request.c"],
+    "flow": ["reactor/flow.c"],
     "cancel": ["sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c"],
     "handover": ["base/lock.c", "sched/cancel.c", "sched/park.c", "sched/scope.c", "sched/task.c",
                  "sync/chan.c", "sync/select.c", "sync/store.c", "sync/waitq.c"],
