@@ -125,24 +125,42 @@ DOORS_TEST(are_left_out_where_this_machine_has_no_such_address)
     return 0;
 }
 
-DOORS_TEST(are_all_shut_if_one_address_is_taken)
+/* At a port that is taken at the last of two addresses. 0: the first was shut again, and both could
+ * be had when the port was free. */
+static int try_taken_port(void)
 {
-    char six[64], where[64], four[64];
+    char first[64], last[64], where[64];
     hank_listener *taken;
     hank_server *v;
     hank_stream *s;
-    (void)arg;
-    MUST(hank_listen("tcp://[::1]:0", &taken) == 0);
-    MUST(hank_listener_name(taken, six, sizeof six) == 0);
-    snprintf(where, sizeof where, "tcp://both.hank.test%s", strrchr(six, ':'));
-    snprintf(four, sizeof four, "tcp://127.0.0.1%s", strrchr(six, ':'));
-    MUST(hank_server_open(where, NULL, &v) == -EADDRINUSE);
-    MUST(hank_connect(four, &s) == -ECONNREFUSED);
-    hank_listener_close(taken);
-    MUST(hank_server_open(where, NULL, &v) == 0);
-    MUST(doors_of(v) == 2);
+    MUST(hank_server_open("tcp://both.hank.test:0", NULL, &v) == 0);
+    MUST(name_of_door(v, 0, first) == 0 && name_of_door(v, 1, last) == 0);
+    snprintf(where, sizeof where, "tcp://both.hank.test%s", strrchr(first, ':'));
     hank_server_free(v);
-    return 0;
+    int rc = hank_listen(last, &taken);
+    if (rc < 0)
+        return rc;
+    MUST(hank_server_open(where, NULL, &v) == -EADDRINUSE);
+    rc = hank_connect(first, &s);
+    hank_listener_close(taken);
+    if (rc == 0)
+        hank_close(s);
+    if (rc != -ECONNREFUSED)
+        return -EADDRINUSE;
+    rc = hank_server_open(where, NULL, &v);
+    if (rc == 0)
+        hank_server_free(v);
+    return rc;
+}
+
+/* Others may have taken a port that we do not hold, but not each time. */
+DOORS_TEST(are_all_shut_if_one_address_is_taken)
+{
+    int rc = -EADDRINUSE;
+    (void)arg;
+    for (int i = 0; i < 20 && rc == -EADDRINUSE; i++)
+        rc = try_taken_port();
+    return rc;
 }
 
 DOORS_TEST(are_not_there_if_the_name_is_not)
