@@ -23,7 +23,11 @@
 #include "base/compiler.h"
 
 struct epoll_event;
+struct io_uring;
+struct io_uring_buf_reg;
 struct io_uring_params;
+struct io_uring_probe;
+struct io_uring_sync_cancel_reg;
 struct kevent;
 struct addrinfo;
 struct pollfd;
@@ -177,13 +181,19 @@ int hk_os_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 int hk_os_epoll_wait(int epoll, struct epoll_event *ret_events, int max, int64_t timeout_ns);
 int hk_os_eventfd(void);
 
-/* Linux completion: os_uring.c. `enter` submits, then waits until `wait_for` completions are there
- * or for timeout_ns (< 0: for ever), which ends with -ETIME; -EINTR: a signal. The number that were
- * submitted. `map` is of one of the areas that the kernel's header names. */
-int hk_os_uring_setup(unsigned entries, struct io_uring_params *params);
-int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base);
-int hk_os_uring_enter(int ring, unsigned submit, unsigned wait_for, int64_t timeout_ns);
-int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n);
+/* Linux completion: os_uring.c, of a ring of liburing's. `submit` tells how many were. `wait` is
+ * until there is a completion, or for timeout_ns (< 0: for ever), which ends with -ETIME; -EINTR: a
+ * signal. `look` has the kernel tell what it has put off. What `probe` tells of is zeroed and has
+ * room for n operations. `lend` gives the kernel a group of buffers, `take_back` ends that. */
+int hk_os_uring_open(unsigned entries, struct io_uring *ret_ring, struct io_uring_params *params);
+void hk_os_uring_close(struct io_uring *ring);
+int hk_os_uring_submit(struct io_uring *ring);
+int hk_os_uring_wait(struct io_uring *ring, int64_t timeout_ns);
+int hk_os_uring_look(struct io_uring *ring);
+int hk_os_uring_probe(struct io_uring *ring, struct io_uring_probe *ret_answer, unsigned n);
+int hk_os_uring_lend(struct io_uring *ring, struct io_uring_buf_reg *buffers);
+int hk_os_uring_take_back(struct io_uring *ring, int group);
+int hk_os_uring_cancel(struct io_uring *ring, struct io_uring_sync_cancel_reg *what);
 
 /* What a test has planned for a request, of `operation`, which makes some other call: 0, and *n may
  * be less; the error it is to end with; 1: it is not to be taken. */

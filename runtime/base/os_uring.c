@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* os_uring.c - the three system calls of io_uring, which the C library does not wrap, its mapping,
- * and what makes a busy thread carry its requests on; the part of os.c that needs the kernel's own
- * headers.
- *
- * A header older than the kernel is enough: what a ring is asked for is probed when it is opened
- * (reactor/uring.c). */
+/* os_uring.c - those of liburing's functions that make system calls, which tell what failed as hank
+ * does; and what makes a busy thread carry its requests on. What a ring is asked for is probed when
+ * it is opened (reactor/rings.c), so an older kernel than liburing knows will do. */
 #include "base/os.h"
 
-#include <errno.h>
-#include <linux/io_uring.h>
+#include <liburing.h>
 #include <linux/membarrier.h>
-#include <linux/time_types.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -21,50 +15,65 @@
 
 enum { NS_PER_SECOND = 1000 * 1000 * 1000 };
 
-int hk_os_uring_setup(unsigned entries, struct io_uring_params *params)
+/* Opens it and maps what it shares with the kernel. */
+int hk_os_uring_open(unsigned entries, struct io_uring *ret_ring, struct io_uring_params *params)
 {
     int fault = hk_fault_check(HK_FAULT_URING_SETUP);
-    if (fault)
-        return fault;
-    long fd = syscall(SYS_io_uring_setup, entries, params); /* close-on-exec by itself */
-    return fd < 0 ? -errno : (int)fd;
+    if (fault == 0)
+        fault = hk_fault_check(HK_FAULT_MAP);
+    return fault ? fault : io_uring_queue_init_params(entries, ret_ring, params);
 }
 
-int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base)
+void hk_os_uring_close(struct io_uring *ring)
 {
-    int fault = hk_fault_check(HK_FAULT_MAP);
-    if (fault)
-        return fault;
-    void *base =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, (off_t)what);
-    if (base == MAP_FAILED)
-        return -errno;
-    *ret_base = base;
-    return 0;
+    io_uring_queue_exit(ring);
 }
 
-int hk_os_uring_enter(int ring, unsigned submit, unsigned wait_for, int64_t timeout_ns)
+int hk_os_uring_submit(struct io_uring *ring)
+{
+    int fault = hk_fault_check(HK_FAULT_URING_ENTER);
+    return fault ? fault : io_uring_submit(ring);
+}
+
+int hk_os_uring_look(struct io_uring *ring)
+{
+    int fault = hk_fault_check(HK_FAULT_URING_ENTER);
+    return fault ? fault : io_uring_get_events(ring);
+}
+
+int hk_os_uring_wait(struct io_uring *ring, int64_t timeout_ns)
 {
     int fault = hk_fault_check(HK_FAULT_URING_ENTER);
     if (fault)
         return fault;
     struct __kernel_timespec timeout = {.tv_sec = timeout_ns / NS_PER_SECOND,
                                         .tv_nsec = timeout_ns % NS_PER_SECOND};
-    struct io_uring_getevents_arg arg = {.ts = (uint64_t)(uintptr_t)&timeout};
-    bool timed = wait_for > 0 && timeout_ns >= 0;
-    unsigned flags = IORING_ENTER_GETEVENTS | (timed ? IORING_ENTER_EXT_ARG : 0u);
-    long done = syscall(SYS_io_uring_enter, ring, submit, wait_for, flags, timed ? &arg : NULL,
-                        timed ? sizeof arg : 0);
-    return done < 0 ? -errno : (int)done;
+    struct io_uring_cqe *first;
+    return io_uring_wait_cqes(ring, &first, 1, timeout_ns < 0 ? NULL : &timeout, NULL);
 }
 
-int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n)
+int hk_os_uring_probe(struct io_uring *ring, struct io_uring_probe *ret_answer, unsigned n)
 {
     int fault = hk_fault_check(HK_FAULT_URING_REGISTER);
-    if (fault)
-        return fault;
-    long rc = syscall(SYS_io_uring_register, ring, what, arg, n);
-    return rc < 0 ? -errno : (int)rc;
+    return fault ? fault : io_uring_register_probe(ring, ret_answer, n);
+}
+
+int hk_os_uring_lend(struct io_uring *ring, struct io_uring_buf_reg *buffers)
+{
+    int fault = hk_fault_check(HK_FAULT_URING_REGISTER);
+    return fault ? fault : io_uring_register_buf_ring(ring, buffers, 0);
+}
+
+int hk_os_uring_take_back(struct io_uring *ring, int group)
+{
+    int fault = hk_fault_check(HK_FAULT_URING_REGISTER);
+    return fault ? fault : io_uring_unregister_buf_ring(ring, group);
+}
+
+int hk_os_uring_cancel(struct io_uring *ring, struct io_uring_sync_cancel_reg *what)
+{
+    int fault = hk_fault_check(HK_FAULT_URING_REGISTER);
+    return fault ? fault : io_uring_register_sync_cancel(ring, what);
 }
 
 static hk_fault fault_of(unsigned operation)

@@ -15,7 +15,6 @@
  * want of memory or descriptors. Then the worker does without for good, and the pool makes the
  * calls: no caller is told. */
 #include <errno.h>
-#include <linux/io_uring.h>
 
 #include "reactor/epoll.h"
 #include "reactor/rings.h"
@@ -35,12 +34,12 @@ static bool is_open(hk_reactor *r)
 
 static int open_ring(hk_reactor *r)
 {
-    int rc = hk_rings_open(&r->rings, ENTRIES, COMPLETIONS);
+    int rc = hk_rings_open(ENTRIES, COMPLETIONS, &r->rings);
     if (rc < 0)
         return rc;
-    rc = hk_epoll_end_waits(r, r->rings.fd);
+    rc = hk_epoll_end_waits(r, r->rings->liburing.ring_fd);
     if (rc < 0)
-        hk_rings_close(&r->rings);
+        hk_rings_close(r->rings);
     return rc;
 }
 
@@ -49,25 +48,25 @@ static bool beside_request(hk_reactor *r, hk_request *q)
     /* [beside:open] release: a helper that polls sees the ring. Nobody else writes it. */
     if (hk_load_relaxed(&r->beside) == UNASKED)
         hk_store_release(&r->beside, open_ring(r) < 0 ? REFUSED : OPEN);
-    return is_open(r) && hk_rings_request(&r->rings, q);
+    return is_open(r) && hk_rings_request(r->rings, q);
 }
 
 static bool beside_recall(hk_reactor *r, hk_request *q)
 {
-    return hk_rings_recall(&r->rings, q);
+    return hk_rings_recall(r->rings, q);
 }
 
 static void beside_close(hk_reactor *r)
 {
     if (is_open(r))
-        hk_rings_close(&r->rings);
+        hk_rings_close(r->rings);
     hk_epoll_close(r);
 }
 
 static void beside_nudge(hk_reactor *r)
 {
     if (is_open(r))
-        hk_rings_nudge(&r->rings);
+        hk_rings_nudge(r->rings);
 }
 
 /* Each is a call, or the cancelling of one, of which nobody wants to know. */
@@ -96,11 +95,11 @@ static int beside_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int m
     if (!is_open(r))
         return hk_epoll_wait(r, timeout_ns, ready, max);
     int n = 0;
-    int refusal = hk_rings_enter(&r->rings, 0);
-    reap(&r->rings, ready, max / 2, &n); /* the rest is for epoll */
+    int refusal = hk_rings_enter(r->rings, 0);
+    reap(r->rings, ready, max / 2, &n); /* the rest is for epoll */
     int events = hk_epoll_wait(r, time_to_wait(timeout_ns, n, refusal), ready + n, max - n);
     n += events > 0 ? events : 0;
-    reap(&r->rings, ready, max, &n);
+    reap(r->rings, ready, max, &n);
     return n > 0 || events >= 0 ? n : events;
 }
 

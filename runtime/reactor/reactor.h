@@ -37,7 +37,6 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "base/waiter.h"
-#include "reactor/rings.h"
 #include "reactor/timers.h"
 
 typedef struct hk_reactor hk_reactor;
@@ -255,7 +254,7 @@ struct hk_reactor {
     hk_lock polling;
     HK_ATOMIC(uintptr_t) owner;
     void *events;
-    hk_rings rings;
+    struct hk_rings *rings;
     HK_ATOMIC(uint32_t) beside;
     hk_pieces pieces;
     struct hk_uring *uring;

@@ -9,12 +9,15 @@
  *
  * What an entry asks for belongs to the thread that submits it, and is carried on by it, whenever
  * it enters the kernel (COOP_TASKRUN). The deferred mode of a single issuer would forbid helping
- * and saves no more. */
+ * and saves no more.
+ *
+ * The rings are liburing's, and so is what fills entries; its calls into the kernel are behind
+ * base/os.h. Only what it does not keep is added. */
 #ifndef HK_REACTOR_RINGS_H
 #define HK_REACTOR_RINGS_H
 
+#include <liburing.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -22,8 +25,6 @@
 #include "base/lock.h"
 #include "base/waiter.h"
 
-struct io_uring_sqe;
-struct io_uring_cqe;
 struct hk_request;
 
 /* What an entry is, in the low bits of its user_data: the address of an hk_send or, with all of
@@ -42,33 +43,21 @@ enum {
     HK_WHAT_MASK = (1 << HK_WHAT_BITS) - 1,
 };
 
-/* sq_*, entries        shared with the kernel; written by whoever holds `submitting`
- * cq_*, completions    shared with the kernel; read by the poller
- * fd, operations       constant: the descriptor, and what this kernel knows, a bit each
- * shared, shared_bytes, entries_bytes   mappings, constant */
+/* liburing      of the entries whoever holds `submitting`; of the completions the poller
+ * asked         entries that were pushed since the beginning: with `submitting`; read also without,
+ *               which liburing's own count must not be
+ * operations    constant: what this kernel knows, a bit each */
 typedef struct hk_rings {
-    HK_ATOMIC(uint32_t) * sq_head;
-    HK_ATOMIC(uint32_t) * sq_tail;
-    HK_ATOMIC(uint32_t) * sq_flags;
-    HK_ATOMIC(uint32_t) * cq_head;
-    HK_ATOMIC(uint32_t) * cq_tail;
-    struct io_uring_sqe *entries;
-    struct io_uring_cqe *completions;
-    uint32_t sq_entries;
-    uint32_t cq_entries;
-    int fd;
-    uint64_t operations;
+    struct io_uring liburing;
+    HK_ATOMIC(uint32_t) asked;
     hk_lock submitting;
-
-    void *shared;
-    size_t shared_bytes;
-    size_t entries_bytes;
+    uint64_t operations;
 } hk_rings;
 
-/* A zeroed one, with room for so many entries between two system calls and for so many completions
- * (more are kept by the kernel, at a price). 0; -ENOSYS: this kernel has not all that is needed;
- * -EPERM: it is not allowed here; or another negative errno. */
-HK_MUST_CHECK int hk_rings_open(hk_rings *rings, uint32_t entries, uint32_t completions);
+/* With room for so many entries between two system calls and for so many completions (more are
+ * kept by the kernel, at a price). 0; -ENOSYS: this kernel has not all that is needed; -EPERM: it
+ * is not allowed here; or another negative errno. */
+HK_MUST_CHECK int hk_rings_open(uint32_t entries, uint32_t completions, hk_rings **ret_rings);
 void hk_rings_close(hk_rings *rings);
 
 bool hk_rings_knows(const hk_rings *rings, unsigned operation);
@@ -79,15 +68,21 @@ bool hk_rings_knows(const hk_rings *rings, unsigned operation);
 uint32_t hk_rings_pending(hk_rings *rings);
 int hk_rings_submit(hk_rings *rings);
 
-/* Between lock and unlock, for who fills entries. A zeroed one, after which push must follow; or
- * NULL, -EAGAIN and the like: it is full and the kernel is not asked, or takes none. */
+/* Between lock and unlock, for who fills entries. One to be filled, wholly, as io_uring_prep_*()
+ * do, after which push must follow; or NULL, or a negative errno: it is full and the kernel is not
+ * asked, or takes none. */
 void hk_rings_lock(hk_rings *rings);
 void hk_rings_unlock(hk_rings *rings);
 struct io_uring_sqe *hk_rings_free_entry(hk_rings *rings);
 HK_MUST_CHECK int hk_rings_entry(hk_rings *rings, struct io_uring_sqe **ret_entry);
 void hk_rings_push(hk_rings *rings);
 
-/* The same: have this entry taken at once, or take it back; and ask that what has that user_data
+/* The same: where the entry lies that was pushed last; and making it one of nothing, unless the
+ * kernel has taken it. */
+uint32_t hk_rings_place(const hk_rings *rings);
+bool hk_rings_take_back(hk_rings *rings, uint32_t place);
+
+/* The same: have this entry taken at once, or never; and ask that what has that user_data
  * be ended, without waiting for it. */
 int hk_rings_ask(hk_rings *rings, const struct io_uring_sqe *wanted);
 void hk_rings_ask_to_cancel(hk_rings *rings, uint64_t name);

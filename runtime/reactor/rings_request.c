@@ -12,7 +12,6 @@
  * happens after the last task, none is under way. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 
 #include "base/check.h"
 #include "base/os.h"
@@ -50,33 +49,37 @@ static unsigned operation_of(hk_request_kind kind)
     return operations[kind];
 }
 
+static unsigned by_size(const hk_request *q)
+{
+    return q->n > INLINE_MAX_BYTES ? IOSQE_ASYNC : 0;
+}
+
 static void describe(struct io_uring_sqe *entry, const hk_request *q)
 {
-    uint64_t memory = (uint64_t)(uintptr_t)q->memory;
-    entry->opcode = (uint8_t)operation_of(q->kind);
-    entry->fd = q->path ? AT_FDCWD : q->fd;
-    entry->user_data = name_of(q);
+    uint64_t offset = (uint64_t)q->offset;
+    unsigned flags = 0;
     switch (q->kind) {
     case HK_REQUEST_OPEN:
-        entry->addr = (uint64_t)(uintptr_t)q->path;
-        entry->len = q->mode;
-        entry->open_flags = (uint32_t)q->flags | O_CLOEXEC;
-        entry->flags = q->flags & O_NONBLOCK ? 0 : IOSQE_ASYNC;
+        io_uring_prep_openat(entry, AT_FDCWD, q->path, q->flags | O_CLOEXEC, q->mode);
+        flags = q->flags & O_NONBLOCK ? 0 : IOSQE_ASYNC;
         break;
-    case HK_REQUEST_SYNC: entry->fsync_flags = q->data_only ? IORING_FSYNC_DATASYNC : 0; break;
+    case HK_REQUEST_SYNC:
+        io_uring_prep_fsync(entry, q->fd, q->data_only ? IORING_FSYNC_DATASYNC : 0);
+        break;
     case HK_REQUEST_STAT:
-        entry->addr = (uint64_t)(uintptr_t)(q->path ? q->path : "");
-        entry->len = STATX_BASIC_STATS;
-        entry->off = memory;
-        entry->statx_flags = q->path ? 0 : AT_EMPTY_PATH;
+        io_uring_prep_statx(entry, q->path ? AT_FDCWD : q->fd, q->path ? q->path : "",
+                            q->path ? 0 : AT_EMPTY_PATH, STATX_BASIC_STATS, q->memory);
+        break;
+    case HK_REQUEST_READ:
+        io_uring_prep_read(entry, q->fd, q->memory, q->n, offset);
+        flags = by_size(q);
         break;
     default:
-        entry->addr = memory;
-        entry->len = q->n;
-        entry->off = (uint64_t)q->offset;
-        entry->flags = q->n > INLINE_MAX_BYTES ? IOSQE_ASYNC : 0;
+        io_uring_prep_write(entry, q->fd, q->memory, q->n, offset);
+        flags = by_size(q);
         break;
     }
+    io_uring_sqe_set_flags(entry, flags);
 }
 
 bool hk_rings_request(hk_rings *rings, hk_request *q)
@@ -90,27 +93,23 @@ bool hk_rings_request(hk_rings *rings, hk_request *q)
     bool taken = hk_rings_entry(rings, &entry) == 0;
     if (taken) {
         q->planned = planned;
-        describe(entry, q);
         if (planned < 0)
-            entry->opcode = IORING_OP_NOP;
-        q->place = hk_load_relaxed(rings->sq_tail); /* written under our lock only */
+            io_uring_prep_nop(entry);
+        else
+            describe(entry, q);
+        io_uring_sqe_set_data64(entry, name_of(q));
+        q->place = hk_rings_place(rings);
         hk_rings_push(rings);
     }
     hk_rings_unlock(rings);
     return taken;
 }
 
-/* If the kernel has not taken its entry yet, that becomes one of nothing. */
 bool hk_rings_recall(hk_rings *rings, hk_request *q)
 {
     hk_rings_lock(rings);
-    uint32_t taken =
-        hk_load_acquire(rings->sq_head); /* [rings:sq] acquire: up to there it was read */
-    bool is_ours = (int32_t)(q->place - taken) >= 0;
-    if (is_ours)
-        rings->entries[q->place & (rings->sq_entries - 1)] = (struct io_uring_sqe){
-            .opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS, .user_data = HK_WHAT_NOTHING};
-    else
+    bool is_ours = hk_rings_take_back(rings, q->place);
+    if (!is_ours)
         hk_rings_ask_to_cancel(rings, name_of(q));
     hk_rings_unlock(rings);
     return is_ours;

@@ -17,43 +17,43 @@
 #include "reactor/uring.h"
 
 #include <errno.h>
-#include <linux/io_uring.h>
 
 #include "base/os.h"
 #include "reactor/flow.h"
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
-/* The poller's, as all below. */
-static void put_buffer(hk_uring *u, hk_pieces *p, uint32_t piece)
+/* The poller's, as all below. Those that are put go to the kernel together. */
+static void put_buffer(hk_reactor *r, uint32_t piece, uint32_t put_before)
 {
-    struct io_uring_buf *slot = &u->buffers[u->buffers_tail++ & (HK_URING_BUFFERS - 1)];
-    slot->addr = (uint64_t)(uintptr_t)(p->memory + (size_t)piece * HK_PIECE_BYTES);
-    slot->len = HK_PIECE_BYTES;
-    slot->bid = (uint16_t)piece; /* not the whole slot: the first one holds the tail too */
+    char *memory = r->pieces.memory + (size_t)piece * HK_PIECE_BYTES;
+    io_uring_buf_ring_add(r->uring->buffers, memory, HK_PIECE_BYTES, (uint16_t)piece,
+                          HK_URING_BUFFERS - 1, (int)put_before);
+}
+
+static void give_buffers(hk_uring *u, uint32_t n)
+{
+    hk_store_relaxed(&u->filled, hk_load_relaxed(&u->filled) + n); /* relaxed: a hint, ours alone */
+    io_uring_buf_ring_advance(u->buffers, (int)n);
 }
 
 void hk_uring_refill(hk_reactor *r)
 {
-    hk_uring *u = r->uring;
     uint32_t first = hk_pieces_take_back(&r->pieces), n = 0;
     if (first == 0)
         return;
     for (; first != 0; n++) {
         uint32_t piece = first - 1;
         first = hk_load_relaxed(&r->pieces.list[piece].next); /* see hk_piece */
-        put_buffer(u, &r->pieces, piece);
+        put_buffer(r, piece, n);
     }
-    hk_store_relaxed(&u->filled, hk_load_relaxed(&u->filled) + n);
-    hk_store_release(u->buffers_end, u->buffers_tail); /* release: the kernel acquires */
+    give_buffers(r->uring, n);
 }
 
 static void put_back_unread(hk_reactor *r, uint32_t piece)
 {
-    hk_uring *u = r->uring;
-    put_buffer(u, &r->pieces, piece);
-    hk_store_relaxed(&u->filled, hk_load_relaxed(&u->filled) + 1); /* relaxed: a hint, ours alone */
-    hk_store_release(u->buffers_end, u->buffers_tail); /* release: the kernel acquires */
+    put_buffer(r, piece, 0);
+    give_buffers(r->uring, 1);
 }
 
 /* --- what has completed -------------------------------------------------------------------- */
@@ -154,7 +154,7 @@ static void expect(const struct io_uring_cqe *done)
 
 static void reap(hk_reactor *r, hk_ready *ready, int max, int *n)
 {
-    hk_rings *rings = &r->rings;
+    hk_rings *rings = r->rings;
     uint32_t there = hk_rings_completed(rings), i = 0;
     for (; i < there && i < HK_READY_MAX; i++)
         expect(hk_rings_completion(rings, i));
@@ -165,9 +165,9 @@ static void reap(hk_reactor *r, hk_ready *ready, int max, int *n)
 
 void hk_uring_let_go(hk_reactor *r)
 {
-    hk_rings *rings = &r->rings;
-    (void)hk_os_uring_enter(rings->fd, 0, 0, 0); /* have it tell what it has put off */
-    uint32_t there = hk_rings_completed(rings);  /* nobody polls any more */
+    hk_rings *rings = r->rings;
+    (void)hk_os_uring_look(&rings->liburing);   /* have it tell what it has put off */
+    uint32_t there = hk_rings_completed(rings); /* nobody polls any more */
     for (uint32_t i = 0; i < there; i++) {
         const struct io_uring_cqe *done = hk_rings_completion(rings, i);
         if ((done->user_data & HK_WHAT_MASK) == HK_WHAT_CONNECTIONS)
@@ -195,7 +195,7 @@ static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int ma
     if (n > 0 || hk_load_acquire(&r->wake_pending)) /* [reactor:wake] acquire: maybe read above */
         timeout_ns = 0;
     if (rc == 0)
-        rc = hk_rings_enter(&r->rings, timeout_ns);
+        rc = hk_rings_enter(r->rings, timeout_ns);
     reap(r, ready, max, &n);
     if (n > 0 || rc >= 0 || rc == -ETIME || rc == -EBUSY) /* busy: too much has completed */
         return n;
@@ -204,17 +204,17 @@ static int uring_wait(hk_reactor *r, int64_t timeout_ns, hk_ready *ready, int ma
 
 static bool uring_request(hk_reactor *r, hk_request *q)
 {
-    return hk_rings_request(&r->rings, q);
+    return hk_rings_request(r->rings, q);
 }
 
 static bool uring_recall(hk_reactor *r, hk_request *q)
 {
-    return hk_rings_recall(&r->rings, q);
+    return hk_rings_recall(r->rings, q);
 }
 
 static void uring_nudge(hk_reactor *r)
 {
-    hk_rings_nudge(&r->rings);
+    hk_rings_nudge(r->rings);
 }
 
 const hk_backend hk_backend_uring = {

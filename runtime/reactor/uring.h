@@ -10,8 +10,7 @@
 #include "base/atomic.h"
 #include "base/lock.h"
 #include "reactor/reactor.h"
-
-struct io_uring_buf;
+#include "reactor/rings.h"
 
 enum {
     HK_URING_ENTRIES = 256,      /* asked for between two system calls */
@@ -26,15 +25,12 @@ static inline uint64_t hk_uring_key(uint64_t name)
     return (name & ~(uint64_t)UINT32_MAX) | (uint32_t)name >> HK_WHAT_BITS;
 }
 
-/* buffers_*, filled    the ring of free buffers: the poller fills it and counts; others read the
+/* buffers, filled      the ring of free buffers: the poller fills it and counts; others read the
  *                      count
  * wanted, wanted_n     guarded by the ring's submitting; wanted_n also read without: uring_ask.c
- * wake_watched         the poller's: the kernel tells of wake_fd
- * buffers              a mapping, constant */
+ * wake_watched         the poller's: the kernel tells of wake_fd */
 typedef struct hk_uring {
-    struct io_uring_buf *buffers;
-    HK_ATOMIC(uint16_t) * buffers_end;
-    uint16_t buffers_tail;
+    struct io_uring_buf_ring *buffers;
     bool wake_watched;
     HK_ATOMIC(uint32_t) filled;
     HK_ATOMIC(uint32_t) wanted_n;

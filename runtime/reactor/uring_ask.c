@@ -14,7 +14,6 @@
  * Either the owner sees the next generation and asks for nothing, or its request is found by the
  * cancelling; never is a descriptor's number used after the close that frees it. */
 #include <errno.h>
-#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -48,40 +47,32 @@ static unsigned what_to_ask(hk_uring *u, const hk_source *s, hk_direction d, boo
     return hk_load_relaxed(&u->filled) >= FEW_BUFFERS ? HK_WHAT_BYTES : HK_WHAT_POLL_IN;
 }
 
-static void describe_poll(struct io_uring_sqe *entry, uint32_t events, bool goes_on)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    events = events << 16 | events >> 16; /* the kernel's words are swapped there */
-#endif
-    entry->opcode = IORING_OP_POLL_ADD;
-    entry->poll32_events = events;
-    entry->len = goes_on ? IORING_POLL_ADD_MULTI : 0;
-}
-
 /* `submitting` is held, the direction is said to be running. */
 static int ask_to_go_on(hk_reactor *r, hk_source *s, hk_direction d, bool briefly)
 {
     unsigned what = what_to_ask(r->uring, s, d, briefly);
-    struct io_uring_sqe entry = {.fd = s->fd, .user_data = label(s, what)};
+    struct io_uring_sqe entry = {0};
+    const unsigned events = POLLIN | POLLPRI | POLLRDHUP;
     switch (what) {
     case HK_WHAT_BYTES:
-        entry.opcode = IORING_OP_RECV;
-        entry.flags = IOSQE_BUFFER_SELECT;
-        entry.ioprio = IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST;
+        io_uring_prep_recv_multishot(&entry, s->fd, NULL, 0, 0);
+        io_uring_sqe_set_flags(&entry, IOSQE_BUFFER_SELECT);
+        entry.ioprio |= IORING_RECVSEND_POLL_FIRST;
         break;
     case HK_WHAT_CONNECTIONS:
-        entry.opcode = IORING_OP_ACCEPT;
-        entry.ioprio = IORING_ACCEPT_MULTISHOT;
-        entry.accept_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+        io_uring_prep_multishot_accept(&entry, s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         break;
     case HK_WHAT_POLL_IN:
-        describe_poll(&entry, POLLIN | POLLPRI | POLLRDHUP,
-                      s->input == HK_INPUT_EVENTS && !briefly);
+        if (s->input == HK_INPUT_EVENTS && !briefly)
+            io_uring_prep_poll_multishot(&entry, s->fd, events);
+        else
+            io_uring_prep_poll_add(&entry, s->fd, events);
         break;
-    default: describe_poll(&entry, POLLOUT, false); break;
+    default: io_uring_prep_poll_add(&entry, s->fd, POLLOUT); break;
     }
+    io_uring_sqe_set_data64(&entry, label(s, what));
     s->asked[d] = (uint8_t)what;
-    return hk_rings_ask(&r->rings, &entry);
+    return hk_rings_ask(r->rings, &entry);
 }
 
 static bool is_owner(hk_reactor *r)
@@ -93,14 +84,14 @@ static bool is_owner(hk_reactor *r)
 static bool leave_word(hk_reactor *r, const hk_source *s, hk_direction d)
 {
     hk_uring *u = r->uring;
-    hk_rings_lock(&r->rings);
+    hk_rings_lock(r->rings);
     uint32_t n = hk_load_relaxed(&u->wanted_n); /* written under our lock */
     bool has_room = n < HK_URING_WANTED;
     if (has_room) {
         u->wanted[n] = label(s, d);
         hk_store_relaxed(&u->wanted_n, n + 1);
     }
-    hk_rings_unlock(&r->rings);
+    hk_rings_unlock(r->rings);
     return has_room;
 }
 
@@ -113,9 +104,9 @@ int hk_uring_arm(hk_reactor *r, hk_source *s, hk_direction d)
         hk_reactor_interrupt(r);
         return 0;
     }
-    hk_rings_lock(&r->rings);
+    hk_rings_lock(r->rings);
     rc = ask_to_go_on(r, s, d, false);
-    hk_rings_unlock(&r->rings);
+    hk_rings_unlock(r->rings);
     if (rc < 0)
         hk_flow_ended(hk_source_key(s), d, 0);
     return rc;
@@ -141,21 +132,22 @@ void hk_uring_ask_wanted(hk_reactor *r, hk_ready *ready, int max, int *n)
     hk_uring *u = r->uring;
     if (hk_load_relaxed(&u->wanted_n) == 0) /* relaxed: an interrupt follows the word */
         return;
-    hk_rings_lock(&r->rings);
+    hk_rings_lock(r->rings);
     uint32_t left = hk_load_relaxed(&u->wanted_n); /* written under our lock */
     while (left > 0 && *n < max)
         ask_as_wanted(r, u->wanted[--left], ready, n);
     hk_store_relaxed(&u->wanted_n, left);
-    hk_rings_unlock(&r->rings);
+    hk_rings_unlock(r->rings);
 }
 
 int hk_uring_watch_wake(hk_reactor *r)
 {
-    struct io_uring_sqe entry = {.fd = r->wake_fd, .user_data = HK_WHAT_WAKE};
-    describe_poll(&entry, POLLIN, true);
-    hk_rings_lock(&r->rings);
-    int rc = hk_rings_ask(&r->rings, &entry);
-    hk_rings_unlock(&r->rings);
+    struct io_uring_sqe entry = {0};
+    io_uring_prep_poll_multishot(&entry, r->wake_fd, POLLIN);
+    io_uring_sqe_set_data64(&entry, HK_WHAT_WAKE);
+    hk_rings_lock(r->rings);
+    int rc = hk_rings_ask(r->rings, &entry);
+    hk_rings_unlock(r->rings);
     return rc;
 }
 
@@ -165,18 +157,14 @@ bool hk_uring_send(hk_reactor *r, hk_send *send)
 {
     if (hk_fault_is_planned(HK_FAULT_SEND))
         return false;
-    hk_rings_lock(&r->rings);
-    struct io_uring_sqe *entry = hk_rings_free_entry(&r->rings);
+    hk_rings_lock(r->rings);
+    struct io_uring_sqe *entry = hk_rings_free_entry(r->rings);
     if (entry) {
-        entry->opcode = IORING_OP_SEND;
-        entry->fd = send->fd;
-        entry->addr = (uint64_t)(uintptr_t)send->bytes;
-        entry->len = (uint32_t)send->n;
-        entry->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-        entry->user_data = (uint64_t)(uintptr_t)send;
-        hk_rings_push(&r->rings);
+        io_uring_prep_send(entry, send->fd, send->bytes, send->n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        io_uring_sqe_set_data64(entry, (uint64_t)(uintptr_t)send);
+        hk_rings_push(r->rings);
     }
-    hk_rings_unlock(&r->rings);
+    hk_rings_unlock(r->rings);
     return entry != NULL;
 }
 
@@ -188,14 +176,14 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
 {
     struct io_uring_sync_cancel_reg what = {
         .addr = name, .fd = -1, .timeout = {.tv_sec = -1, .tv_nsec = -1}};
-    int rc = hk_os_uring_register(r->rings.fd, IORING_REGISTER_SYNC_CANCEL, &what, 1);
+    int rc = hk_os_uring_cancel(&r->rings->liburing, &what);
     if (rc == 0 || rc == -ENOENT)
         return;
     /* Not to be had at the moment: the long way. If that fails too, the request lives until there
      * is something for it or its ring is closed, and its completion is thrown away. */
-    hk_rings_lock(&r->rings);
-    hk_rings_ask_to_cancel(&r->rings, name);
-    hk_rings_unlock(&r->rings);
+    hk_rings_lock(r->rings);
+    hk_rings_ask_to_cancel(r->rings, name);
+    hk_rings_unlock(r->rings);
 }
 
 /* A request holds the file: until it ends a peer does not see us go, and the port of a listener
@@ -203,13 +191,13 @@ void hk_uring_cancel(hk_reactor *r, uint64_t name)
 static void stop_direction(hk_source *s, hk_direction d)
 {
     hk_reactor *r = s->flow[d].at;
-    hk_rings_lock(&r->rings); /* whoever was about to submit it has, or sees that it is over */
+    hk_rings_lock(r->rings); /* whoever was about to submit it has, or sees that it is over */
     uint64_t name = label(s, s->asked[d]);
-    hk_rings_unlock(&r->rings);
+    hk_rings_unlock(r->rings);
     if (s->asked[d] == HK_WHAT_CONNECTIONS)
         (void)hk_os_shutdown(s->fd, SHUT_RDWR); /* at once; what it says changes nothing */
     hk_uring_cancel(r, name);
-    hk_rings_nudge(&r->rings);
+    hk_rings_nudge(r->rings);
 }
 
 void hk_uring_forget(hk_reactor *unused, hk_source *s)

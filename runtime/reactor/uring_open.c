@@ -5,7 +5,6 @@
  * for. IORING_OP_SEND_ZC, which is of the same release and not used here, has: a kernel that knows
  * it knows the rest. */
 #include <errno.h>
-#include <linux/io_uring.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -43,12 +42,12 @@ static int make_buffers(hk_reactor *r)
         goto unmap_memory;
     struct io_uring_buf_reg group = {.ring_addr = (uint64_t)(uintptr_t)ring,
                                      .ring_entries = HK_URING_BUFFERS};
-    rc = hk_os_uring_register(r->rings.fd, IORING_REGISTER_PBUF_RING, &group, 1);
+    rc = hk_os_uring_lend(&r->rings->liburing, &group);
     if (rc < 0)
         goto free_list;
     r->pieces.memory = memory;
     u->buffers = ring;
-    u->buffers_end = (HK_ATOMIC(uint16_t) *)(void *)&((struct io_uring_buf_ring *)ring)->tail;
+    io_uring_buf_ring_init(u->buffers);
     for (uint32_t i = 0; i < HK_URING_BUFFERS; i++)
         hk_store_relaxed(&r->pieces.list[i].next, i + 1 < HK_URING_BUFFERS ? i + 2 : 0); /* new */
     hk_store_relaxed(&r->pieces.given_back, 1u); /* all of them */
@@ -66,9 +65,8 @@ unmap_ring:
 
 static void free_buffers(hk_reactor *r)
 {
-    struct io_uring_buf_reg group = {.bgid = 0};
     /* From here on no receive can pick one, not even one whose cancelling is under way. */
-    (void)hk_os_uring_register(r->rings.fd, IORING_UNREGISTER_PBUF_RING, &group, 1);
+    (void)hk_os_uring_take_back(&r->rings->liburing, 0);
     hk_free(r->pieces.list, HK_URING_BUFFERS * sizeof(hk_piece));
     (void)hk_os_unmap(r->pieces.memory, memory_bytes()); /* ours: cannot fail */
     (void)hk_os_unmap(r->uring->buffers, ring_bytes());
@@ -77,14 +75,14 @@ static void free_buffers(hk_reactor *r)
 
 static int open_ring(hk_reactor *r)
 {
-    int rc = hk_rings_open(&r->rings, HK_URING_ENTRIES, HK_URING_COMPLETIONS);
+    int rc = hk_rings_open(HK_URING_ENTRIES, HK_URING_COMPLETIONS, &r->rings);
     if (rc < 0)
         return rc;
-    rc = hk_rings_knows(&r->rings, IORING_OP_SEND_ZC) ? make_buffers(r) : -ENOSYS;
+    rc = hk_rings_knows(r->rings, IORING_OP_SEND_ZC) ? make_buffers(r) : -ENOSYS;
     if (rc < 0)
-        hk_rings_close(&r->rings);
+        hk_rings_close(r->rings);
     else
-        r->backend_fd = r->rings.fd;
+        r->backend_fd = r->rings->liburing.ring_fd;
     return rc;
 }
 
@@ -116,7 +114,7 @@ void hk_uring_close(hk_reactor *r)
 {
     hk_uring_let_go(r);
     free_buffers(r);
-    hk_rings_close(&r->rings);
+    hk_rings_close(r->rings);
     (void)hk_os_close(r->wake_fd); /* nothing was written: nothing can be lost */
     r->backend_fd = r->wake_fd = -1;
     hk_free(r->uring, sizeof *r->uring);

@@ -102,27 +102,56 @@ ssize_t hk_os_copy_range(int from, int64_t from_offset, int to, int64_t to_offse
     return -ENOSYS;
 }
 
-int hk_os_uring_setup(unsigned entries, struct io_uring_params *params)
+int hk_os_uring_open(unsigned entries, struct io_uring *ret_ring, struct io_uring_params *params)
 {
-    (void)entries, (void)params;
+    (void)entries, (void)ret_ring, (void)params;
     return -ENOSYS;
 }
 
-int hk_os_uring_map(int ring, uint64_t what, size_t bytes, void **ret_base)
+void hk_os_uring_close(struct io_uring *ring)
 {
-    (void)ring, (void)what, (void)bytes, (void)ret_base;
+    (void)ring;
+}
+
+int hk_os_uring_submit(struct io_uring *ring)
+{
+    (void)ring;
     return -ENOSYS;
 }
 
-int hk_os_uring_enter(int ring, unsigned submit, unsigned wait_for, int64_t timeout_ns)
+int hk_os_uring_wait(struct io_uring *ring, int64_t timeout_ns)
 {
-    (void)ring, (void)submit, (void)wait_for, (void)timeout_ns;
+    (void)ring, (void)timeout_ns;
     return -ENOSYS;
 }
 
-int hk_os_uring_register(int ring, unsigned what, void *arg, unsigned n)
+int hk_os_uring_look(struct io_uring *ring)
 {
-    (void)ring, (void)what, (void)arg, (void)n;
+    (void)ring;
+    return -ENOSYS;
+}
+
+int hk_os_uring_probe(struct io_uring *ring, struct io_uring_probe *ret_answer, unsigned n)
+{
+    (void)ring, (void)ret_answer, (void)n;
+    return -ENOSYS;
+}
+
+int hk_os_uring_lend(struct io_uring *ring, struct io_uring_buf_reg *buffers)
+{
+    (void)ring, (void)buffers;
+    return -ENOSYS;
+}
+
+int hk_os_uring_take_back(struct io_uring *ring, int group)
+{
+    (void)ring, (void)group;
+    return -ENOSYS;
+}
+
+int hk_os_uring_cancel(struct io_uring *ring, struct io_uring_sync_cancel_reg *what)
+{
+    (void)ring, (void)what;
     return -ENOSYS;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "reactor/rings.h"
 #include "reactor/uring.h"
 
 static hk_sleeper sleeper, other;
@@ -140,7 +141,7 @@ ON_EACH_RING(a_full_batch_goes_to_the_kernel_and_one_that_it_refuses_is_said_so)
     for (int i = 0; i < READS; i++) {
         q[i] = one;
         cr_assert(ask(r, &q[i], &sleepers[i]));
-        if (i != (int)r->rings.sq_entries - 1)
+        if (i != (int)r->rings->liburing.sq.ring_entries - 1)
             continue;
         hk_fault_plan(HK_FAULT_URING_ENTER, 1, -EAGAIN);
         cr_expect_not(ask(r, &one, &other));
