@@ -53,6 +53,7 @@ UNSEEN = {
     "hk_os_freeaddrinfo": "gives memory back",
     "hk_os_sleep": "waking early is harmless to every caller",
     "hk_os_dir_close": "gives it back, and was only read from",
+    "hk_os_uring_close": "gives what is shared with the kernel back",
     "hk_os_uring_stat": "no call",
     "hk_os_at_fork": "fails only without memory, at the first start of a process",
 }

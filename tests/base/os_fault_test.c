@@ -191,12 +191,16 @@ Test(os_fault, of_reactors)
     FAILS(HK_FAULT_KEVENT, hk_os_kevent_receipts(-1, NULL, 0, NULL));
     FAILS(HK_FAULT_KEVENT, hk_os_kevent_wait(-1, NULL, 0, 0));
 #if HK_URING
-    void *place;
     uint32_t n = 1;
-    FAILS(HK_FAULT_URING_SETUP, hk_os_uring_setup(1, NULL));
-    FAILS(HK_FAULT_MAP, hk_os_uring_map(-1, 0, 1, &place));
-    FAILS(HK_FAULT_URING_ENTER, hk_os_uring_enter(-1, 0, 0, 0));
-    FAILS(HK_FAULT_URING_REGISTER, hk_os_uring_register(-1, 0, NULL, 0));
+    FAILS(HK_FAULT_URING_SETUP, hk_os_uring_open(1, NULL, NULL));
+    FAILS(HK_FAULT_MAP, hk_os_uring_open(1, NULL, NULL));
+    FAILS(HK_FAULT_URING_ENTER, hk_os_uring_submit(NULL));
+    FAILS(HK_FAULT_URING_ENTER, hk_os_uring_wait(NULL, 0));
+    FAILS(HK_FAULT_URING_ENTER, hk_os_uring_look(NULL));
+    FAILS(HK_FAULT_URING_REGISTER, hk_os_uring_probe(NULL, NULL, 0));
+    FAILS(HK_FAULT_URING_REGISTER, hk_os_uring_lend(NULL, NULL));
+    FAILS(HK_FAULT_URING_REGISTER, hk_os_uring_take_back(NULL, 0));
+    FAILS(HK_FAULT_URING_REGISTER, hk_os_uring_cancel(NULL, NULL));
     FAILS(HK_FAULT_STAT, hk_os_uring_planned(UINT_MAX, &n));
     hk_fault_plan_here(HK_FAULT_URING_REQUEST, 1, PLANNED);
     cr_expect_eq(hk_os_uring_planned(0, &n), 1, "it is not to be taken");
