@@ -29,6 +29,7 @@ PROGRAMS = {
     "deque": ["sched/deque.c"],
     "ring": [],
     "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
+    "monitor": ["sched/monitor.c"],
     "join": ["base/lock.c", "sched/join.c", "sched/look.c"],
     "sync": ["base/lock.c", "sync/barrier.c", "sync/mutex.c", "sync/once.c", "sync/sem.c",
              "sync/waitq.c"],
