@@ -30,6 +30,7 @@ PROGRAMS = {
     "ring": [],
     "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
     "monitor": ["sched/monitor.c"],
+    "work": ["sched/work.c"],
     "join": ["base/lock.c", "sched/join.c", "sched/look.c"],
     "sync": ["base/lock.c", "sync/barrier.c", "sync/mutex.c", "sync/once.c", "sync/sem.c",
              "sync/waitq.c"],
