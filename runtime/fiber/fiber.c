@@ -79,7 +79,8 @@ void hk_fiber_note_turn_begins(void *owned_by_worker)
  * here, or the signal would wait for as long as the fiber does. */
 void hk_fiber_note_turn_ends(void *owned_by_worker)
 {
-    static const char *volatile known = "";
+    const char *known = "";
+    __asm__ volatile("" : "+r"(known)); /* for all that a compiler knows */
     __asm__ volatile("" : : "r"(strlen(known)));
     __tsan_release(owned_by_worker);
 }
