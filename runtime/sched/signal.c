@@ -61,7 +61,8 @@ void hk_signal_ring(void)
 static void on_signal(int signo)
 {
     int error = hk_os_errno();
-    (void)hk_add_relaxed(&delivered[signo], 1u); /* relaxed: the bell publishes it */
+    /* [signal:count] release: the thread may see it before it hears the bell. */
+    (void)hk_add_acqrel(&delivered[signo], 1u);
     hk_signal_ring();
     hk_os_set_errno(error);
 }
@@ -73,8 +74,7 @@ static hk_signal_watch *find_news(uint32_t *ret_deliveries)
 {
     for (hk_node *at = watches.next; at != &watches; at = at->next) {
         hk_signal_watch *w = hk_container_of(at, hk_signal_watch, link);
-        /* [signal:count] acquire: of a bell that is rung beside the one we heard. Of deliveries the
-         * latter was read, which orders them. */
+        /* [signal:count] acquire: of what has not been rung for yet, too. */
         uint32_t now = hk_load_acquire(w->count);
         *ret_deliveries = now - w->told;
         if (now == w->told)

@@ -31,6 +31,7 @@ PROGRAMS = {
     "idle": ["base/lock.c", "sched/idle.c", "sched/inbox.c"],
     "monitor": ["sched/monitor.c"],
     "work": ["sched/work.c"],
+    "bell": ["sched/bell.c", "sched/signal.c"],
     "join": ["base/lock.c", "sched/join.c", "sched/look.c"],
     "sync": ["base/lock.c", "sync/barrier.c", "sync/mutex.c", "sync/once.c", "sync/sem.c",
              "sync/waitq.c"],
