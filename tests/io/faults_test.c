@@ -325,7 +325,7 @@ static int server(void *arg)
     {                                                                                              \
         return hank_run_with(scenario, NULL, .workers = workers);                                  \
     }                                                                                              \
-    Test(faults, in_##scenario##_are_survived, .timeout = 300)                                     \
+    Test(faults, in_##scenario##_are_survived, .timeout = 900)                                     \
     {                                                                                              \
         walk_io(&(victim){.run = live_##scenario, .is_clear = is_documented, .workers = 2});       \
     }

@@ -85,7 +85,7 @@ static int run(unsigned workers)
     return hank_run_with(talk, NULL, .workers = workers);
 }
 
-Test(tls_fault, of_any_call_is_survived, .init = make_files, .fini = remove_files, .timeout = 300)
+Test(tls_fault, of_any_call_is_survived, .init = make_files, .fini = remove_files, .timeout = 900)
 {
     walk_io(&(victim){.run = run, .is_clear = is_documented, .workers = 2});
 }
