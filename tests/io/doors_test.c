@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* doors_test.c - servers that listen at several addresses: of a name, all or none; and at those of
  * listeners that they were given. */
+#include <hank/layer.h>
 #include <hank/server.h>
 
 #include "io/dns_support.h"
@@ -215,6 +216,39 @@ static int more_listeners(void *arg)
 Test(doors, may_be_listeners_of_several_kinds)
 {
     with_each_size(more_listeners, NULL);
+}
+
+static int odd_connect(const char *where, const hank_connect_options *options, hank_stream **ret)
+{
+    (void)where, (void)options, (void)ret;
+    return -EHOSTDOWN;
+}
+
+static int odd_listen(const char *where, const hank_listen_options *options, hank_listener **ret)
+{
+    (void)options;
+    return strcmp(where, "odd://both.hank.test") == 0 ? hank_listen("tcp://127.0.0.1:0", ret)
+                                                      : -EHOSTDOWN;
+}
+
+static int odd_scheme(void *arg)
+{
+    static const hank_scheme scheme = {.name = "odd", .connect = odd_connect, .listen = odd_listen};
+    hank_server_options o = {.acceptors = 3};
+    hank_server *v;
+    (void)arg;
+    MUST(hank_scheme_add(&scheme) == 0);
+    MUST(hank_server_open("odd://nowhere", &o, &v) == -EHOSTDOWN);
+    MUST(hank_server_open("odd://both.hank.test", &o, &v) == 0);
+    MUST(doors_of(v) == 1);
+    MUST(ask_at_each(v) == 0);
+    hank_server_free(v);
+    return 0;
+}
+
+Test(doors, are_what_a_scheme_makes_of_them_that_is_not_over_tcp)
+{
+    with_each_size(odd_scheme, NULL);
 }
 
 static int refused_listener(void *arg)

@@ -186,7 +186,7 @@ static int serves_a_name(void *arg)
 {
     hank_server *v, *without;
     hank_listener *l;
-    char name[64];
+    char name[64], where[512];
     unsigned n = 0;
     (void)arg;
     MUST(hank_server_open("tcp://localhost:0", NULL, &without) == 0);
@@ -199,6 +199,10 @@ static int serves_a_name(void *arg)
     hank_server_free(without);
     hank_server_free(v);
     MUST(hank_server_open("tls://localhost", NULL, &v) == -EINVAL);
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    (void)snprintf(where, sizeof where, "tls://%s%s%s%s%s%s:0", name, name, name, name, name, name);
+    MUST(hank_server_open(where, NULL, &v) == -EINVAL); /* the host is too long for any */
     return 0;
 }
 
