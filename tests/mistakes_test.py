@@ -18,7 +18,7 @@ def names():
     found = set()
     for path in TESTS.glob("*/*_test.c"):
         text = path.read_text()
-        for _, arguments in re.findall(r"^(Test|EACH|SITES|ALONE|BEHAVIOUR|OVER|DATAGRAMS|"
+        for _, arguments in re.findall(r"^(Test|EACH|SITES|ALONE|BEHAVIOUR|OVER|PAIR|DATAGRAMS|"
                                        r"ON_[A-Z_]+|[A-Z]+_TEST)\(([^)]*)", text, re.M):
             parts = [part.strip() for part in arguments.split(",")]
             found.update(parts[:3])  # OVER says which kinds in between
