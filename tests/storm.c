@@ -26,27 +26,25 @@ static void hear(int signo)
     (void)hk_add_relaxed(&heard, 1L);
 }
 
-static void interrupt_all(long self)
+static void interrupt_all(DIR *threads, long self)
 {
-    DIR *threads = opendir("/proc/self/task");
     struct dirent *entry;
-    while (threads && (entry = readdir(threads)) != NULL) {
+    rewinddir(threads);
+    while ((entry = readdir(threads)) != NULL) {
         long thread = strtol(entry->d_name, NULL, 10);
         if (thread > 0 && thread != self)
             (void)syscall(SYS_tgkill, getpid(), thread, SIGNO); /* unless it has just ended */
     }
-    if (threads)
-        (void)closedir(threads);
 }
 
-static void *storm(void *arg)
+static void *storm(void *threads)
 {
     long self = syscall(SYS_gettid);
     for (;;) {
-        interrupt_all(self);
+        interrupt_all(threads, self);
         (void)poll(NULL, 0, PAUSE_MS);
     }
-    return arg;
+    return threads;
 }
 
 /* A storm that nobody has noticed shows nothing. */
@@ -67,8 +65,9 @@ __attribute__((constructor)) static void begin(void)
     (void)sigemptyset(&action.sa_mask);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool begun = sigaction(SIGNO, &action, NULL) == 0 && atexit(tell) == 0 &&
-                 pthread_create(&thread, NULL, storm, NULL) == 0;
+    DIR *threads = opendir("/proc/self/task"); /* for good: programs count their descriptors */
+    bool begun = threads && sigaction(SIGNO, &action, NULL) == 0 && atexit(tell) == 0 &&
+                 pthread_create(&thread, NULL, storm, threads) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!begun)
         abort();
