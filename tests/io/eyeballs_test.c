@@ -409,7 +409,7 @@ Test(attempts, are_told_only_of_addresses_that_were_tried)
     with_each_size(tell_who_was_not_tried, NULL);
 }
 
-#if !HK_ASAN && !HK_TSAN /* which need address space of their own */
+#if !HK_ASAN && !HK_TSAN && !HK_EMULATED /* which need address space of their own, or limit none */
 enum { SLEEPERS = 80 };
 
 static int sleep_on(void *arg)
@@ -459,8 +459,6 @@ Test(eyeballs, an_attempt_that_cannot_begin_has_failed, .timeout = 60)
 {
     static char with_more;
     void *args[] = {NULL, &with_more};
-    if (HK_EMULATED)
-        cr_skip_test("an emulator does not limit its program's memory");
     for (int i = 0; i < 2; i++) /* of stacks so large, few are kept */
         cr_expect_eq(
             hank_run_with(race_without_a_stack, args[i], .workers = 1, .stack_size = 8 << 20), 0);
