@@ -18,6 +18,9 @@
 #define HK_COLD     __attribute__((cold, noinline))
 #define HK_NOINLINE __attribute__((noinline))
 
+/* Behind the last call of a function that is to be seen on the stack of who waits in that. */
+#define HK_STAY_ON_STACK() __asm__ volatile("")
+
 /* For the few functions on the way of every switch and wait, where a call and its saved registers
  * are a good part of the work. */
 #define HK_INLINE inline __attribute__((always_inline))

@@ -109,8 +109,10 @@ void hank_mutex_lock(hank_mutex *public)
 {
     hk_mutex *m = mutex_of(public);
     hk_sleeper *me = hk_park_self_quickly();
-    if (HK_UNLIKELY(!me || !take(m, me)))
+    if (HK_UNLIKELY(!me || !take(m, me))) {
         lock_firmly(m);
+        HK_STAY_ON_STACK();
+    }
 }
 
 int hank_mutex_lock_stoppable(hank_mutex *public)
