@@ -125,11 +125,17 @@ int hk_rings_entry(hk_rings *rings, struct io_uring_sqe **ret_entry)
     return 0;
 }
 
+/* Nobody wants to know what comes of it. */
+static void leave_unnamed(struct io_uring_sqe *entry)
+{
+    io_uring_sqe_set_flags(entry, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(entry, HK_WHAT_NOTHING);
+}
+
 static void make_nothing(struct io_uring_sqe *entry)
 {
     io_uring_prep_nop(entry);
-    io_uring_sqe_set_flags(entry, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(entry, HK_WHAT_NOTHING);
+    leave_unnamed(entry);
 }
 
 int hk_rings_ask(hk_rings *rings, const struct io_uring_sqe *wanted)
@@ -167,8 +173,7 @@ void hk_rings_ask_to_cancel(hk_rings *rings, uint64_t name)
 {
     struct io_uring_sqe entry = {0};
     io_uring_prep_cancel64(&entry, name, 0);
-    io_uring_sqe_set_flags(&entry, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(&entry, HK_WHAT_NOTHING);
+    leave_unnamed(&entry);
     (void)hk_rings_ask(rings, &entry); /* refused: then it ends by itself */
 }
 
@@ -194,7 +199,7 @@ int hk_rings_submit(hk_rings *rings)
 
 bool hk_rings_knows(const hk_rings *rings, unsigned operation)
 {
-    HK_DCHECK(operation < 64);
+    HK_DCHECK(operation < OPERATIONS_MAX);
     return rings->operations >> operation & 1;
 }
 

@@ -210,32 +210,27 @@ static inline hk_reactor *open_beside(void)
     return open_settled(&hk_backend_beside);
 }
 
+/* A test of that body on such a reactor. */
+#define TEST_ON(suite, name, opened)                                                               \
+    Test(suite, name, .timeout = 60)                                                               \
+    {                                                                                              \
+        name(opened);                                                                              \
+    }
+
 #define ON_URING(name)                                                                             \
     static void name(hk_reactor *r);                                                               \
-    Test(uring_only, name, .timeout = 60)                                                          \
-    {                                                                                              \
-        name(open_uring());                                                                        \
-    }                                                                                              \
+    TEST_ON(uring_only, name, open_uring())                                                        \
     static void name(hk_reactor *r)
 
 #define ON_BESIDE(name)                                                                            \
     static void name(hk_reactor *r);                                                               \
-    Test(beside_only, name, .timeout = 60)                                                         \
-    {                                                                                              \
-        name(open_beside());                                                                       \
-    }                                                                                              \
+    TEST_ON(beside_only, name, open_beside())                                                      \
     static void name(hk_reactor *r)
 
 #define ON_EACH_RING(name)                                                                         \
     static void name(hk_reactor *r);                                                               \
-    Test(uring_only, name, .timeout = 60)                                                          \
-    {                                                                                              \
-        name(open_uring());                                                                        \
-    }                                                                                              \
-    Test(beside_only, name, .timeout = 60)                                                         \
-    {                                                                                              \
-        name(open_beside());                                                                       \
-    }                                                                                              \
+    TEST_ON(uring_only, name, open_uring())                                                        \
+    TEST_ON(beside_only, name, open_beside())                                                      \
     static void name(hk_reactor *r)
 
 #endif
