@@ -118,22 +118,6 @@ hk_fiber *hk_stack_find(const void *address, bool *ret_is_guard)
 
 /* --- growing, under arena_lock ------------------------------------------------------------- */
 
-/* Map `bytes` at a multiple of `alignment`, returning what sticks out. */
-static int map_aligned(size_t bytes, size_t alignment, char **ret_base)
-{
-    void *map;
-    int rc = hk_os_map(bytes + alignment, &map);
-    if (rc < 0)
-        return rc;
-    size_t before = -(uintptr_t)map & (alignment - 1);
-    if (before > 0)
-        (void)hk_os_unmap(map, before); /* staying mapped costs address space only */
-    *ret_base = (char *)map + before;
-    if (before < alignment)
-        (void)hk_os_unmap(*ret_base + bytes, alignment - before);
-    return 0;
-}
-
 static size_t next_chunk_slots(const arena *a, int size_class)
 {
     unsigned doublings = a->chunks < 16 ? a->chunks : 16;
@@ -146,8 +130,8 @@ static size_t next_chunk_slots(const arena *a, int size_class)
 static int map_chunk(size_t slots, int size_class, char **ret_base)
 {
     size_t bytes = slots * hk_slot_bytes(size_class);
-    char *base;
-    int rc = map_aligned(bytes, hk_slot_bytes(size_class), &base);
+    void *base;
+    int rc = hk_os_map(bytes, &base);
     if (rc < 0)
         return rc;
     /* A huge page under the first touched byte would make every stack 2 MiB. -EINVAL: the kernel

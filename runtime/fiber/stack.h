@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.h - where fibers' stacks come from: a million of them, each with a guard.
  *
- * One arena per size class; each slot is a power of two, half of it guard (at most 64 KiB), so that
- * a frame larger than a page cannot jump it unnoticed. Guards are installed once per slot, for
+ * One arena per size class; half of each slot is guard (at most 64 KiB and a page), so that a frame
+ * larger than a page cannot jump it unnoticed. Guards are installed once per slot, for
  * ever, in batches, and cost no mapping (MADV_GUARD_INSTALL); older kernels get mprotect up to a
  * budget that respects vm.max_map_count, then canaries, counted in the statistics.
  *
