@@ -122,14 +122,18 @@ int hk_worker_poll(hk_worker *w)
     return hk_worker_take_ready(w, w->ready, n);
 }
 
+int hk_worker_poll_in_time(hk_worker *w, int64_t now)
+{
+    if (now - w->clock < POLL_EVERY_NS)
+        return 0;
+    w->clock = now;
+    return hk_worker_poll(w);
+}
+
 /* Every so often a busy worker looks beyond its own newest work. */
 static hk_task *look_around(hk_worker *w)
 {
-    int64_t now = hk_os_now();
-    if (now - w->clock >= POLL_EVERY_NS) {
-        w->clock = now;
-        (void)hk_worker_poll(w);
-    }
+    (void)hk_worker_poll_in_time(w, hk_os_now());
     hk_task *t = take_inbox(w);
     if (!t && hk_deque_size(&w->deque) > 0) /* else a stream of new children starves the first */
         t = hk_deque_take_oldest(&w->deque);

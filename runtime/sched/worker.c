@@ -286,7 +286,11 @@ HK_NOINLINE static hk_task *search(hk_worker *w)
                 hk_idle_found(w);
             return t;
         }
-        searching = hk_idle_sleep(w, searching);
+        if (!hk_linger_for_calls(w, &searching)) {
+            hk_linger_sleeps(w);
+            searching = hk_idle_sleep(w, searching);
+            hk_linger_slept(w);
+        }
         t = hk_worker_find(w);
     }
 }

@@ -26,6 +26,7 @@
 #include "fiber/stack.h"
 #include "reactor/reactor.h"
 #include "sched/deque.h"
+#include "sched/linger.h"
 #include "sched/ring.h"
 
 struct hk_runtime;
@@ -76,6 +77,7 @@ typedef struct hk_worker {
     hk_random random; /* for what runs here */
     unsigned yields;
     int64_t clock;   /* read when it last polled */
+    hk_linger linger;
     hk_fiber thread; /* the thread's own stack */
     pthread_t handle;
     uint16_t *victims; /* the other workers, nearest first */
@@ -156,6 +158,9 @@ HK_COLD bool hk_worker_claim_further(hk_worker *w, struct hk_task *t);
 
 /* Ask w's own reactor, without waiting. The number of tasks queued. */
 int hk_worker_poll(hk_worker *w);
+
+/* The same, unless that has been done lately: for a worker that does not come to sleep. */
+int hk_worker_poll_in_time(hk_worker *w, int64_t now);
 
 /* The newest of w's own tasks that have not started; NULL: none. */
 static inline struct hk_task *hk_worker_pop_new(hk_worker *w)
