@@ -83,7 +83,7 @@ static hk_fiber *fiber_of_slot(char *slot, int size_class)
     size_t bytes = hk_slot_bytes(size_class);
     size_t colour = (uintptr_t)slot / bytes % COLOURS * HK_CACHE_LINE;
     size_t room = (sizeof(hk_fiber) + HK_CACHE_LINE - 1) / HK_CACHE_LINE * HK_CACHE_LINE;
-    return (hk_fiber *)(void *)(slot + bytes - colour - room);
+    return (hk_fiber *)(void *)(slot + bytes - HK_SLOT_GAP - colour - room);
 }
 
 static chunk *chunk_of(const void *address)
@@ -301,8 +301,8 @@ void hk_arena_release(hk_fiber **fibers, size_t n)
     HK_CHECK(n > 0 && n <= HK_RELEASE_MAX);
     for (size_t i = 0; i < n; i++) {
         hk_fiber *f = fibers[i];
-        size_t bytes = hk_slot_bytes(f->size_class) - hk_slot_guard_bytes(f->size_class);
-        ranges[i] = (struct iovec){f->stack_low, bytes};
+        size_t beside = HK_SLOT_GAP + hk_slot_guard_bytes(f->size_class);
+        ranges[i] = (struct iovec){f->stack_low, hk_slot_bytes(f->size_class) - beside};
         hk_fiber_note_gone(f);
         hk_store_relaxed(&f->ready, false); /* relaxed: who looks it up races with us anyway */
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.h - where fibers' stacks come from: a million of them, each with a guard.
  *
- * One arena per size class; half of each slot is guard (at most 64 KiB and a page), so that a frame
- * larger than a page cannot jump it unnoticed. Guards are installed once per slot, for
- * ever, in batches, and cost no mapping (MADV_GUARD_INSTALL); older kernels get mprotect up to a
- * budget that respects vm.max_map_count, then canaries, counted in the statistics.
+ * One arena per size class; half of each slot is guard (at most 64 KiB), so that a frame larger
+ * than a page cannot jump it unnoticed. Guards are installed once per slot, for ever, in batches,
+ * and cost no mapping (MADV_GUARD_INSTALL); older kernels get mprotect up to a budget that respects
+ * vm.max_map_count, then canaries, counted in the statistics.
  *
  * A worker keeps a cache of its own, last in first out, so that the top page is warm. */
 #ifndef HK_FIBER_STACK_H
