@@ -355,10 +355,10 @@ fn main() {
     let rt = runtime(workers);
     let first = if name == "memory" { 0 } else { -1 }; // round -1 does not count
     for r in first..rounds {
-        let Some((value, unit)) = round(&rt, name) else {
+        let (value, unit) = round(&rt, name).unwrap_or_else(|| {
             eprintln!("unknown benchmark {name}");
-            std::process::exit(2);
-        };
+            std::process::exit(2)
+        });
         if r >= 0 || name == "sleepers" {
             let name = if r < 0 { "sleepers_cold" } else { name };
             println!("R {name} tokio {workers} {r} {value:.4} {unit}");

@@ -44,16 +44,21 @@ async fn http(mut s: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
+fn start(s: TcpStream, speak_http: bool) {
+    let _ = s.set_nodelay(true);
+    if speak_http {
+        tokio::spawn(http(s));
+    } else {
+        tokio::spawn(echo(s));
+    }
+}
+
 pub async fn serve(port: u16, speak_http: bool) {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a listener");
     println!("listening on tcp://{}", listener.local_addr().unwrap());
     loop {
-        let Ok((s, _)) = listener.accept().await else { continue };
-        let _ = s.set_nodelay(true);
-        if speak_http {
-            tokio::spawn(http(s));
-        } else {
-            tokio::spawn(echo(s));
+        if let Ok((s, _)) = listener.accept().await {
+            start(s, speak_http);
         }
     }
 }
