@@ -342,7 +342,7 @@ def server(system, kind, workers, pinned=False):
 def server_command(system, kind, workers):
     if system not in REACTORS:
         return [PEERS_BY_NAME[system].binary, kind, 0, workers]
-    program = HANK / ("docs/examples/http_server" if kind == "http" else "bench/echo_server")
+    program = HANK / "bench" / ("http_server" if kind == "http" else "echo_server")
     return ["env", f"HANK_REACTOR={REACTORS[system]}", program, "tcp://127.0.0.1:0", workers]
 
 
