@@ -113,7 +113,7 @@ def serve(seconds):
     def work(command):
         with systems.Server(command) as server:
             return systems.load(server, ["-c", 16, "-w", 0, "-d", seconds])["messages"]
-    return profiled([systems.HANK / "bench/echo_server", "tcp://127.0.0.1:0", 1], work)
+    return profiled([systems.HANK / "bench/server", "echo"], work)
 
 
 def count_echo():

@@ -69,14 +69,13 @@ class Service(Servers):
     CASES = [{"workers": 1, "connections": 64},
              {"workers": 2, "connections": BOTH_CPUS_CONNECTIONS}]
 
-    def __init__(self, text, kind, peers, cases=CASES):
+    def __init__(self, text, kind, peers, cases=CASES, load=()):
         super().__init__(text, peers, cases, "epoll", 3)
-        self.kind = "http" if kind == "http" else "echo"
-        self.load = {"http": ["-t"], "storm": ["-x"]}.get(kind, [])
+        self.kind, self.load = kind, [*load, *(["-t"] if systems.speaks_http(kind) else [])]
 
     def sample(self, name, system, case, is_quick=False):
         with self.server(system, case) as server:
-            if self.kind == "http" and shutil.which("wrk") and not is_quick:
+            if systems.speaks_http(self.kind) and shutil.which("wrk") and not is_quick:
                 systems.load(server, [*self.options(case), *self.load, "-w", 0, "-d", 0.2])
                 seen = systems.wrk(server, case["connections"], 1, self.is_pinned(case))
             else:
@@ -122,8 +121,8 @@ TASKS = ["boost", "go", "tokio", *PYTHON]
 FORK = ["tbb", "rayon", "libomp", "libgomp", "tokio", "go"]
 BARE = ("bare",)        # of one thread, with nothing that makes a task
 INLINE = ("libgomp",)  # runs most of so many tasks where they are spawned, one after the other
-SERVERS = ["epoll", "io_uring", "libuv", "tokio", "go"]
-ECHO = [*SERVERS, "boost", *PYTHON]
+LEAST = ["epoll", "io_uring", "libuv", "tokio"]  # answer HTTP, too, and do not read it
+ECHO = [*LEAST, "go", "boost", *PYTHON]
 
 BENCHES = {
     "switch": Question("two tasks yield to each other", ONE, [*BARE, *TASKS], aside=BARE),
@@ -162,10 +161,12 @@ BENCHES = {
                    ["-b", 100], ["epoll", "libuv", "tokio", "go", "boost"]),
     "idle_connections": Idle("9000 connections that are silent: memory of each", 9000, ECHO),
     "echo": Service("64-byte echo: CPU of the server a message", "echo", ECHO),
-    "http": Service("keep-alive GET: CPU of the server a request", "http",
-                    [*SERVERS, "epoll-parser", "nginx"]),
+    "http": Service("keep-alive GET, read and answered: CPU of the server a request", "http",
+                    ["epoll", "epoll-parser", "hyper", "go", "nginx"]),
+    "http_least": Service("keep-alive GET, answered unread: CPU of the server a request",
+                          "http_least", LEAST),
     # Last: the kernel has its ended connections to look after for a minute, and whoever is measured
     # meanwhile has a p99 twice to four times its own.
-    "storm": Service("connect, send, receive, close: CPU of the server each", "storm", ECHO,
-                     [{"workers": w, "connections": 64} for w in BOTH]),
+    "storm": Service("connect, send, receive, close: CPU of the server each", "echo", ECHO,
+                     [{"workers": w, "connections": 64} for w in BOTH], ["-x"]),
 }

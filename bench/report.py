@@ -19,7 +19,7 @@ SECTIONS = [
     ("At rest", "What it costs to have tasks and connections that do nothing.",
      ["memory", "idle_connections", "idle"]),
     ("Servers", "CPU time of the server for a message, and how late answers are.",
-     ["echo", "http", "storm", "echo_rate", "hog"]),
+     ["echo", "http", "http_least", "storm", "echo_rate", "hog"]),
 ]
 NAMES = {"epoll": "bare epoll", "io_uring": "bare io_uring", "boost": "Boost.Fiber",
          "tbb": "oneTBB", "libuv": "libuv", "tokio": "Tokio", "go": "Go", "rayon": "Rayon",
@@ -193,7 +193,7 @@ def verdict(records):
     if not mine:
         return ""
     peer = html.escape(name_of(mine["ratio_to"]))
-    if "rate" in mine and mine["bench"] in ("echo", "http", "storm"):
+    if "rate" in mine and mine["bench"] in ("echo", "http", "http_least", "storm"):
         return (f'<p class="verdict">hank uses <strong>{mine["ratio"]:.2f}</strong> of the CPU '
                 f'time of {peer}, turn by turn.</p>')
     if "rate" in mine:

@@ -154,14 +154,24 @@ def shares_of_all_questions_are_known_and_names_exist():
 
 
 def what_is_not_installed_is_said_and_skipped():
-    absent = systems.Peer("absent", ["no-such-tool"], [], lambda peer: [])
-    systems.PEERS_BY_NAME["absent"] = absent
     try:
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            assert systems.build(["absent"]) == []
-        assert "without absent: no-such-tool is not installed" in said.getvalue()
+        for need in ("no-such-tool", "no/such/header.h", "crate:no-such-crate",
+                     "python:no_such_module"):
+            systems.PEERS_BY_NAME["absent"] = systems.Peer("absent", [need], [], lambda peer: [])
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                assert systems.build(["absent"]) == [], need
+            assert f"without absent: {need} is not installed" in said.getvalue(), said.getvalue()
     finally:
         del systems.PEERS_BY_NAME["absent"]
+
+
+def hank_and_its_peers_are_asked_in_the_same_protocol():
+    assert systems.server_command("epoll", "echo", 1)[1] == "echo"
+    assert systems.server_command("epoll", "http", 1)[1] == "http"
+    assert systems.server_command("epoll", "http_least", 1)[1] == "http"
+    least = systems.server_command("hank", "http_least", 1)
+    assert least[2:4] == [systems.HANK / "bench/server", "http"], least
+    assert least != systems.server_command("hank", "http", 1), "the example reads"
 
 
 def a_server_and_its_children_end_with_the_block():
@@ -196,6 +206,12 @@ def a_server_ends_with_the_harness_however_that_ends():
         while status.read_text().split(") ")[1][0] not in "ZX":
             assert time.monotonic() < give_up, f"{pid} still runs"
             time.sleep(0.01)
+
+
+def the_report_has_a_place_for_every_question():
+    shown = [name for _, _, names in report.SECTIONS for name in names]
+    measured = [row for name, bench in BENCHES.items() for row in (name, *bench.also)]
+    assert sorted(shown) == sorted(measured), set(shown) ^ set(measured)
 
 
 def the_report_shows_each_result_once_and_needs_nothing_else():

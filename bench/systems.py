@@ -172,6 +172,7 @@ PEERS_BY_NAME = {peer.name: peer for peer in [
     boost_peer(),
     go_peer(),
     crate("tokio"),
+    crate("hyper"),
     crate("rayon"),
     python_peer("asyncio", "asyncio"),
     python_peer("uvloop", "uvloop"),
@@ -328,8 +329,13 @@ def free_port():
         return s.getsockname()[1]
 
 
-# hank itself, by the reactor it is told to use.
+# hank itself, by the reactor it is told to use, and its programs, by the kind of server asked for.
 REACTORS = {"hank": "auto", "hank-uring": "uring"}
+PROGRAMS = {"echo": ["server", "echo"], "http": ["http_server"], "http_least": ["server", "http"]}
+
+
+def speaks_http(kind):
+    return kind != "echo"
 
 
 def server(system, kind, workers, pinned=False):
@@ -341,9 +347,11 @@ def server(system, kind, workers, pinned=False):
 
 def server_command(system, kind, workers):
     if system not in REACTORS:
-        return [PEERS_BY_NAME[system].binary, kind, 0, workers]
-    program = HANK / "bench" / ("http_server" if kind == "http" else "echo_server")
-    return ["env", f"HANK_REACTOR={REACTORS[system]}", program, "tcp://127.0.0.1:0", workers]
+        protocol = "http" if speaks_http(kind) else "echo"
+        return [PEERS_BY_NAME[system].binary, protocol, 0, workers]
+    program, *what = PROGRAMS[kind]
+    return ["env", f"HANK_REACTOR={REACTORS[system]}", HANK / "bench" / program, *what,
+            "tcp://127.0.0.1:0", workers]
 
 
 WRK_UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}

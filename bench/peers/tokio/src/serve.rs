@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-//! Echo and the least HTTP, a task a connection. Debian has no hyper, so this is Tokio's sockets
-//! without an HTTP library: a floor for what a Rust server could do, like the bare epoll server.
+//! Echo and the least HTTP, a task a connection: Tokio's sockets without an HTTP library, a floor
+//! for what a Rust server could do, like the bare epoll server. One that reads is the hyper peer.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
