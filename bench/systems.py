@@ -147,8 +147,8 @@ def boost_peer():
         floor = str(PEERS / "server.o")
         sources = [str(s) for s in peer.sources if s.suffix == ".cc"]
         return [([*C, "-c", str(BENCH / FLOOR), "-o", floor], BENCH),
-                ([*CXX, *sources, floor, "-o", str(peer.binary), "-lboost_fiber",
-                  "-lboost_context"], BENCH)]
+                ([*CXX, *sources, floor, "-o", str(peer.binary), "-l:libboost_fiber.a",
+                  "-l:libboost_context.a"], BENCH)]
     return Peer("boost", ["c++", "boost/fiber/all.hpp"],
                 ["peers/boost/boost_peer.cc", "peers/boost/boost_echo.cc", "peers/peer.h"], steps)
 
@@ -164,7 +164,7 @@ PEERS_BY_NAME = {peer.name: peer for peer in [
     compiled("futex", [], C, ["peers/floor/pingpong.c"]),
     compiled("pages", [], C, ["peers/floor/pages.c"]),
     compiled("libuv", ["uv.h"], [*C, f"-I{BENCH}/peers/floor"], ["peers/uv/uv_server.c", FLOOR],
-             ["-luv"]),
+             ["-l:libuv_a.a"]),
     compiled("tbb", ["oneapi/tbb/task_group.h"], CXX, ["peers/tbb/tbb_peer.cc", "peers/peer.h"],
              ["-ltbb"]),
     compiled("libgomp", [], [*C, "-fopenmp"], ["peers/openmp/omp_peer.c"]),

@@ -6,7 +6,8 @@
  *
  * One worker uses round_robin and Boost's pooled stacks; more use work_stealing and stacks from
  * malloc (the pool is not safe for threads), with trimming of the heap switched off: otherwise
- * every freed stack goes back to the kernel and costs tens of microseconds the next time.
+ * every freed stack goes back to the kernel and costs tens of microseconds the next time. Boost is
+ * linked statically, as hank is for the benchmarks.
  *
  * No spawn_join, fib or skynet: a fiber keeps its stack until its scheduler has come round, so a
  * million stacks are alive together and a round is seconds of page faults. */
