@@ -50,11 +50,12 @@ void hk_lock_note_drop(hk_lock *l);
 #endif
 
 /* Let whoever holds what we want go on undisturbed, so many pauses long. To the model checker,
- * where a pause lasts until somebody has done something, one is as good as many. */
+ * where a pause lasts until somebody has done something, and to the simulator, where no time passes
+ * while anybody is awake, one is as good as many. */
 static inline void hk_spin_pauses(int n)
 {
-#ifdef HK_MODEL
-    n = 1;
+#if defined HK_MODEL || HK_SIM
+    n = n > 0;
 #endif
     for (; n > 0; n--)
         hk_spin_pause();

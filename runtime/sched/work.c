@@ -7,6 +7,7 @@
  * first, so that nothing waits for ever behind something newer. */
 #include "sched/worker.h"
 
+#include "base/lock.h"
 #include "base/os.h"
 #include "sched/idle.h"
 #include "sched/inbox.h"
@@ -16,6 +17,8 @@
 
 enum {
     INBOX_BATCH = 32,           /* tasks taken from the inbox at once */
+    WORTH_STEALING_NS = 500,    /* about what a steal costs the two */
+    HOLD_BACK_MAX = 127,        /* pauses, a few microseconds */
     POLL_EVERY_NS = 100 * 1000, /* a busy worker asks the kernel at least this often */
 };
 
@@ -189,15 +192,33 @@ static hk_task *steal_from(hk_worker *w, hk_worker *victim)
     return NULL;
 }
 
+/* What it stole last was done before it had paid for itself: so small are the tasks at the moment
+ * that their owner is faster when nobody takes its lines away. Then a thief lets it be for a while,
+ * and for longer each time, but never so long that anything larger would miss it. */
+static void hold_back(hk_worker *w)
+{
+    if (w->stole_at == 0)
+        return;
+    bool was_worth_it = hk_os_now() - w->stole_at >= WORTH_STEALING_NS;
+    w->stole_at = 0;
+    if (was_worth_it)
+        w->hold_back = 0;
+    else if (w->hold_back < HOLD_BACK_MAX)
+        w->hold_back = 2 * w->hold_back + 1;
+    hk_spin_pauses(w->hold_back);
+}
+
 /* LIFO slots are left alone: the owner takes its own within a microsecond, and a thief would tear
  * apart two tasks that talk to each other. What a held-up owner leaves there the monitor moves. */
 hk_task *hk_worker_steal(hk_worker *w)
 {
     unsigned others = w->runtime->n - 1;
+    hold_back(w);
     for (unsigned i = 0; i < others; i++) {
         hk_task *t = steal_from(w, &w->runtime->workers[w->victims[i]]);
         if (t) {
             hk_count(w->counters.steals);
+            w->stole_at = hk_os_now();
             return t;
         }
     }

@@ -76,9 +76,11 @@ typedef struct hk_worker {
     unsigned lifo_run;
     hk_random random; /* for what runs here */
     unsigned yields;
-    int64_t clock;   /* read when it last polled */
+    int64_t clock; /* read when it last polled */
     hk_linger linger;
-    hk_fiber thread; /* the thread's own stack */
+    int64_t stole_at; /* when it last did; 0: seen to */
+    int hold_back;    /* pauses before it steals again */
+    hk_fiber thread;  /* the thread's own stack */
     pthread_t handle;
     uint16_t *victims; /* the other workers, nearest first */
     unsigned cpu;
@@ -183,7 +185,7 @@ static inline struct hk_task *hk_worker_take_lifo(hk_worker *w)
         return NULL;
     if (!w->alone)
         return hk_swap_acqrel(&w->lifo, (struct hk_task *)NULL); /* [worker:lifo] both swap */
-    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL); /* nobody else takes it */
+    hk_store_relaxed(&w->lifo, (struct hk_task *)NULL);          /* nobody else takes it */
     return t;
 }
 
