@@ -53,12 +53,13 @@ cp "$source/docs/examples/hello.c" "$source/docs/examples/https_get.c" "$work/us
 
 for shared in OFF ON; do
     prefix=$work/prefix-$shared
-    quietly cmake -G Ninja -S "$source" -B "$work/build-$shared" -DBUILD_SHARED_LIBS=$shared \
+    # In one directory: both are made of the same objects.
+    quietly cmake -G Ninja -S "$source" -B "$work/build" -DBUILD_SHARED_LIBS=$shared \
         -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_INSTALL_PREFIX="$prefix" \
         -DCMAKE_INSTALL_LIBDIR=lib -DHANK_BUILD_TESTS=OFF -DHANK_BUILD_BENCH=OFF \
         -DHANK_BUILD_EXAMPLES=OFF
-    quietly cmake --build "$work/build-$shared"
-    quietly cmake --install "$work/build-$shared"
+    quietly cmake --build "$work/build"
+    quietly cmake --install "$work/build"
 
     for header in $(cd "$source/include" && find . -name '*.h'); do
         [ -f "$prefix/include/$header" ] || { echo "not installed: $header"; exit 1; }
