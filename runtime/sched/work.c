@@ -178,8 +178,11 @@ bool hk_worker_others_have_work(hk_worker *w)
 
 static hk_task *steal_from(hk_worker *w, hk_worker *victim)
 {
-    if (hk_ring_steal_half(&victim->ring, &w->ring) > 0)
+    uint32_t n = hk_ring_steal_half(&victim->ring, &w->ring);
+    if (n > 0) {
+        w->cold += n;
         return hk_ring_pop(&w->ring);
+    }
     hk_task *t = NULL;
     for (;;) {
         switch (hk_deque_steal(&victim->deque, &t)) {

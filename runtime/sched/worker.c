@@ -113,14 +113,15 @@ static bool is_round_over(const hk_worker *w)
     return w->turns_left == 1;
 }
 
-/* MEASURED: a loop costs more than what it asks for; and lines that nobody needs push out others: a
- * yield of one of a thousand takes a fifth longer if all are asked for. */
-HK_INLINE static void expect_stack(const char *sp, bool is_polled)
+/* `from_afar`: it may have waited for a descriptor, deep in its stack. MEASURED: a loop costs more
+ * than what it asks for; and lines that nobody needs push out others: a yield of one of a thousand
+ * takes a fifth longer if all are asked for. */
+HK_INLINE static void expect_stack(const char *sp, bool from_afar)
 {
 #pragma GCC unroll 4
     for (int i = 0; i < YIELDED_LINES; i++)
         HK_PREFETCH(sp + (ptrdiff_t)i * HK_CACHE_LINE);
-    if (!is_polled)
+    if (!from_afar)
         return;
 #pragma GCC unroll 16
     for (int i = YIELDED_LINES; i < EXPECTED_LINES; i++)
@@ -132,8 +133,8 @@ HK_INLINE static void expect_stack(const char *sp, bool is_polled)
  * Unwatched: a thief may have taken one meanwhile, and then the hint is a wrong one. */
 HK_NOINLINE HK_UNWATCHED static void expect(hk_worker *w, uint64_t first, uint64_t n)
 {
-    bool is_polled = w->cold > 0;
-    if (w->cold > n) /* some were run by a loop, or stolen */
+    bool from_afar = w->cold > 0;
+    if (w->cold > n) /* some were run by a loop, or stolen from here */
         w->cold = (uint32_t)n;
     w->cold -= w->cold > 0;
     if (n > 2)
@@ -143,7 +144,7 @@ HK_NOINLINE HK_UNWATCHED static void expect(hk_worker *w, uint64_t first, uint64
     hk_task *t = n > 0 ? hk_ring_peek(&w->ring, first) : NULL;
     if (!t || hk_load_relaxed(&t->phase) == HK_PHASE_NEW || !t->fiber)
         return;
-    expect_stack(t->fiber->sp, is_polled);
+    expect_stack(t->fiber->sp, from_afar);
 }
 
 /* A thousand that wait in turn are in no cache, and each step to the next would wait for memory. A

@@ -57,7 +57,7 @@ typedef struct hk_worker {
     struct hk_runtime *runtime;
     int budget;
     uint32_t turns_left; /* of this round */
-    uint32_t cold;       /* of the tasks in the ring so many, at most, have come from a poll */
+    uint32_t cold;       /* of the tasks in the ring so many, at most, were polled, or stolen */
     bool alone;          /* the only worker: nobody to publish to */
     bool watched;        /* each task that it spawns has an hk_extra */
 
