@@ -6,9 +6,10 @@
     run.py --selftest
 
 All configurations are built first and tested afterwards, so that no compiler competes with a test
-for the processors; within a configuration ctest runs as many tests at once as there are processors,
-stress tests alone. A Criterion program counts as the tests in it, anything else as one, a build
-that fails as one. The last line is `N passed, N failed`; the exit status says the same.
+for the processors; within a configuration ctest runs one test more at once than there are
+processors, as some sleep, and stress tests alone. A Criterion program counts as the tests in it,
+anything else as one, a build that fails as one. The last line is `N passed, N failed`; the exit
+status says the same.
 """
 import os
 import pathlib
@@ -62,7 +63,7 @@ CONFIGURATIONS = {
 PRESETS = {"uring": "ci-gcc", "uring-asan": "asan"}
 ENVIRONMENTS = {name: {"HANK_REACTOR": "uring"} for name in PRESETS}
 REFUSED = 77  # tests/reactor/uring_probe.c: this machine has no io_uring for us
-CPUS = str(os.cpu_count() or 1)
+CPUS = os.cpu_count() or 1
 
 
 class Count:
@@ -144,7 +145,7 @@ def build(preset):
     """None if it was built, otherwise the count that says it was not."""
     tree = ROOT / "build" / preset
     steps = {"configure": ["cmake", "--preset", preset],
-             "build": ["cmake", "--build", str(tree), "-j", CPUS, "--", "-k", "0"]}
+             "build": ["cmake", "--build", str(tree), "-j", str(CPUS), "--", "-k", "0"]}
     for step, command in steps.items():
         done = subprocess.run(command, cwd=ROOT, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -173,7 +174,8 @@ def test(name, selection):
     tree = ROOT / "build" / preset_of(name)
     junit = tree / "junit.xml"
     junit.unlink(missing_ok=True)
-    done = subprocess.run(["ctest", "-j", CPUS, "--no-tests=error", "--output-junit", str(junit),
+    done = subprocess.run(["ctest", "-j", str(CPUS + 1), "--no-tests=error",
+                           "--output-junit", str(junit),
                            "--test-output-size-failed", "100000", *selection],
                           cwd=tree, text=True, errors="replace",
                           env=dict(os.environ, **ENVIRONMENTS.get(name, {})),
