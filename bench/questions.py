@@ -70,7 +70,7 @@ class Service(Servers):
              {"workers": 2, "connections": BOTH_CPUS_CONNECTIONS}]
 
     def __init__(self, text, kind, peers, cases=CASES, load=()):
-        super().__init__(text, peers, cases, "epoll", 3)
+        super().__init__(text, peers, cases, "epoll", 6)
         self.kind, self.load = kind, [*load, *(["-t"] if systems.speaks_http(kind) else [])]
 
     def sample(self, name, system, case, is_quick=False):
