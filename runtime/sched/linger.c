@@ -58,9 +58,11 @@ bool hk_linger_for_calls(hk_worker *w, bool *searching)
 {
     if (!LINGERS || w->linger.prompt < PROMPT_ENOUGH)
         return false;
-    /* Or whoever calls would wake another. */
-    if (!w->alone && !*searching && !(*searching = hk_idle_start_search(w)))
-        return false;
+    if (!w->alone && !*searching) {
+        *searching = hk_idle_start_search(w); /* or whoever calls would wake another */
+        if (!*searching)
+            return false;
+    }
     bool has_come = linger(w);
     note_lingered(&w->linger, has_come);
     return has_come;
