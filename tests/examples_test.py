@@ -192,10 +192,24 @@ def http_1_0_is_answered_and_closed(server):
     server.refuses(b"GET / HTTP/1.0\r\n\r\n", 200)
 
 
+def http_1_0_is_kept_if_it_asks_and_is_told_so(server):
+    request = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    client, (_, fields, _) = server.ask(request)
+    expect(fields.get("connection"), "keep-alive", "connection")
+    client.send(request)
+    expect(client.response()[2], HELLO, "afterwards")
+
+
+def an_upgrade_ends_the_connection(server):
+    server.refuses(b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET, 200)
+    server.refuses(b"CONNECT test:1 HTTP/1.1\r\n\r\n" + GET, 405)
+
+
 def bad_input_is_400(server):
     for bad in (b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / FTP/1.1\r\n\r\n",
                 b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-                b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"):
+                b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
         server.refuses(bad, 400)
 
 
@@ -206,12 +220,27 @@ def requests_before_the_bad_one_are_answered(server):
     expect(client.response()[0], 400, "the bad one")
 
 
+def a_refusal_after_head_has_its_body(server):
+    client, _ = server.ask(b"HEAD / HTTP/1.1\r\nHost: test\r\n\r\n", head=True)
+    client.send(b"nonsense\r\n\r\n")
+    expect(client.response()[::2], (400, b"Not like this.\n"), "the refusal")
+
+
 def a_long_path_is_414(server):
     server.refuses(b"GET /" + b"x" * 300 + b" HTTP/1.1\r\nHost: test\r\n\r\n", 414)
 
 
 def long_headers_are_431(server):
-    server.refuses(b"GET / HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431)
+    for method, size, status in ((b"GET", 8192, 200), (b"POST", 8192, 405), (b"GET", 8193, 431),
+                                 (b"POST", 8193, 431), (b"GET", 20000, 431)):
+        top = method + b" / HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\nX: "
+        server.refuses(top + b"x" * (size - len(top) - 4) + b"\r\n\r\nabc", status)
+
+
+def long_trailers_and_chunk_sizes_are_431(server):
+    top = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.refuses(top + b"0\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431)
+    server.refuses(top + b"3;x=" + b"x" * 9000 + b"\r\nabc\r\n0\r\n\r\n", 431)
 
 
 def a_large_body_is_413_before_it_is_sent(server):
@@ -221,6 +250,14 @@ def a_large_body_is_413_before_it_is_sent(server):
 def a_large_chunked_body_is_413(server):
     chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
     server.refuses(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 3, 413)
+
+
+def a_body_may_be_64_KiB(server):
+    for size, status in ((65536, 405), (65537, 413)):
+        top = b"POST / HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        server.refuses(top + b"%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n", status)
+    top = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 65536\r\n\r\n"
+    server.refuses(top + b"x" * 65536, 405)
 
 
 def many_clients_at_once_are_served(server):
@@ -283,10 +320,12 @@ SHARED = [get_answers_a_fixed_body_and_keeps_the_connection,
           a_chunked_request_body_is_skipped, a_request_may_come_byte_by_byte,
           fanout_gathers_its_parts, an_unknown_page_is_404_and_keeps_the_connection,
           head_has_the_length_but_not_the_body, connection_close_is_obeyed,
-          http_1_0_is_answered_and_closed, bad_input_is_400,
-          requests_before_the_bad_one_are_answered, a_long_path_is_414, long_headers_are_431,
+          http_1_0_is_answered_and_closed, http_1_0_is_kept_if_it_asks_and_is_told_so,
+          an_upgrade_ends_the_connection, bad_input_is_400,
+          requests_before_the_bad_one_are_answered, a_refusal_after_head_has_its_body,
+          a_long_path_is_414, long_headers_are_431, long_trailers_and_chunk_sizes_are_431,
           a_large_body_is_413_before_it_is_sent, a_large_chunked_body_is_413,
-          many_clients_at_once_are_served]
+          a_body_may_be_64_KiB, many_clients_at_once_are_served]
 ALONE = [a_slow_client_gets_408_and_an_idle_one_nothing, a_client_cannot_buy_time_with_single_bytes,
          a_signal_ends_it_with_success, a_request_in_progress_is_answered_before_the_end]
 
