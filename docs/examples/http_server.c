@@ -65,11 +65,15 @@ static int flush(struct connection *c)
     return done == n ? 0 : write_patiently(c, c->out + done, n - done);
 }
 
+static void append_bytes(struct connection *c, const char *bytes, size_t n)
+{
+    memcpy(c->out + c->out_bytes, bytes, n);
+    c->out_bytes += n;
+}
+
 static void append(struct connection *c, const char *text)
 {
-    size_t n = strlen(text);
-    memcpy(c->out + c->out_bytes, text, n);
-    c->out_bytes += n;
+    append_bytes(c, text, strlen(text));
 }
 
 static void append_number(struct connection *c, size_t n)
@@ -79,24 +83,21 @@ static void append_number(struct connection *c, size_t n)
     c->out[c->out_bytes++] = (char)('0' + n % 10);
 }
 
-/* Only what differs from what the client's version expects. */
-static const char *connection_header(const struct connection *c)
-{
-    if (c->last)
-        return "\r\nConnection: close\r\n\r\n";
-    return c->parser.http_minor == 0 ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\n\r\n";
-}
-
 /* Queue an answer; `body` may have up to 1 KiB. */
 static int answer(struct connection *c, const char *status, const char *body)
 {
+    size_t body_bytes = strlen(body);
     append(c, "HTTP/1.1 ");
     append(c, status);
     append(c, "\r\nContent-Type: text/plain\r\nContent-Length: ");
-    append_number(c, strlen(body));
-    append(c, connection_header(c));
+    append_number(c, body_bytes);
+    if (c->last) /* only what differs from what the client's version expects */
+        append(c, "\r\nConnection: close");
+    else if (c->parser.http_minor == 0)
+        append(c, "\r\nConnection: keep-alive");
+    append(c, "\r\n\r\n");
     if (c->parser.method != HTTP_HEAD)
-        append(c, body);
+        append_bytes(c, body, body_bytes);
     return c->out_bytes > sizeof c->out / 2 ? flush(c) : 0;
 }
 
