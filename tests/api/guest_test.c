@@ -120,8 +120,10 @@ Test(guest, gives_its_result_to_exactly_one_of_those_who_ask_at_once)
     beside_each_size(await_in_two);
 }
 
-static int count_to_stop(void *arg)
+/* Counts its beginning and its end. */
+static int run_to_stop(void *arg)
 {
+    set(arg);
     while (hank_sleep(HANK_MS(1)) == 0)
         continue;
     set(arg);
@@ -130,12 +132,14 @@ static int count_to_stop(void *arg)
 
 static void time_out(hank_runtime *rt)
 {
-    flag stopped = 0;
+    flag seen = 0;
     cr_expect_eq(hank_within(HANK_MS(3), hank_await(into(rt, sleep_forever, NULL))), -ETIMEDOUT);
     hank_scope s;
+    hank_task t = into(rt, run_to_stop, &seen);
+    THREAD_UNTIL(hk_load_acquire(&seen) == 1); /* one that has not begun is not begun any more */
     hank_timeout_begin(&s, HANK_MS(3));
-    cr_expect_eq(hank_await(into(rt, count_to_stop, &stopped)), 21, "its own result stands");
-    cr_expect(is_set(&stopped), "it has ended");
+    cr_expect_eq(hank_await(t), 21, "its own result stands");
+    cr_expect_eq(hk_load_acquire(&seen), 2, "it has ended");
     cr_expect(hank_timeout_end(&s));
 }
 
