@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "peers/floor/server.h"
 
@@ -22,24 +21,13 @@ struct server {
     int (*client)(hank_stream *s, void *arg);
 };
 
-/* 50 ms of computing, for a message that asks for it; see load.c. */
-static void compute(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* cannot fail for this clock */
-    long end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + 50;
-    while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < end)
-        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-}
-
 static int echo(hank_stream *s, void *arg)
 {
     (void)arg;
     char buffer[BUFFER_BYTES];
     ssize_t n;
     while ((n = hank_read(s, buffer, sizeof buffer)) > 0) {
-        if (buffer[0] == 'H')
-            compute();
+        server_hog(buffer);
         int rc = hank_write(s, buffer, (size_t)n);
         if (rc < 0)
             return rc;

@@ -18,11 +18,7 @@ enum {
 };
 
 /* In the simulator no time passes while anybody is awake. */
-#if HK_SIM
-enum { LINGERS = false };
-#else
-enum { LINGERS = true };
-#endif
+enum { LINGERS = !HK_SIM };
 
 static bool is_called(hk_worker *w)
 {

@@ -3,30 +3,9 @@
  * over, whatever two threads do, is tests/model/idle_model.c. */
 #include "sched/idle.h"
 
-#include <criterion/criterion.h>
-
-#include "base/os.h"
-#include "sched/runtime.h"
-#include "sched/task.h"
-#include "sched/worker.h"
-
 enum { WORKERS = 4 };
 
-static hk_worker workers[WORKERS];
-static hk_worker *sleepers[WORKERS];
-static hk_runtime rt = {.workers = workers, .n = WORKERS, .idle = {.sleepers = sleepers}};
-
-static void begin(void)
-{
-    for (unsigned i = 0; i < WORKERS; i++)
-        cr_assert_eq(hk_worker_init(&workers[i], &rt, i), 0);
-}
-
-static void done(void)
-{
-    for (unsigned i = 0; i < WORKERS; i++)
-        hk_worker_done(&workers[i]);
-}
+#include "sched/by_hand.h"
 
 /* Nobody's work: enough for the inbox not to be empty. */
 static hk_task task;

@@ -3,38 +3,18 @@
  * put in, and whether it lingers is asked. */
 #include "sched/linger.h"
 
-#include <criterion/criterion.h>
 #include <pthread.h>
 
-#include "base/os.h"
 #include "sched/idle.h"
-#include "sched/runtime.h"
-#include "sched/task.h"
-#include "sched/worker.h"
 
-enum { WORKERS = 2, SOON_NS = 1000, LATE_NS = 1000 * 1000, MANY = 40 };
+enum { WORKERS = 2 };
 
-static hk_worker workers[WORKERS];
-static hk_worker *sleepers[WORKERS];
-static hk_runtime rt = {.workers = workers, .n = WORKERS, .idle = {.sleepers = sleepers}};
-static uint16_t victims[WORKERS] = {1, 0};
+#include "sched/by_hand.h"
+
+enum { SOON_NS = 1000, LATE_NS = 1000 * 1000, MANY = 40 };
+
 static hk_worker *const w = &workers[0];
 static hk_task task; /* nobody's: it only makes the inbox not empty */
-
-static void begin(void)
-{
-    for (unsigned i = 0; i < WORKERS; i++) {
-        cr_assert_eq(hk_worker_init(&workers[i], &rt, i), 0);
-        workers[i].victims = &victims[i];
-        workers[i].clock = hk_os_now();
-    }
-}
-
-static void done(void)
-{
-    for (unsigned i = 0; i < WORKERS; i++)
-        hk_worker_done(&workers[i]);
-}
 
 static void call(void)
 {

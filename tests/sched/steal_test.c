@@ -1,35 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* steal_test.c - what a thief takes and when it holds back, by hand on one thread. */
-#include <criterion/criterion.h>
+enum { WORKERS = 2 };
 
-#include "base/os.h"
-#include "sched/runtime.h"
-#include "sched/task.h"
-#include "sched/worker.h"
+#include "sched/by_hand.h"
+
+enum { TASKS = 8 };
 
 /* How long a stolen task took: however slowly this test runs, less than anything, and enough. */
 enum { CRUMB = -1000 * 1000 * 1000, MEAL = 1000 * 1000 };
-enum { WORKERS = 2, TASKS = 8 };
 
-static hk_worker workers[WORKERS];
-static hk_runtime rt = {.workers = workers, .n = WORKERS};
-static uint16_t victims[WORKERS] = {1, 0};
 static hk_worker *const thief = &workers[0], *const victim = &workers[1];
 static hk_task tasks[TASKS];
-
-static void begin(void)
-{
-    for (unsigned i = 0; i < WORKERS; i++) {
-        cr_assert_eq(hk_worker_init(&workers[i], &rt, i), 0);
-        workers[i].victims = &victims[i];
-    }
-}
-
-static void done(void)
-{
-    for (unsigned i = 0; i < WORKERS; i++)
-        hk_worker_done(&workers[i]);
-}
 
 /* A steal whose task was done after so many nanoseconds, as far as the thief can tell. */
 static void steal_for(int64_t ns)
